@@ -1,0 +1,30 @@
+# Everything happens in a virtual environment of its own; only Python 3.11 or newer and make are needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,demo,hub]"
+	touch $@
+
+demo: $(VENV)/installed  ## stylise a real photograph
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/installed lint  ## what CI runs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## the numbers of docs/benchmarks.md that need no other data
+	$(BIN)/impasto evaluate speed --json benchmarks/results/speed.json
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,290 @@
+"""The commands of `impasto`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from impasto import __version__
+from impasto.cli.console import console, every, fail, warn, watching
+from impasto.errors import InputError
+from impasto.settings import Controls
+
+DEFAULT = Controls()
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Any photo in the style of any picture.")
+train_app = typer.Typer(no_args_is_help=True, help="Train the networks that Impasto ships.")
+evaluate_app = typer.Typer(no_args_is_help=True, help="Measure methods: how faithful, how fast.")
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
+
+Inputs = Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)]
+Styles = Annotated[
+    list[str],
+    typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file, or a folder. [default: PHOTO-STYLE.png here]", show_default=False)
+]
+Encoder = Annotated[str, typer.Option(help="Network that sees: compact, vgg19, or a safetensors file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Take the options that stand before any command."""
+
+
+def split_weights(styles: list[str]) -> tuple[list[str], list[float] | None]:
+    """Take `NAME:WEIGHT` apart; all styles have a weight or none. Raises InputError for a mixture."""
+    names, weights = [], []
+    for style in styles:
+        name, colon, weight = style.rpartition(":")
+        try:
+            weights.append(float(weight) if colon else None)
+            names.append(name if colon else style)
+        except ValueError:
+            weights.append(None)
+            names.append(style)
+    if all(weight is None for weight in weights):
+        return names, None
+    if any(weight is None for weight in weights):
+        raise InputError("give every style a weight, as in --style a.jpg:0.3 --style b.jpg:0.7, or none")
+    return names, [weight for weight in weights if weight is not None]
+
+
+@app.command()
+def stylize(
+    inputs: Inputs,
+    style: Styles,
+    output: Output = None,
+    method: Annotated[str, typer.Option(help="auto, or a method's name; `impasto styles` lists them.")] = DEFAULT.method,
+    size: Annotated[
+        int, typer.Option(min=0, help="Longer side of the result in pixels; smaller photos keep theirs, 0 keeps any.")
+    ] = DEFAULT.size,
+    style_size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, help="Shorter side of the style picture in pixels: larger, larger strokes. [default: the photo's]", show_default=False
+        ),
+    ] = DEFAULT.style_size,
+    strength: Annotated[float, typer.Option(min=0, help="0 is the photo, 1 the full style.")] = DEFAULT.strength,
+    keep_color: Annotated[
+        str | None, typer.Option(help="Keep the photo's colours: luma or coral.", show_default=False)
+    ] = DEFAULT.keep_color,
+    mask: Annotated[Path | None, typer.Option(help="Label map of the photo; with --style-mask.", show_default=False)] = None,
+    style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Steps per size (gatys). [default: the method's]", show_default=False)
+    ] = None,
+    levels: Annotated[int | None, typer.Option(min=1, help="Sizes from coarse to fine (gatys).", show_default=False)] = None,
+    optimiser: Annotated[str | None, typer.Option(help="lbfgs or adam (gatys).", show_default=False)] = None,
+    start: Annotated[str | None, typer.Option(help="content or noise (gatys).", show_default=False)] = None,
+    content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photo (gatys).", show_default=False)] = None,
+    keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help="Copy the photo's EXIF block.")] = DEFAULT.keep_metadata,
+    seed: Annotated[int, typer.Option(help="For whatever is random.")] = DEFAULT.seed,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
+) -> None:
+    """Paint photos in the style of a picture, or of several."""
+    from impasto import api
+
+    names, weights = split_weights(style)
+    given: dict[str, Any] = {
+        "iterations": iterations,
+        "levels": levels,
+        "optimiser": optimiser,
+        "start": start,
+        "content_weight": content_weight,
+    }
+    controls = Controls(
+        method=method,
+        encoder=encoder,
+        size=size,
+        style_size=style_size,
+        strength=strength,
+        keep_color=keep_color,
+        keep_metadata=keep_metadata,
+        seed=seed,
+        device=device,
+        precision=precision,
+        max_megapixels=max_megapixels,
+        options={key: value for key, value in given.items() if value is not None},
+    )
+    with watching() as watch:
+        summary = api.stylize(
+            list(inputs),
+            *names,
+            output=output,
+            weights=weights,
+            mask=mask,
+            style_masks=style_mask or (),
+            controls=controls,
+            listener=watch,
+            on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
+            on_regions=lambda regions: console.print("\n".join(regions.report)),
+        )
+    for outcome in summary.painted:
+        height, width = outcome.size or (0, 0)
+        console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
+    if summary.interrupted:
+        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped")
+        raise typer.Exit(130)
+    if len(summary.outcomes) == 1 and summary.failed:
+        fail(summary.failed[0].error)  # type: ignore[arg-type]
+    for outcome in summary.failed:
+        warn(str(outcome.error))
+    if summary.failed:
+        warn(f"{len(summary.failed)} of {len(summary.outcomes)} photos could not be painted")
+        raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
+
+
+@app.command()
+def styles() -> None:
+    """List the styles, encoders and methods there are."""
+    from impasto.methods import METHODS
+    from impasto.styles.registry import bundled, fetchable, is_cached
+
+    table = Table("style", "picture", "by", "licence", box=None, header_style="bold")
+    for record in bundled("style").values():
+        table.add_row(record.name, record.title, record.source, record.licence)
+    console.print(table)
+    table = Table("encoder", "what", "where", box=None, header_style="bold")
+    for record in bundled("encoder").values():
+        table.add_row(record.name, record.title, f"bundled, {record.size / 1e6:.1f} MB")
+    for record in fetchable("encoder").values():
+        table.add_row(record.name, record.title, "cached" if is_cached(record) else "fetched when first used")
+    console.print()
+    console.print(table)
+    table = Table("method", "what", box=None, header_style="bold")
+    for entry in METHODS.values():
+        table.add_row(entry.name, entry.title)
+    console.print()
+    console.print(table)
+
+
+@app.command()
+def info(
+    target: Annotated[str, typer.Argument(help="A style file, a file of encoder weights, or a registered name.", show_default=False)],
+) -> None:
+    """Tell what a style file, a file of weights or a registered name holds."""
+    from impasto.cli.describe import describe
+
+    table = Table(box=None, show_header=False)
+    for key, value in describe(target).items():
+        table.add_row(f"[bold]{key}[/bold]", str(value))
+    console.print(table)
+
+
+@train_app.command("encoder")
+def train_encoder(
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    style: Annotated[list[Path], typer.Option(help="Folder of paintings; repeatable.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the encoder goes; its record is put beside it.")] = Path(
+        "compact.safetensors"
+    ),
+    teacher: Annotated[str, typer.Option(help="Network to learn from: vgg19, or a safetensors file.")] = "vgg19",
+    channels: Annotated[str | None, typer.Option(help="Width of the five blocks, as in 16,32,64,128,128.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures of each kind per step.", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Distil VGG-19 into a compact encoder. Interrupt it when you like: the same command goes on from there."""
+    from impasto.runtime.device import choose_place
+    from impasto.runtime.encoders import load_encoder
+    from impasto.training.encoder import EncoderTraining, train_encoder_file
+
+    given: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop, "seed": seed}
+    if channels is not None:
+        try:
+            given["channels"] = tuple(int(part) for part in channels.split(","))
+        except ValueError:
+            raise InputError(f"channels are five numbers with commas between, not {channels!r}") from None
+    settings = EncoderTraining(**{key: value for key, value in given.items() if value is not None})
+    with watching("training") as watch:
+        network = load_encoder(teacher, choose_place("cpu", "float32"))
+        record = train_encoder_file(
+            network, Path(teacher).stem, content, style, output, settings=settings, listener=every(watch, log_every)
+        )
+    console.print(f"{output}  {record.size / 1e6:.2f} MB")
+
+
+@evaluate_app.command("fidelity")
+def evaluate_fidelity(
+    content: Annotated[Path | None, typer.Option(help="Folder of photos.", show_default=False)] = None,
+    style: Annotated[Path | None, typer.Option(help="Folder of style pictures; every photo meets every one.", show_default=False)] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="A JSON list of pairs with known figures of Gatys, instead of the folders.", show_default=False)
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="METHOD or METHOD:ENCODER; repeatable. [default: all]", show_default=False)
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Network that judges: vgg19, or a safetensors file.")] = "vgg19",
+    size: Annotated[int, typer.Option(min=64, help="Shorter side of the photos in pixels.")] = 256,
+    iterations: Annotated[int, typer.Option(min=1, help="Of the optimisation that stands for 1.")] = 150,
+    loss: Annotated[str, typer.Option(help="Loss that gatys minimises: yardstick, impasto, ...")] = "yardstick",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs.", show_default=False)] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the pictures.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+    precision: Annotated[str, typer.Option(help="Of the methods; the judge works in float32.")] = "float32",
+) -> None:
+    """Compare methods with the optimum: losses, share of Gatys' loss reduction, content ratio."""
+    from impasto.cli.evaluation import run_fidelity
+
+    with watching("evaluating") as watch:
+        report = run_fidelity(
+            content=content,
+            style=style,
+            pairs=pairs,
+            methods=method,
+            encoder=encoder,
+            size=size,
+            iterations=iterations,
+            loss=loss,
+            limit=limit,
+            keep=keep,
+            device=device,
+            precision=precision,
+            listener=watch,
+        )
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")
+
+
+@evaluate_app.command("speed")
+def evaluate_speed(
+    size: Annotated[
+        list[int] | None, typer.Option(min=64, help="Square sizes in pixels; repeatable. [default: 256, 512]", show_default=False)
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="Encoders to time; repeatable. [default: compact, and vgg19 if it is at hand]", show_default=False),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 7,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+) -> None:
+    """Time the encoders, the engine's precision and layout, and the methods; medians of one run."""
+    from impasto.cli.evaluation import run_speed
+
+    with watching("timing") as watch:
+        report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")

@@ -1,0 +1,101 @@
+"""What `impasto evaluate` puts together: methods by name for measures that only know stylizers."""
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.errors import InputError, UnavailableError
+from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
+from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_encoders, time_engine
+from impasto.events import Event, Listener
+from impasto.methods import METHODS, StyleSource, make_stylizer
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.encoders import load_encoder
+from impasto.runtime.stylizer import Stylizer
+from impasto.settings import Controls
+
+
+def _maker(controls: Controls, place: Place) -> Maker:
+    def make(style: Tensor) -> Stylizer:
+        return make_stylizer(StyleSource("style", [style]), controls, place)
+
+    return make
+
+
+def run_fidelity(
+    *,
+    content: Path | None,
+    style: Path | None,
+    pairs: Path | None,
+    methods: Sequence[str] | None,
+    encoder: str,
+    size: int,
+    iterations: int,
+    loss: str,
+    limit: int | None,
+    keep: Path | None,
+    device: str,
+    precision: str,
+    listener: Listener,
+) -> FidelityReport:
+    """Check what was asked for, make the methods' stylizers and evaluate them. Raises InputError."""
+    if (pairs is None) == (content is None or style is None):
+        raise InputError("give --content and --style, or --pairs instead of both")
+    chosen = read_pairs(pairs) if pairs is not None else all_pairs(content, style)  # type: ignore[arg-type]
+    exact = choose_place(device, "float32")
+    place = choose_place(device, precision)
+    # One level and the same iterations: every row answers the same question as the optimum that it is compared with.
+    base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
+    makers: dict[str, Maker] = {}
+    for spec in methods or list(METHODS):
+        name, _, own = spec.partition(":")
+        if name not in METHODS:
+            raise InputError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
+        makers[spec] = _maker(replace(base, method=name, encoder=own or Controls.encoder), place)
+    optimum = _maker(replace(base, method="gatys", options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
+    settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision}
+    judge = load_encoder(encoder, exact)
+    return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, settings=settings, listener=listener)
+
+
+def run_speed(*, sizes: Sequence[int], encoders: Sequence[str] | None, repeats: int, device: str, listener: Listener) -> SpeedReport:
+    """Time encoders, engine and methods; vgg19 is left out, with nothing said, where it cannot be had."""
+    place = choose_place(device)
+    started = time.monotonic()
+    names = list(encoders or ("compact", "vgg19"))
+    loaded = {}
+    for name in names:
+        try:
+            loaded[Path(name).stem] = copy.deepcopy(load_encoder(name, place))
+        except UnavailableError:
+            if encoders:
+                raise
+    stages = [
+        partial(time_encoders, loaded, sizes, repeats=repeats, place=place),
+        partial(time_engine, next(iter(loaded.values())), sizes, repeats=repeats, place=place),
+        partial(_time_methods, sizes, place),
+    ]
+    timings: list[Timing] = []
+    for done, stage in enumerate(stages):
+        timings += stage()
+        listener(Event(done + 1, len(stages), time.monotonic() - started))
+    return SpeedReport(timings)
+
+
+def _time_methods(sizes: Sequence[int], place: Place) -> list[Timing]:
+    """Every method as `impasto stylize` runs it, on a random photo and style; one run each, for the slow are slow."""
+    generator = torch.Generator().manual_seed(0)
+    timings = []
+    for size in sizes:
+        photo, style = (torch.rand(1, 3, size, size, generator=generator).to(place.device) for _ in range(2))
+        for name in METHODS:
+            stylizer = make_stylizer(StyleSource("random", [style]), Controls(method=name), place)
+            seconds = median_seconds(partial(stylizer, photo), repeats=1, device=place.device)
+            timings.append(Timing(f"{name}, one picture", size, seconds))
+    return timings

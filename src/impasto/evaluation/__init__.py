@@ -1,0 +1,1 @@
+"""Measuring stylizers: how faithful to the style, and how fast."""

@@ -1,0 +1,213 @@
+"""How faithful a method is to the style, and how much of the photo it keeps, relative to what optimisation reaches.
+
+    style_l = |G(result) - G(style)|^2 / |G(style)|^2        at relu1_1 .. relu4_1
+    content = mean (F(result) - F(photo))^2 / mean F(photo)^2   at relu4_2
+    total   = mean of style_l + 0.05 content                 (the loss preset "yardstick" without its penalties)
+    share   = (total(photo) - total(result)) / (total(photo) - total(optimum))
+    ratio   = content(result) / content(optimum)
+
+The optimum is 150 iterations of L-BFGS on the picture itself, from the photo. A share near 1 at a ratio far above 1 has
+been bought with the photo. Everything is compared as 8-bit pictures, the photo's and the painting's shorter side alike.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.evaluation.report import spread, write_report
+from impasto.events import Event, Listener, silence
+from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
+from impasto.perception.encoder import Encoder
+from impasto.perception.loss import PerceptualLoss
+from impasto.runtime.stylizer import Stylizer
+
+Maker = Callable[[Tensor], Stylizer]
+"""Makes a stylizer from a style picture (1, 3, h, w)."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Losses of one picture: per style layer, content, and total."""
+
+    style: dict[str, float]
+    content: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photo and a painting, and what is known of them already: figures of the photo itself and of the optimum."""
+
+    content: Path
+    style: Path
+    photo: Figures | None = None
+    optimum: Figures | None = None
+
+    @property
+    def name(self) -> str:
+        """CONTENT__STYLE, the stem of result files."""
+        return f"{self.content.stem}__{self.style.stem}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result: a method on a pair."""
+
+    method: str
+    pair: str
+    figures: Figures
+    share: float
+    content_ratio: float
+    seconds: float
+
+
+class Judge:
+    """Figures of pictures for one photo and one painting, both (1, 3, H, W) in [0, 1]."""
+
+    def __init__(self, encoder: Encoder, content: Tensor, style: Tensor):
+        self.loss = PerceptualLoss(encoder, "yardstick")
+        self.content, self.style = self.loss.content_target(content), self.loss.style_target([style])
+
+    @torch.no_grad()
+    def __call__(self, picture: Tensor) -> Figures:
+        """Figures of (1, 3, H, W), rounded to 8 bits as it would be written."""
+        terms = self.loss(picture.mul(255).round().div(255), self.content, self.style)
+        style = {layer: value.item() for layer, value in terms.style.items()}
+        content = terms.content.item()
+        return Figures(style, content, statistics.mean(style.values()) + self.loss.settings.content_weight * content)
+
+
+def load_at(path: Path, short_side: int, *, like: tuple[int, int] | None = None) -> Tensor:
+    """A picture as (1, 3, H, W) with the given shorter side, no side below 32; or of the size `like`."""
+    pixels = read_picture(path).pixels
+    scale = short_side / min(pixels.shape[-2:])
+    height, width = (max(32, round(edge * scale)) for edge in pixels.shape[-2:])
+    return resize(pixels, like or (height, width))[None]
+
+
+def all_pairs(contents: Path, styles: Path) -> list[Pair]:
+    """Every photo of one folder with every painting of another. Raises InputError if one is empty."""
+    pairs = [Pair(content, style) for content in list_pictures(contents) for style in list_pictures(styles)]
+    if not pairs:
+        raise InputError(f"{contents} and {styles} have to hold pictures, both of them")
+    return pairs
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Pairs with known figures from a JSON list of {content, style, photo, gatys}; paths are relative to the file.
+
+    Raises InputError if the file is no such list.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            Pair(path.parent / row["content"], path.parent / row["style"], _figures(row.get("photo")), _figures(row.get("gatys")))
+            for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a JSON list of pairs with content and style ({type(error).__name__})") from None
+
+
+def _figures(row: dict[str, float] | None) -> Figures | None:
+    if row is None:
+        return None
+    return Figures({key: value for key, value in row.items() if key.startswith("relu")}, row["content"], row["total"])
+
+
+@dataclass(frozen=True)
+class FidelityReport:
+    """All rows of one evaluation."""
+
+    rows: list[Row]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, method: str) -> list[Row]:
+        """The rows of one method."""
+        return [row for row in self.rows if row.method == method]
+
+    def show(self, console: Console) -> None:
+        """Print one line per method: means and standard deviations over the pairs."""
+        layers = list(self.rows[0].figures.style) if self.rows else []
+        table = Table("method", "pairs", "share", "content ratio", "content", *layers, "total", "seconds", box=None, header_style="bold")
+        for method in dict.fromkeys(row.method for row in self.rows):
+            rows = self.of(method)
+            table.add_row(
+                method,
+                str(len(rows)),
+                spread([r.share for r in rows]),
+                spread([r.content_ratio for r in rows]),
+                spread([r.figures.content for r in rows]),
+                *(spread([r.figures.style[layer] for r in rows]) for layer in layers),
+                spread([r.figures.total for r in rows]),
+                spread([r.seconds for r in rows]),
+            )
+        console.print(table)
+
+    def write(self, path: Path) -> None:
+        """Write all rows as JSON."""
+        write_report(path, {"settings": self.settings, "rows": [asdict(row) for row in self.rows]})
+
+
+def evaluate(
+    pairs: Iterable[Pair],
+    encoder: Encoder,
+    makers: Mapping[str, Maker],
+    *,
+    optimum: Maker,
+    size: int = 256,
+    keep: Path | None = None,
+    settings: dict[str, Any] | None = None,
+    listener: Listener = silence,
+) -> FidelityReport:
+    """Paint every pair with every method and judge it with `encoder` (VGG-19, at its place, float32).
+
+    optimum makes the stylizer that stands for a share of 1 where a pair does not bring its figures. size: shorter side
+    in pixels. keep: folder for METHOD/CONTENT__STYLE.png.
+    """
+    todo = list(pairs)
+    rows: list[Row] = []
+    started = time.monotonic()
+    device = next(encoder.parameters()).device
+    for done, pair in enumerate(todo):
+        content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
+        judge = Judge(encoder, content, style)
+        photo = pair.photo or judge(content)
+        best = pair.optimum
+        if best is None:
+            painted, seconds = _timed(optimum(style), content)
+            best = judge(painted)
+            rows.append(Row("optimum", pair.name, best, 1.0, 1.0, seconds))
+            _keep(painted, keep, "optimum", pair)
+        for name, maker in makers.items():
+            painted, seconds = _timed(maker(style), content)
+            own = judge(painted)
+            rows.append(Row(name, pair.name, own, share(photo, own, best), own.content / best.content, seconds))
+            _keep(painted, keep, name, pair)
+        listener(Event(done + 1, len(todo), time.monotonic() - started))
+    return FidelityReport(rows, settings or {})
+
+
+def share(photo: Figures, result: Figures, optimum: Figures) -> float:
+    """Part of the loss reduction that a result reaches: 0 for the photo, 1 for the optimum."""
+    return (photo.total - result.total) / (photo.total - optimum.total)
+
+
+def _timed(stylizer: Stylizer, content: Tensor) -> tuple[Tensor, float]:
+    started = time.perf_counter()
+    painted = stylizer(content)
+    return painted.float(), time.perf_counter() - started
+
+
+def _keep(painted: Tensor, folder: Path | None, method: str, pair: Pair) -> None:
+    if folder is not None:
+        write_picture(Picture(painted[0].cpu()), folder / method.replace(":", "-").replace("/", "-") / f"{pair.name}.png")

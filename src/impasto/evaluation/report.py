@@ -1,0 +1,57 @@
+"""What every published number carries: when, on what machine, from which commit; and how figures are printed."""
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto.files import atomic_file
+
+
+def circumstances() -> dict[str, Any]:
+    """Date, machine, versions and commit of this run. commit is empty outside a checkout, and ends in + if it was changed."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+
+
+def _commit() -> str:
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        try:
+            return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return ""
+
+    name = git("rev-parse", "--short", "HEAD")
+    return name + ("+" if name and git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def write_report(path: Path, content: dict[str, Any]) -> None:
+    """Write figures as JSON together with their circumstances."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(circumstances() | content, indent=1) + "\n", encoding="utf-8")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and sample standard deviation, as in `0.912 ± 0.034`."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.3f} ± {deviation:.3f}"

@@ -1,0 +1,1 @@
+"""Pictures in and out. Nothing else opens, decodes, encodes or writes a picture."""

@@ -1,0 +1,123 @@
+"""Region masks in: label maps from grey, palette or colour-coded pictures, and which region belongs to which.
+
+A colour is a label; the same colour in the mask of the photo and in the mask of the painting means the same region.
+Colours that lie near each other are one label, so that masks saved as JPEG work.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.media.images import read_picture
+
+MAX_LABELS = 64
+NEARNESS = 48
+"""Colours whose channels all differ by at most this much, of 255, are one label."""
+
+_LEAST_SHARE = 5e-4
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """labels: (H, W) int64, indices into colors; colors: (L, 3) int64 in 0..255, most frequent first."""
+
+    labels: Tensor
+    colors: Tensor
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Matched regions of one photo and some style pictures, as masks in {0, 1}.
+
+    content: (1, K, H, W); styles: one (1, K, h, w) per style picture. report: a sentence for each label.
+    """
+
+    content: Tensor
+    styles: list[Tensor]
+    report: list[str]
+
+
+def read_labels(path: str | os.PathLike[str]) -> LabelMap:
+    """Read a mask of any size as a label map; transparency is ignored.
+
+    Raises InputError if more than 64 different labels remain after near colours are grouped: then it is no mask.
+    """
+    pixels = read_picture(path).pixels.mul(255).round().long()
+    codes = (pixels[0] << 16) | (pixels[1] << 8) | pixels[2]
+    unique, inverse, counts = torch.unique(codes, return_inverse=True, return_counts=True)
+    colors = torch.stack([unique >> 16, unique >> 8 & 255, unique & 255], 1)
+    centres: list[Tensor] = []
+    for index in counts.argsort(descending=True).tolist():
+        if counts[index] < _LEAST_SHARE * codes.numel() and centres:
+            break
+        if not any(int((colors[index] - centre).abs().max()) <= NEARNESS for centre in centres):
+            centres.append(colors[index])
+        if len(centres) > MAX_LABELS:
+            raise InputError(f"{path} holds more than {MAX_LABELS} different colours: it looks like a picture, not like a mask")
+    palette = torch.stack(centres)
+    nearest = torch.cdist(colors.float(), palette.float()).argmin(1)
+    return LabelMap(nearest[inverse].view(codes.shape), palette)
+
+
+def match_regions(
+    content: LabelMap, styles: list[LabelMap], *, content_size: tuple[int, int], style_sizes: list[tuple[int, int]]
+) -> Regions:
+    """Regions that the photo and at least one style picture share, by colour; masks resized (nearest) to the given sizes.
+
+    Raises InputError if no label of the photo's mask appears in any style mask.
+    """
+    rows = []
+    report = []
+    for index, color in enumerate(content.colors):
+        partners = [_partner(color, style) for style in styles]
+        name = "#" + "".join(f"{int(channel):02x}" for channel in color)
+        share = float((content.labels == index).float().mean())
+        if any(partner is not None for partner in partners):
+            rows.append((index, partners))
+            report.append(f"{name}: {share:.0%} of the photo, painted")
+        else:
+            report.append(f"{name}: {share:.0%} of the photo, not in the style mask, kept as it is")
+    for style in styles:
+        for color in style.colors:
+            if _partner(color, content) is None:
+                report.append("#" + "".join(f"{int(channel):02x}" for channel in color) + ": only in the style mask, unused")
+    if not rows:
+        raise InputError("the two masks share no label: the same colour has to mark matching regions in both")
+    masks = torch.stack([(content.labels == index).float() for index, _ in rows])
+    style_masks = [torch.stack([_region(style, partners[n]) for _, partners in rows]) for n, style in enumerate(styles)]
+    resized = [_nearest(mask, size) for mask, size in zip(style_masks, style_sizes, strict=True)]
+    return Regions(_nearest(masks, content_size), resized, report)
+
+
+def _partner(color: Tensor, other: LabelMap) -> int | None:
+    distance = (other.colors - color).abs().amax(1)
+    best = int(distance.argmin())
+    return best if int(distance[best]) <= NEARNESS else None
+
+
+def _region(style: LabelMap, label: int | None) -> Tensor:
+    """(H, W) in {0, 1}; nothing for a label that the style picture does not have."""
+    return (style.labels == (-1 if label is None else label)).float()
+
+
+def _nearest(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(masks[None], size=size, mode="nearest-exact")
+
+
+def load_regions(
+    mask: str | os.PathLike[str],
+    style_masks: list[str | os.PathLike[str]],
+    *,
+    content_size: tuple[int, int],
+    style_sizes: list[tuple[int, int]],
+) -> Regions:
+    """`read_labels` of all files and `match_regions`. Raises InputError unless there is one mask per style picture."""
+    if len(style_masks) != len(style_sizes):
+        raise InputError(f"{len(style_sizes)} style pictures need as many style masks, and {len(style_masks)} were given")
+    labels = [read_labels(Path(file)) for file in style_masks]
+    return match_regions(read_labels(mask), labels, content_size=content_size, style_sizes=style_sizes)

@@ -1,0 +1,1 @@
+"""Perception: the encoder, statistics of its features, and the perceptual loss."""

@@ -1,0 +1,323 @@
+"""The perceptual loss: content, style, total variation and range, for every method and every paper's preset.
+
+    L(X) = w_c * sum_l a_l * content_distance(F_l, C_l)  +  w_s * sum_l b_l * style_distance(stat_l(X), stat_l(S))
+         + w_tv * TV(X)  +  w_r * range(X)
+
+The functions are the formulas; `PerceptualLoss` runs the encoder once and adds them up. Style targets and content
+targets are made once and used many times; masks are part of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from impasto.perception.encoder import Encoder
+from impasto.perception.statistics import accumulating, gram, moments
+
+
+def content_distance(features: Tensor, target: Tensor, *, normaliser: str = "none") -> Tensor:
+    """Mean squared difference of feature maps, per picture: (B, C, H, W) twice -> (B).
+
+    normaliser "none" is the plain mean (Gatys et al. 2016, Eq. 1, up to its factor); "variance" divides by the mean
+    squared deviation of the target from its channel means, "energy" by the target's mean square: both make the
+    distance free of the scale of the features.
+    """
+    features, target = accumulating(features), accumulating(target)
+    distance = (features - target).square().mean((1, 2, 3))
+    if normaliser == "none":
+        return distance
+    if normaliser == "variance":
+        return distance / (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3)).clamp_min(1e-12)
+    if normaliser == "energy":
+        return distance / target.square().mean((1, 2, 3)).clamp_min(1e-12)
+    raise ValueError(f"normaliser is 'none', 'variance' or 'energy', not {normaliser!r}")
+
+
+def style_distance(statistic: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Squared Frobenius distance of Gram matrices (or moments) over the last two axes: (..., C, C) twice -> (...).
+
+    reduction "sum" is the distance itself, "mean" divides by the number of entries, "gatys" by four times that (Gatys
+    et al. 2016, Eq. 4), "relative" by the squared norm of the target.
+    """
+    distance = (statistic - target).square().sum((-2, -1))
+    entries = statistic.shape[-1] * statistic.shape[-2]
+    if reduction == "sum":
+        return distance
+    if reduction == "mean":
+        return distance / entries
+    if reduction == "gatys":
+        return distance / (4 * entries)
+    if reduction == "relative":
+        return distance / target.square().sum((-2, -1)).clamp_min(1e-12)
+    raise ValueError(f"reduction is 'sum', 'mean', 'gatys' or 'relative', not {reduction!r}")
+
+
+def total_variation(image: Tensor, *, kind: str = "l1mean") -> Tensor:
+    """Total variation per picture: (B, C, H, W) -> (B).
+
+    "l1mean": mean |dx| + mean |dy|. "l2sum": half the sum of squared differences (Johnson et al. 2016).
+    "iso_mean": mean of sqrt(dx^2 + dy^2 + 1e-8) over the pixels that have both neighbours.
+    """
+    across = image[..., :, 1:] - image[..., :, :-1]
+    down = image[..., 1:, :] - image[..., :-1, :]
+    if kind == "l1mean":
+        return across.abs().mean((1, 2, 3)) + down.abs().mean((1, 2, 3))
+    if kind == "l2sum":
+        return 0.5 * (across.square().sum((1, 2, 3)) + down.square().sum((1, 2, 3)))
+    if kind == "iso_mean":
+        return (across[..., :-1, :].square() + down[..., :, :-1].square() + 1e-8).sqrt().mean((1, 2, 3))
+    raise ValueError(f"kind is 'l1mean', 'l2sum' or 'iso_mean', not {kind!r}")
+
+
+def range_excess(image: Tensor) -> Tensor:
+    """Mean squared distance of the pixels from [0, 1], per picture: (B, C, H, W) -> (B)."""
+    return (image - image.clamp(0, 1)).square().mean((1, 2, 3))
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What a perceptual loss is made of. The presets below are the published ones and our own.
+
+    content_layers and style_layers map a layer to its weight a_l or b_l. backbone, family and pool say which network
+    the weights were meant for (family 1: Caffe, 2: ImageNet mean/std, 3: normalised filters; 0: any, since the
+    distances are relative); they choose nothing by themselves.
+    """
+
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    content_weight: float = 1.0
+    style_weight: float = 1.0
+    tv_weight: float = 0.0
+    range_weight: float = 0.0
+    content_normaliser: str = "none"
+    style_statistic: str = "gram"
+    gram_norm: str = "n"
+    style_reduction: str = "mean"
+    style_target_norm: str = "none"
+    tv: str = "l1mean"
+    backbone: str = "vgg19"
+    family: int = 3
+    pool: str = "max"
+
+
+def _even(*layers: str, weight: float = 1.0) -> dict[str, float]:
+    return dict.fromkeys(layers, weight)
+
+
+_VGG16_STYLE = _even("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+_FIVE = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+_FOUR = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", weight=0.25)
+
+PRESETS: dict[str, LossSettings] = {
+    # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own.
+    "impasto": LossSettings(
+        _even("relu4_1"),
+        _FOUR,
+        0.02,
+        1.0,
+        0.01,
+        10.0,
+        content_normaliser="variance",
+        style_reduction="relative",
+        family=0,
+    ),
+    # The yardstick of the benchmarks: 0 for the perfect picture, about 0.5 to 1 for the photo itself.
+    "yardstick": LossSettings(
+        _even("relu4_2"),
+        _FOUR,
+        0.05,
+        1.0,
+        0.0,
+        10.0,
+        content_normaliser="energy",
+        style_reduction="relative",
+        family=0,
+    ),
+    # Gatys et al. 2016, weights of the authors' notebooks: 1e3 / c_l^2 on the sum of squares.
+    "gatys": LossSettings(_even("relu4_2"), _FIVE, 1.0, 1e3, family=1),
+    # Zhang et al. 2019 (MetaStyle), as their code computes it.
+    "metastyle": LossSettings(_even("relu2_2"), _VGG16_STYLE, 1.0, 1e5, gram_norm="chw", backbone="vgg16", family=2),
+    # Puy and Perez 2019 (Flexible Convolutional Solver).
+    "flex": LossSettings(_even("relu4_2"), _FIVE, 0.02, 1.0, 0.3, style_target_norm="alpha", family=2),
+    # Ruder et al. 2018, feed-forward.
+    "ruder": LossSettings(_even("relu3_3"), _VGG16_STYLE, 1.0, 10.0, 1e-6, gram_norm="chw", tv="l2sum", backbone="vgg16", family=1),
+    # ReCoNet, values of a public re-implementation: the paper does not state its weights.
+    "reconet": LossSettings(
+        _even("relu3_3"),
+        dict(zip(_VGG16_STYLE, (0.1, 1.0, 10.0, 5.0), strict=True)),
+        2.7e6,
+        1e10,
+        3e-2,
+        gram_norm="chw",
+        tv="l2sum",
+        backbone="vgg16",
+        family=2,
+    ),
+    # Huang and Belongie 2017 (AdaIN): means and deviations; the content target is the AdaIN output itself.
+    "adain": LossSettings(
+        _even("relu4_1"),
+        _even("relu1_1", "relu2_1", "relu3_1", "relu4_1"),
+        1.0,
+        1e-2,
+        style_statistic="moments",
+        style_reduction="mean",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class StyleTarget:
+    """Statistics of the style, computed once and without gradient.
+
+    statistics: layer -> (1, K, C, C) Gram matrices, or (1, K, 2, C) moments, one for each of K regions.
+    present: (K), True where the region exists in some style picture.
+    """
+
+    statistics: dict[str, Tensor]
+    present: Tensor
+
+    @property
+    def regions(self) -> int:
+        """Number of regions; 1 without masks."""
+        return len(self.present)
+
+
+@dataclass(frozen=True)
+class ContentTarget:
+    """Features of the content picture, layer -> (B, C, H, W), and the masks of its regions, layer -> (1, K, H, W)."""
+
+    features: dict[str, Tensor]
+    masks: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """One evaluation of the loss, averaged over the batch. Unweighted terms, and their weighted sum `total`."""
+
+    total: Tensor
+    content: Tensor
+    style: dict[str, Tensor]
+    tv: Tensor
+    excess: Tensor
+
+
+class PerceptualLoss:
+    """The perceptual loss over one encoder.
+
+        loss = PerceptualLoss(encoder, "impasto")
+        style = loss.style_target([painting])
+        content = loss.content_target(photo)
+        loss(picture, content, style).total.backward()
+
+    settings: a name of PRESETS or LossSettings. Raises ValueError if the encoder lacks a layer.
+    """
+
+    def __init__(self, encoder: Encoder, settings: str | LossSettings = "impasto"):
+        if isinstance(settings, str):
+            if settings not in PRESETS:
+                raise ValueError(f"no preset {settings!r}; there are {', '.join(PRESETS)}")
+            settings = PRESETS[settings]
+        self.encoder, self.settings = encoder, settings
+        self.layers = list(dict.fromkeys([*settings.style_layers, *settings.content_layers]))
+        missing = [layer for layer in self.layers if layer not in encoder.layers]
+        if missing:
+            raise ValueError(f"this loss needs layer {missing[0]}, which the encoder does not have")
+
+    def with_weights(self, **weights: float) -> "PerceptualLoss":
+        """The same loss with other weights, e.g. with_weights(style_weight=0.5)."""
+        return PerceptualLoss(self.encoder, replace(self.settings, **weights))  # type: ignore[arg-type]
+
+    def _statistic(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, K, C, C) or (B, K, 2, C); K = 1 without a mask."""
+        by_moments = self.settings.style_statistic == "moments"
+        value = moments(features, mask) if by_moments else gram(features, mask, norm=self.settings.gram_norm)
+        return value if mask is not None else value[:, None]
+
+    @torch.no_grad()
+    def style_target(
+        self, pictures: Sequence[Tensor], *, weights: Sequence[float] | None = None, masks: Sequence[Tensor] | None = None
+    ) -> StyleTarget:
+        """The target of one or several style pictures, each (1, 3, H, W) of its own size.
+
+        weights: share of each picture, normalised to sum 1; equal by default. masks: for each picture (1, K, H, W) in
+        [0, 1]; region k of the target is the weighted mean over the pictures that hold region k.
+        """
+        shares = [1.0] * len(pictures) if weights is None else list(weights)
+        if not pictures or len(shares) != len(pictures) or min(shares) < 0 or sum(shares) <= 0:
+            raise ValueError("one non-negative weight for each of one or more style pictures, not all of them zero")
+        regions = 1 if masks is None else masks[0].shape[1]
+        held = torch.ones(len(pictures), regions)
+        if masks is not None:
+            held = torch.stack([(mask.float().mean((0, 2, 3)) > 0).float().cpu() for mask in masks])
+        share = held * torch.tensor(shares)[:, None]
+        present = share.sum(0) > 0
+        share = share / share.sum(0).clamp_min(1e-12)
+        statistics: dict[str, Tensor] = {}
+        for index, picture in enumerate(pictures):
+            features = self.encoder(picture, list(self.settings.style_layers))
+            for layer, value in features.items():
+                mask = None if masks is None else _mask_at(masks[index].to(value.device), value)
+                term = share[index].to(value.device)[None, :, None, None] * self._statistic(value, mask)
+                statistics[layer] = statistics[layer] + term if layer in statistics else term
+        return StyleTarget(statistics, present)
+
+    @torch.no_grad()
+    def content_target(self, content: Tensor, *, masks: Tensor | None = None) -> ContentTarget:
+        """The target of a batch of contents (B, 3, H, W); masks (1, K, H, W) in [0, 1] name the regions of style_target."""
+        layers = list(self.settings.content_layers)
+        sized = self.layers if masks is not None else layers
+        features = self.encoder(content, sized)
+        maps = {} if masks is None else {n: _mask_at(masks.to(f.device), f) for n, f in features.items() if n in self.settings.style_layers}
+        return ContentTarget({layer: features[layer] for layer in layers}, maps)
+
+    def __call__(self, picture: Tensor, content: ContentTarget, style: StyleTarget) -> LossTerms:
+        """All terms for pictures (B, 3, H, W) of the size of the content; one pass through the encoder."""
+        settings = self.settings
+        features = self.encoder(picture, self.layers)
+        zero = picture.new_zeros(())
+        content_term = zero
+        for layer, weight in settings.content_layers.items():
+            distance = content_distance(features[layer], content.features[layer], normaliser=settings.content_normaliser)
+            content_term = content_term + weight * distance.mean()
+        style_terms, share = {}, self._region_share(content, style)
+        alpha = self._alpha(style)
+        for layer in settings.style_layers:
+            target = style.statistics[layer]
+            statistic = self._statistic(features[layer], content.masks.get(layer))
+            distance = style_distance(statistic, target, reduction=settings.style_reduction) / alpha
+            style_terms[layer] = (distance * share.to(distance)).sum(1).mean()
+        tv = total_variation(picture, kind=settings.tv).mean() if settings.tv_weight else zero
+        excess = range_excess(picture).mean() if settings.range_weight else zero
+        style_term = sum((weight * style_terms[layer] for layer, weight in settings.style_layers.items()), zero)
+        total = (
+            settings.content_weight * content_term
+            + settings.style_weight * style_term
+            + settings.tv_weight * tv
+            + settings.range_weight * excess
+        )
+        return LossTerms(total, content_term, style_terms, tv, excess)
+
+    def _region_share(self, content: ContentTarget, style: StyleTarget) -> Tensor:
+        """Equal weights over the regions that both sides hold (Gatys et al. 2017); (1, K)."""
+        used = style.present.float()[None]
+        for mask in content.masks.values():
+            if mask.shape[1] != style.regions:
+                raise ValueError(f"the content has {mask.shape[1]} regions and the style {style.regions}")
+            used = used * (mask.sum((2, 3)) > 0).float().cpu()
+        if not content.masks and style.regions > 1:
+            raise ValueError("the style has regions and the content has none: give content masks too")
+        return used / used.sum().clamp_min(1)
+
+    def _alpha(self, style: StyleTarget) -> Tensor | float:
+        """Flexible Convolutional Solver, section 2.4: beta = 1 gives a picture without energy a style loss of 1."""
+        if self.settings.style_target_norm == "none":
+            return 1.0
+        return sum((t.square().mean((-2, -1)) for t in style.statistics.values()), torch.zeros(())).clamp_min(1e-12)
+
+
+def _mask_at(masks: Tensor, features: Tensor) -> Tensor:
+    """Masks averaged over the area of each feature position: (1, K, H, W) -> (1, K, h, w)."""
+    return F.adaptive_avg_pool2d(masks.float(), (features.shape[-2], features.shape[-1]))

@@ -1,0 +1,48 @@
+"""Statistics of feature maps: the Gram matrix and the moments. Pure functions, at least float32 inside."""
+
+import torch
+from torch import Tensor
+
+
+def accumulating(features: Tensor) -> Tensor:
+    """Features in a precision that sums may be taken in: float32, or float64 if they already are."""
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def gram(features: Tensor, mask: Tensor | None = None, *, norm: str = "n") -> Tensor:
+    """Gram matrix of a feature map, one per picture, or one per region if a mask is given.
+
+    features: (B, C, H, W). mask: (B or 1, K, H, W), weights in [0, 1], or None for one region that is everything.
+    Returns (B, C, C) without a mask, (B, K, C, C) with one; float32, or float64 for float64 features.
+
+    norm "n" divides by the number of positions (by the weight of the region, if masked), "chw" further by C.
+    With weights w the matrix is sum_p w(p) F(p) F(p)^T / sum_p w(p): guided Gram matrices of Gatys et al. 2017,
+    Eq. 7, with w the squared guide. A region without weight has a zero matrix.
+    """
+    flat = accumulating(features).flatten(2)
+    scale = 1.0 if norm == "n" else 1.0 / features.shape[1]
+    if norm not in ("n", "chw"):
+        raise ValueError(f"norm is 'n' or 'chw', not {norm!r}")
+    if mask is None:
+        flat = flat * (scale / flat.shape[-1]) ** 0.5
+        return torch.matmul(flat, flat.transpose(1, 2))
+    weight = mask.to(flat.dtype).flatten(2)
+    weight = weight * (scale / weight.sum(-1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny))
+    return torch.matmul(weight[:, :, None] * flat[:, None], flat[:, None].transpose(2, 3))
+
+
+def moments(features: Tensor, mask: Tensor | None = None, *, eps: float = 1e-5) -> Tensor:
+    """Mean and standard deviation of every channel (AdaIN, Huang and Belongie 2017).
+
+    features: (B, C, H, W); mask as in `gram`. Returns (B, 2, C), or (B, K, 2, C) with a mask: means, then deviations.
+    The deviation is sqrt(variance + eps), population variance.
+    """
+    flat = accumulating(features).flatten(2)
+    if mask is None:
+        mean, variance = flat.mean(-1), flat.var(-1, unbiased=False)
+        return torch.stack([mean, (variance + eps).sqrt()], dim=-2)
+    weight = mask.to(flat.dtype).flatten(2)
+    weight = weight / weight.sum(-1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+    mean = weight @ flat.transpose(1, 2)
+    variance = (weight @ flat.square().transpose(1, 2) - mean.square()).clamp_min(0)
+    return torch.stack([mean, (variance + eps).sqrt()], dim=-2)

@@ -1,0 +1,186 @@
+"""Style transfer by optimisation of the picture itself (Gatys, Ecker and Bethge 2016), the yardstick of all others.
+
+Coarse to fine over sizes and one Gram matrix per region as in Gatys et al. 2017, several style pictures with weights,
+any preset of the perceptual loss, L-BFGS or Adam.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from impasto.errors import ImpastoError, InputError
+from impasto.events import Event, Interrupted, Listener, silence
+from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
+
+LEAST_LEVEL = 128
+"""No level of the pyramid has a shorter side below this, in pixels."""
+
+
+@dataclass(frozen=True)
+class GatysSettings:
+    """How the picture is optimised.
+
+    iterations: per level of the pyramid; levels: how often the size is halved below the final one, plus one. start:
+    "content" or "noise". learning_rate is Adam's. strength scales the style weight: 1 is the preset's, 0 the photo.
+    style_size: shorter side of the style picture at the final size, in pixels; None means that of the photo. Larger
+    paints with larger strokes. preview_every: iterations between previews, 0 for none.
+    """
+
+    iterations: int = 150
+    levels: int = 2
+    optimiser: str = "lbfgs"
+    start: str = "content"
+    learning_rate: float = 0.02
+    strength: float = 1.0
+    style_size: int | None = None
+    seed: int = 0
+    preview_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in ("lbfgs", "adam"):
+            raise InputError(f"the optimiser is lbfgs or adam, not {self.optimiser!r}")
+        if self.start not in ("content", "noise"):
+            raise InputError(f"the start is content or noise, not {self.start!r}")
+        if self.iterations < 1 or self.levels < 1:
+            raise InputError("at least one iteration and one level are needed")
+        if not 0 <= self.strength <= 10:
+            raise InputError(f"strength goes from 0, the photo, over 1, the usual, to 10; {self.strength} does not")
+        if self.style_size is not None and self.style_size < 32:
+            raise InputError(f"a style size of {self.style_size} is less than 32 pixels, too small to hold a stroke")
+
+
+@dataclass
+class Gatys:
+    """The stylizer: the style is set once, every call paints one batch of photos of the same size.
+
+    styles: pictures (1, 3, h, w), RGB in [0, 1], with `weights` (equal by default), and for painting by regions a mask
+    (1, K, h, w) for each. Calls raise Interrupted, with the picture so far, when the user stops them.
+    """
+
+    loss: PerceptualLoss
+    styles: Sequence[Tensor]
+    settings: GatysSettings = field(default_factory=GatysSettings)
+    weights: Sequence[float] | None = None
+    style_masks: Sequence[Tensor] | None = None
+    listener: Listener = silence
+    _targets: dict[int, StyleTarget] = field(default_factory=dict, init=False, repr=False)
+
+    def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
+        """Paint photos (B, 3, H, W) in [0, 1]; masks (1, K, H, W) if style masks were given. Same size out."""
+        if (masks is None) != (self.style_masks is None):
+            raise InputError("masks are needed for both the photo and the style pictures, or for neither")
+        if self.settings.strength == 0:
+            return image.clone()
+        sizes = pyramid((image.shape[-2], image.shape[-1]), self.settings.levels)
+        loss = self.loss.with_weights(style_weight=self.loss.settings.style_weight * self.settings.strength)
+        run = _Run(self.settings, len(sizes) * self.settings.iterations, self.listener, time.monotonic())
+        painted = self._first(image)
+        for level, size in enumerate(sizes):
+            photo, painted = _resize(image, size), _resize(painted, size)
+            content = loss.content_target(photo, masks=None if masks is None else _resize(masks, size))
+            style = self._style_target(loss, size, image)
+            painted = run.optimise(loss, painted, content, style, done=level * self.settings.iterations)
+        return painted.clamp(0, 1)
+
+    def _first(self, image: Tensor) -> Tensor:
+        if self.settings.start == "content":
+            return image
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        return torch.rand(image.shape, generator=generator).to(image)
+
+    def _style_target(self, loss: PerceptualLoss, size: tuple[int, int], image: Tensor) -> StyleTarget:
+        """Statistics of the style pictures at this level, shrunk as the photo is; made once per size."""
+        short = min(size)
+        if self.settings.style_size is not None:
+            short = round(self.settings.style_size * short / min(image.shape[-2:]))
+        if short not in self._targets:
+            scaled = [style_at(style.to(image), short) for style in self.styles]
+            masks = self.style_masks
+            if masks is not None:
+                masks = [_resize(mask.to(image), (s.shape[-2], s.shape[-1])) for mask, s in zip(masks, scaled, strict=True)]
+            self._targets[short] = loss.style_target(scaled, weights=self.weights, masks=masks)
+        return self._targets[short]
+
+
+def pyramid(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
+    """Sizes (height, width) from coarse to fine, halving; levels too small to hold a picture are left out."""
+    sizes = [(round(size[0] / 2**k), round(size[1] / 2**k)) for k in range(levels)]
+    return [s for s in reversed(sizes) if min(s) >= LEAST_LEVEL or s == sizes[0]]
+
+
+def style_at(style: Tensor, short_side: int) -> Tensor:
+    """A style picture (1, 3, h, w) resized to the given shorter side, neither side below 32 pixels."""
+    height, width = style.shape[-2:]
+    scale = short_side / min(height, width)
+    return _resize(style, (max(32, round(height * scale)), max(32, round(width * scale))))
+
+
+def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+@dataclass
+class _Run:
+    """One optimisation over all levels: counts, reports, and remembers the last picture."""
+
+    settings: GatysSettings
+    total: int
+    listener: Listener
+    started: float
+
+    def optimise(self, loss: PerceptualLoss, start: Tensor, content: ContentTarget, style: StyleTarget, *, done: int) -> Tensor:
+        """Minimise the loss over the pixels from `start`; `done` iterations were made at coarser levels."""
+        iterations = self.settings.iterations
+        pixels = start.float().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+        if self.settings.optimiser == "lbfgs":
+            optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
+                [pixels],
+                lr=1,
+                max_iter=iterations,
+                max_eval=iterations * 5 // 4,
+                history_size=20,
+                line_search_fn="strong_wolfe",
+                tolerance_grad=0,
+                tolerance_change=0,
+            )
+        else:
+            optimiser = torch.optim.Adam([pixels], lr=self.settings.learning_rate)
+        reported = -1
+
+        def evaluate() -> float:
+            nonlocal reported
+            optimiser.zero_grad()
+            terms = loss(pixels, content, style)
+            torch.autograd.backward(terms.total)
+            step = self._iteration(optimiser, pixels)
+            if step > reported:
+                reported = step
+                self._report(done + step, terms.total.item(), pixels)
+            return terms.total.item()
+
+        try:
+            for _ in range(1 if self.settings.optimiser == "lbfgs" else iterations):
+                optimiser.step(evaluate)
+        except KeyboardInterrupt:
+            raise Interrupted(pixels.detach().clamp(0, 1)) from None
+        if not bool(torch.isfinite(pixels).all()):
+            raise ImpastoError("the optimisation ran into values that are not finite; try --precision float32 or --optimiser adam")
+        self._report(done + iterations, None, pixels)
+        return pixels.detach()
+
+    @staticmethod
+    def _iteration(optimiser: torch.optim.Optimizer, pixels: Tensor) -> int:
+        state = optimiser.state[pixels]
+        return int(state.get("n_iter", state.get("step", 0)))
+
+    def _report(self, step: int, loss: float | None, pixels: Tensor) -> None:
+        due = self.settings.preview_every and step % self.settings.preview_every == 0
+        preview = pixels.detach()[0].clamp(0, 1).clone() if due else None
+        values = {} if loss is None else {"loss": loss}
+        self.listener(Event(step, self.total, time.monotonic() - self.started, values, preview))

@@ -1,0 +1,1 @@
+"""Running stylizers: device and precision, loading encoders once, and the engine over files."""

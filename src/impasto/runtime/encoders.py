@@ -1,0 +1,30 @@
+"""Encoders by name: bundled, cached, fetched or from a file; each is loaded once."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from impasto.perception.encoder import Encoder
+from impasto.perception.weights import convert_torchvision, read_encoder
+from impasto.runtime.device import Place, settle
+from impasto.styles.registry import locate
+
+
+def load_encoder(name: str | os.PathLike[str], place: Place, *, pool: str = "max") -> Encoder:
+    """The encoder of a registered name ("compact", "vgg19", ...) or of a safetensors file, frozen, at its place.
+
+    Raises WeightsError for a file that is no encoder, UnavailableError for a name that cannot be had.
+    """
+    text = os.fspath(name)
+    if text.endswith((".safetensors", ".pt", ".pth", ".bin", ".ckpt")) or os.sep in text:
+        path = Path(text)
+    else:
+        path = locate(text, "encoder", convert=convert_torchvision)
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    return _load(path, stamp, place, pool)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, stamp: int, place: Place, pool: str) -> Encoder:
+    """`stamp` makes a file that changed since a new entry."""
+    return settle(read_encoder(path, pool=pool), place)

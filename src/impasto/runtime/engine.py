@@ -1,0 +1,154 @@
+"""The engine: a stylizer over picture files. It reads, fits, paints, keeps colour and alpha, writes, and sums up."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from impasto.errors import ImpastoError, InputError, PictureError
+from impasto.events import Interrupted
+from impasto.media.color import KEEP_COLOR
+from impasto.media.images import Picture, check_writable, fit_within, list_pictures, read_picture, resize, write_picture
+from impasto.runtime.device import Place
+from impasto.runtime.stylizer import Stylizer
+from impasto.settings import Controls
+
+LEAST_SIDE = 32
+"""Pictures with a shorter side below this, after fitting to the size, are refused."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: where the result lies, its size (height, width) and seconds; or the error."""
+
+    source: Path
+    output: Path | None = None
+    size: tuple[int, int] | None = None
+    seconds: float = 0.0
+    error: ImpastoError | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All outcomes of one run, in order; interrupted if the user stopped it."""
+
+    outcomes: list[Outcome]
+    interrupted: bool = False
+
+    @property
+    def painted(self) -> list[Outcome]:
+        """Those that were written."""
+        return [outcome for outcome in self.outcomes if outcome.error is None]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Those that were not."""
+        return [outcome for outcome in self.outcomes if outcome.error is not None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to paint and where it goes."""
+
+    source: Path
+    output: Path
+
+
+def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, style_name: str) -> list[Job]:
+    """Which file becomes which: folders are searched for pictures, results are named PHOTO-STYLE.png.
+
+    output: a file (one photo only), a folder, or None for the current folder. Raises InputError.
+    """
+    sources: list[Path] = []
+    for entry in map(Path, inputs):
+        found = list_pictures(entry) if entry.is_dir() else [entry]
+        if not found:
+            raise InputError(f"there are no pictures in {entry}")
+        sources += found
+    if not sources:
+        raise InputError("no photo was given")
+    single = len(sources) == 1 and not Path(inputs[0]).is_dir()
+    target = None if output is None else Path(output)
+    if target is not None and target.suffix and not target.is_dir():
+        if not single:
+            raise InputError(f"{target} is one file and there are {len(sources)} photos; give a folder as output")
+        return [Job(sources[0], target)]
+    folder = target or Path()
+    stems = [source.stem for source in sources]
+    names = [stem if stems.count(stem) == 1 else source.name.replace(".", "-") for stem, source in zip(stems, sources, strict=True)]
+    return [Job(source, folder / f"{name}-{style_name}.png") for source, name in zip(sources, names, strict=True)]
+
+
+def working_size(size: tuple[int, int], longest: int, origin: str = "the picture") -> tuple[int, int]:
+    """Height and width that a picture is painted at: fitted to `longest` if it is larger. Raises PictureError if too thin."""
+    fitted = fit_within(size, longest) if longest and max(size) > longest else size
+    if min(fitted) < LEAST_SIDE:
+        shrunk = "" if fitted == size else f", {fitted[1]}x{fitted[0]} at a size of {longest}"
+        raise PictureError(f"{origin} has {size[1]}x{size[0]} pixels{shrunk}; at least {LEAST_SIDE} on each side are needed to paint")
+    return fitted
+
+
+def paint(
+    stylizer: Stylizer, picture: Picture, controls: Controls, place: Place, *, masks: Tensor | None = None, origin: str = "the picture"
+) -> tuple[Picture, bool]:
+    """Paint one picture in memory: fitted, stylised, colours kept if asked, alpha and metadata carried through.
+
+    Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
+    """
+    size = working_size(picture.size, controls.size, origin)
+    photo = resize(picture.pixels, size)
+    alpha = None if picture.alpha is None else resize(picture.alpha, size)
+    finished = True
+    try:
+        painted = stylizer(photo[None].to(place.device), masks=masks)
+    except Interrupted as stop:
+        painted, finished = stop.picture, False
+    pixels = resize(painted[0].float().cpu(), size)
+    if controls.keep_color is not None:
+        pixels = KEEP_COLOR[controls.keep_color](pixels, photo)
+    return Picture(pixels, alpha, picture.exif), finished
+
+
+def run(
+    stylizer: Stylizer,
+    jobs: Sequence[Job],
+    controls: Controls,
+    place: Place,
+    *,
+    masks: Tensor | None = None,
+    on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+) -> Summary:
+    """Paint all jobs. A file that cannot be painted becomes an outcome with an error; the others go on.
+
+    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends.
+    """
+    if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
+        raise InputError(f"colours can be kept by {' or '.join(KEEP_COLOR)}, not by {controls.keep_color!r}")
+    outcomes: list[Outcome] = []
+    everything = tuple(job.source for job in jobs)
+    for index, job in enumerate(jobs):
+        on_file(index, len(jobs), job.source)
+        started = time.monotonic()
+        try:
+            check_writable(job.output, inputs=everything)
+            picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
+            result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
+            write_picture(result, job.output, exif=controls.keep_metadata)
+            outcomes.append(Outcome(job.source, job.output, result.size, time.monotonic() - started))
+            if not finished:
+                return Summary(outcomes, interrupted=True)
+        except ImpastoError as error:
+            outcomes.append(Outcome(job.source, error=error))
+        except KeyboardInterrupt:
+            return Summary(outcomes, interrupted=True)
+        except (MemoryError, RuntimeError) as error:
+            text = str(error)
+            if "memory" not in text.lower() and not isinstance(error, MemoryError):
+                raise
+            outcomes.append(
+                Outcome(job.source, error=ImpastoError(f"{job.source} needs more memory than there is; a smaller --size needs less"))
+            )
+    return Summary(outcomes)

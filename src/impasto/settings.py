@@ -1,0 +1,31 @@
+"""What a user can turn, and its defaults. Free of heavy imports, so that the command line reads them from here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls that all methods share; see `impasto stylize --help`.
+
+    method: "auto" or a name of `impasto.methods`. encoder: a registered name or a safetensors file. size: longer side
+    of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any. style_size: shorter side that the
+    style picture is brought to, None for that of the photo; larger means larger strokes. strength: 0 is the photo, 1
+    the full style. keep_color: None, "luma" or "coral". keep_metadata: copy the photo's EXIF block.
+    options: settings of the method itself, by name, e.g. {"iterations": 300}.
+    """
+
+    method: str = AUTO
+    encoder: str = "compact"
+    size: int = 512
+    style_size: int | None = None
+    strength: float = 1.0
+    keep_color: str | None = None
+    keep_metadata: bool = False
+    seed: int = 0
+    device: str = AUTO
+    precision: str = AUTO
+    max_megapixels: int = 100
+    options: dict[str, Any] | None = None

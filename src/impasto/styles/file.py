@@ -1,0 +1,108 @@
+"""The style file: one safetensors file with the tensors of a style and a record that says what they are."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from impasto.errors import StyleError
+from impasto.files import atomic_file, looks_like_pickle
+
+FORMAT_VERSION = 1
+_KEY = "impasto"
+
+
+@dataclass(frozen=True)
+class StyleRecord:
+    """What a style file says of itself.
+
+    method: which method made the style and can paint with it. network and width: of the stylising network, empty and 0
+    where the method has none. encoder: whose features the style was made with. steps and loss: how long, how well.
+    licence and source: of the style picture. settings: the method's own.
+    """
+
+    name: str
+    method: str
+    network: str = ""
+    width: float = 0.0
+    encoder: str = ""
+    steps: int = 0
+    loss: float | None = None
+    licence: str = "not stated"
+    source: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    impasto_version: str = ""
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class StyleFile:
+    """A style in memory: its record and its tensors."""
+
+    record: StyleRecord
+    tensors: dict[str, Tensor]
+
+
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of the tensors, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
+    """Write a style file, whole or not at all. The name has to end in .safetensors. Raises StyleError."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise StyleError(f"cannot write {path}: a style file's name ends in .safetensors")
+    record = json.dumps({**asdict(style.record), "checksum": checksum(style.tensors)})
+    try:
+        with atomic_file(path) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in style.tensors.items()}, temporary, metadata={_KEY: record})
+    except OSError as error:
+        raise StyleError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def read_style(path: str | os.PathLike[str]) -> StyleFile:
+    """Read and check a style file. Raises StyleError that says what was expected, for any other file."""
+    path = Path(path)
+    if not path.is_file():
+        raise StyleError(f"{path} does not exist; a style file was expected")
+    if looks_like_pickle(path):
+        raise StyleError(f"{path} is a pickle, which can run code when loaded; a style file is a safetensors file made by Impasto")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            written = (stored.metadata() or {}).get(_KEY)
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StyleError(f"{path} is not a whole safetensors file: a style file was expected ({error})") from None
+    if written is None:
+        raise StyleError(f"{path} has no record of Impasto: it holds weights of something else, not a style")
+    record = _parse_record(written, path)
+    if record.pop("checksum") != checksum(tensors):
+        raise StyleError(f"{path} does not match its checksum: it was changed or damaged after it was written")
+    return StyleFile(StyleRecord(**record), tensors)
+
+
+def _parse_record(written: str, path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(written)
+        version = record["format_version"]
+        if version > FORMAT_VERSION:
+            raise StyleError(f"{path} has style format {version}; this version of Impasto reads up to {FORMAT_VERSION}: update Impasto")
+        known = {item.name for item in fields(StyleRecord)} | {"checksum"}
+        record = {key: value for key, value in record.items() if key in known}
+        return {"checksum": record["checksum"], "name": record["name"], "method": record["method"], **record}
+    except (ValueError, KeyError, TypeError):
+        raise StyleError(f"{path} has a damaged record; a style file of Impasto was expected") from None

@@ -1,0 +1,151 @@
+"""The registry: one record for every weight and every bundled style, and where its file is found.
+
+Looked for in this order: bundled in `assets/`, in the cache, on the public model hub. A bundled asset is a file with
+its record beside it (`NAME.json`); a cached one the same; what can be fetched is listed here.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import platformdirs
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from impasto.errors import UnavailableError
+from impasto.files import atomic_file, sha256_of
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+NETWORK_TIMEOUT = 10.0
+"""Seconds to wait for an answer of the hub before giving up."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one file. kind: "encoder" or "style". size in bytes, 0 and an empty sha256 while not fetched.
+
+    hub: "owner/repository/file" on the public model hub, empty if the file is bundled. source: the painting's painter
+    and year, or what a network was trained with.
+    """
+
+    name: str
+    kind: str
+    file: str
+    licence: str
+    title: str = ""
+    source: str = ""
+    paper: str = ""
+    sha256: str = ""
+    size: int = 0
+    hub: str = ""
+
+
+_VGG_PAPER = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, 2015"
+_VGG_LICENCE = "BSD-3-Clause (torchvision); the original weights CC BY 4.0, Visual Geometry Group, Oxford"
+
+FETCHABLE = tuple(
+    Record(
+        name,
+        "encoder",
+        f"{name}.safetensors",
+        _VGG_LICENCE,
+        f"{title}, torchvision's weights, convolutions only",
+        "trained on ImageNet for classification",
+        _VGG_PAPER,
+        hub=f"timm/{name}.tv_in1k/model.safetensors",
+    )
+    for name, title in (("vgg19", "VGG-19"), ("vgg16", "VGG-16"))
+)
+
+Converter = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+def cache_folder() -> Path:
+    """Where fetched and made files are kept: $IMPASTO_CACHE, or the user's cache folder of the platform."""
+    return Path(os.environ.get("IMPASTO_CACHE") or platformdirs.user_cache_dir("impasto"))
+
+
+def read_record(path: Path) -> Record:
+    """The record in a JSON file beside its asset."""
+    known = {item.name for item in fields(Record)}
+    return Record(**{key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key in known})
+
+
+def write_record(record: Record, folder: Path) -> None:
+    """Write NAME.json beside the file that the record describes, with its true size and checksum."""
+    file = folder / record.file
+    content = asdict(record) | {"sha256": sha256_of(file), "size": file.stat().st_size}
+    with atomic_file(folder / f"{record.name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def bundled(kind: str) -> dict[str, Record]:
+    """Records of everything of one kind ("encoder" or "style") that came with the package, by name."""
+    records = (read_record(path) for path in sorted((ASSETS / f"{kind}s").glob("*.json")))
+    return {record.name: record for record in records}
+
+
+def fetchable(kind: str) -> dict[str, Record]:
+    """Records of everything of one kind that can be fetched on demand, by name."""
+    return {record.name: record for record in FETCHABLE if record.kind == kind}
+
+
+def is_cached(record: Record) -> bool:
+    """True if a fetched copy lies in the cache and is whole."""
+    file, note = cache_folder() / record.file, cache_folder() / f"{record.name}.json"
+    if not file.is_file() or not note.is_file():
+        return False
+    try:
+        return read_record(note).sha256 == sha256_of(file)
+    except (ValueError, TypeError):
+        return False
+
+
+def locate(name: str, kind: str, *, convert: Converter | None = None) -> Path:
+    """The file of a registered name: bundled, cached, or fetched now.
+
+    convert turns the tensors of a fetched file into those that are kept. Raises UnavailableError if the name is not
+    registered, or neither bundled nor cached and the hub cannot be reached.
+    """
+    own = bundled(kind)
+    if name in own:
+        return ASSETS / f"{kind}s" / own[name].file
+    remote = fetchable(kind)
+    if name not in remote:
+        raise UnavailableError(f"there is no {kind} named {name!r}; there are {', '.join([*own, *remote])}")
+    record = remote[name]
+    if not is_cached(record):
+        _fetch(record, convert or (lambda tensors: tensors))
+    return cache_folder() / record.file
+
+
+def _fetch(record: Record, convert: Converter) -> None:
+    """Download, convert, write to the cache with a record of what was written."""
+    helpful = f"connect once so that it can be cached, or give a safetensors file of it (--encoder FILE); cache: {cache_folder()}"
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        raise UnavailableError(f"{record.name} is neither bundled nor cached, and HF_HUB_OFFLINE forbids fetching; {helpful}")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(NETWORK_TIMEOUT)))
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise UnavailableError(f"{record.name} has to be fetched, and that needs: pip install 'impasto[hub]'") from None
+    owner, repository, file = record.hub.split("/", 2)
+    folder = cache_folder() / "downloads"
+    try:
+        path = Path(hf_hub_download(f"{owner}/{repository}", file, local_dir=folder, etag_timeout=NETWORK_TIMEOUT))
+    except Exception as error:  # the hub's client raises errors of several libraries
+        raise UnavailableError(
+            f"{record.name} is neither bundled nor cached and could not be fetched ({type(error).__name__}); {helpful}"
+        ) from None
+    try:
+        tensors = convert(load_file(path))
+        with atomic_file(cache_folder() / record.file) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    except (SafetensorError, OSError) as error:
+        raise UnavailableError(f"what was fetched for {record.name} is not whole ({error}); try again") from None
+    finally:
+        path.unlink(missing_ok=True)
+    write_record(record, cache_folder())

@@ -1,0 +1,1 @@
+"""What trainings share, and the training of the compact encoder."""

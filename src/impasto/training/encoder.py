@@ -1,0 +1,386 @@
+"""Training of the compact encoder: a narrow VGG-19 that makes the same judgements as the wide one.
+
+The narrow network is trained for what it is used for. Four terms, each free of units, on photographs, paintings and
+pictures that the narrow network itself has painted so far:
+
+    features    what a linear map of its features misses of VGG-19's, relative to their variance
+    gram        the same for the Gram matrices, relative to their norm
+    distance    squared difference of the logarithms of the style distances between all pictures of a batch
+    gradient    1 - cosine between the gradients of both networks' style and content loss with respect to the picture
+
+Pictures that optimisation has painted are where a narrow network is blind: it is what it believes to be the style.
+They are painted during the training with the network as it then is and kept in a pool.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from impasto.errors import InputError
+from impasto.events import Event, Listener, silence
+from impasto.files import atomic_file
+from impasto.perception.encoder import Encoder
+from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
+from impasto.perception.statistics import gram
+from impasto.styles.registry import Record, read_record, write_record
+from impasto.training.checkpoint import load_checkpoint, save_checkpoint
+from impasto.training.compression import compress, least_squares
+from impasto.training.data import PictureFolder, jitter_color
+
+TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+CONTENT = ("relu4_1", "relu4_2")
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """Settings of the distillation; crops in pixels, batch in pictures of each kind (photo, painting, painted)."""
+
+    channels: tuple[int, ...] = (16, 32, 96, 192, 192)
+    steps: int = 6000
+    batch: int = 4
+    crop: int = 128
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    features_weight: float = 1.0
+    gram_weight: float = 0.5
+    distance_weight: float = 0.25
+    gradient_weight: float = 0.5
+    content_share: float = 0.1
+    noise: float = 0.1
+    pool: int = 96
+    paint_every: int = 12
+    paint_steps: int = 30
+    checkpoint_every: int = 200
+    seed: int = 0
+
+
+class Readouts(nn.Module):
+    """One linear map per taught layer from narrow to wide features; needed in training only."""
+
+    def __init__(self, student: Encoder, teacher: Encoder):
+        blocks = {layer: int(layer[4]) - 1 for layer in TAUGHT}
+        super().__init__()
+        for layer, block in blocks.items():
+            self.add_module(layer, nn.Conv2d(student.channels[block], teacher.channels[block], 1))
+
+    def __getitem__(self, layer: str) -> nn.Conv2d:
+        readout = self.get_submodule(layer)
+        assert isinstance(readout, nn.Conv2d)
+        return readout
+
+    def gram(self, layer: str, features: Tensor, matrix: Tensor) -> Tensor:
+        """Gram matrix of the read-out features, from the narrow ones and their own Gram matrix: never computed wide."""
+        weight, bias = self[layer].weight[:, :, 0, 0], self[layer].bias
+        assert bias is not None
+        mixed = (features.float().mean((2, 3)) @ weight.T)[:, :, None] * bias
+        return weight @ matrix @ weight.T + mixed + mixed.transpose(1, 2) + bias[:, None] * bias
+
+    @torch.no_grad()
+    def fit(self, narrow: dict[str, Tensor], wide: dict[str, Tensor], *, samples: int = 60_000) -> None:
+        """Solve every map by least squares."""
+        for layer in TAUGHT:
+            readout = self[layer]
+            assert readout.bias is not None
+            inputs = narrow[layer].permute(0, 2, 3, 1).flatten(0, 2)[:samples].float()
+            targets = wide[layer].permute(0, 2, 3, 1).flatten(0, 2)[:samples].float()
+            weight, bias = least_squares(inputs, targets)
+            readout.weight.copy_(weight[:, :, None, None])
+            readout.bias.copy_(bias)
+
+
+def gram_matrices(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gram matrices of the four style layers."""
+    return {layer: gram(features[layer]) for layer in STYLE}
+
+
+def pair_distances(grams: dict[str, Tensor]) -> Tensor:
+    """Relative style distance of every picture of a batch to every other: (layers, B, B), row to column."""
+    distances = []
+    for g in grams.values():
+        flat = g.flatten(1)
+        product = flat @ flat.T
+        energy = product.diagonal()
+        distances.append((energy[:, None] + energy[None] - 2 * product).clamp_min(0) / energy[None])
+    return torch.stack(distances)
+
+
+def loss_gradient(
+    pictures: Tensor,
+    features: dict[str, Tensor],
+    grams: dict[str, Tensor],
+    contents: dict[str, Tensor],
+    styles: dict[str, Tensor],
+    *,
+    content_share: float,
+    keep_graph: bool,
+) -> Tensor:
+    """Gradient of the mean relative style distance + content_share * mean content distance, for each picture: (B, 3, H, W).
+
+    features and grams are those of the pictures, contents the features of their photos, styles the Gram matrices of
+    their paintings.
+    """
+    style = [style_distance(grams[layer], styles[layer], reduction="relative") for layer in STYLE]
+    content = [content_distance(features[layer], contents[layer], normaliser="energy") for layer in CONTENT]
+    loss = torch.stack(style).mean(0) + content_share * torch.stack(content).mean(0)
+    (gradient,) = torch.autograd.grad(loss.sum(), pictures, create_graph=keep_graph, retain_graph=True)
+    return gradient
+
+
+def log_distance_error(own: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of log distances over all pairs of different pictures; distances below 1e-4 count as 1e-4."""
+    apart = ~torch.eye(own.shape[-1], dtype=torch.bool)
+    return (own[:, apart].clamp_min(1e-4).log() - teacher[:, apart].clamp_min(1e-4).log()).square().mean()
+
+
+class PaintedPool:
+    """Pictures that the network in training has painted so far, each with its photo and its painting.
+
+    One tensor (N, 3, 3, crop, crop) in [0, 1]: for every entry the painted picture, the photo, the painting.
+    """
+
+    def __init__(self, size: int, crop: int):
+        self.size = size
+        self.entries = torch.empty(0, 3, 3, crop, crop)
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Random painted pictures, their photos and their paintings, (count, 3, crop, crop) each."""
+        index = torch.randint(len(self.entries), (count,), generator=generator)
+        painted, photos, paintings = self.entries[index].unbind(1)
+        return painted, photos, paintings
+
+    def add(self, painted: Tensor, photos: Tensor, paintings: Tensor) -> None:
+        """Put new pictures in; the oldest leave when the pool is full."""
+        self.entries = torch.cat([self.entries, torch.stack([painted, photos, paintings], 1)])[-self.size :]
+
+
+def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int) -> Tensor:
+    """Optimise a batch of pictures from `start` towards one style each, quickly (Adam on the pixels); (B, 3, H, W) in [0, 1]."""
+    loss = PerceptualLoss(encoder, "impasto")
+    content = loss.content_target(contents)
+    target = loss.style_target([styles])
+    pixels = start.clone(memory_format=torch.channels_last).requires_grad_(True)
+    optimiser = torch.optim.Adam([pixels], lr=0.03)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        torch.autograd.backward(loss(pixels, content, target).total * len(pixels))
+        optimiser.step()
+    return pixels.detach().clamp(0, 1).contiguous()
+
+
+def train_encoder(
+    teacher: Encoder,
+    contents: Sequence[Path],
+    styles: Sequence[Path],
+    *,
+    settings: EncoderTraining | None = None,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> tuple[Encoder, dict[str, object]]:
+    """Distil `teacher` into a narrow encoder on folders of photographs and of paintings.
+
+    With a checkpoint file the state is saved there now and then and at an interrupt, and an existing file is gone on
+    from. Reports the four terms at every step. Returns the encoder and the record of how it was made.
+    """
+    settings = settings or EncoderTraining()
+    photos, paintings = PictureFolder(list(contents)), PictureFolder(list(styles))
+    generator = torch.Generator().manual_seed(settings.seed)
+    torch.manual_seed(settings.seed)
+    student = Encoder(settings.channels)
+    readouts = Readouts(student, teacher)
+    teacher = teacher.requires_grad_(False).to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks = nn.ModuleDict({"student": student, "readouts": readouts}).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+    pool = PaintedPool(settings.pool, settings.crop)
+    first, spent = 0, 0.0
+
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        if state["channels"] != list(settings.channels):
+            raise InputError(f"{checkpoint} trains channels {state['channels']}, not {list(settings.channels)}")
+        networks.load_state_dict(state["networks"])
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"])
+        pool.entries = state["pool"].float() / 255
+        first, spent = state["step"], state["seconds"]
+    else:
+        crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
+        compress(teacher.float(), student, crops)
+        with torch.no_grad():
+            readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
+        teacher.to(torch.bfloat16)
+
+    started = time.monotonic()
+
+    def save(step: int) -> None:
+        if checkpoint is not None:
+            save_checkpoint(
+                checkpoint,
+                {
+                    "step": step,
+                    "seconds": spent + time.monotonic() - started,
+                    "channels": list(settings.channels),
+                    "networks": networks.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "generator": generator.get_state(),
+                    "pool": pool.entries.mul(255).round().byte(),
+                },
+            )
+
+    step = first
+    try:
+        for step in range(first, settings.steps):
+            if step % settings.paint_every == 0 or not len(pool.entries):
+                _refresh(pool, student, photos, paintings, settings, generator)
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * _schedule(step, settings)
+            values = _step(teacher, student, readouts, optimiser, _batch(photos, paintings, pool, settings, generator), settings)
+            listener(Event(step + 1, settings.steps, spent + time.monotonic() - started, values))
+            if (step + 1) % settings.checkpoint_every == 0:
+                save(step + 1)
+    except KeyboardInterrupt:
+        save(step)
+        raise
+    save(settings.steps)
+    record = {
+        "trained_on": f"{len(photos)} photographs, {len(paintings)} paintings",
+        "settings": asdict(settings),
+        "seconds": round(spent + time.monotonic() - started),
+    }
+    return student.requires_grad_(False), record
+
+
+def _schedule(step: int, settings: EncoderTraining) -> float:
+    """Factor of the learning rate: a linear warm-up, then half a cosine down to a hundredth."""
+    rise = min(1.0, (step + 1) / settings.warmup)
+    return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+
+
+def _refresh(
+    pool: PaintedPool,
+    student: Encoder,
+    photos: PictureFolder,
+    paintings: PictureFolder,
+    settings: EncoderTraining,
+    generator: torch.Generator,
+) -> None:
+    """Paint a new batch with the student as it is now: new pictures, or older ones of the pool painted further."""
+    half = Encoder(student.channels, student.depths).requires_grad_(False)
+    half.load_state_dict(student.state_dict())
+    half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    contents = start = photos.draw(settings.batch, settings.crop, generator)
+    styles = paintings.draw(settings.batch, settings.crop, generator)
+    if len(pool.entries) >= pool.size // 2 and torch.rand((), generator=generator) < 0.5:
+        start, contents, styles = pool.draw(settings.batch, generator)
+    pool.add(paint(half, contents, styles, start, steps=settings.paint_steps), contents, styles)
+
+
+def _batch(
+    photos: PictureFolder, paintings: PictureFolder, pool: PaintedPool, settings: EncoderTraining, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Judged pictures and, in the same order, the photos and the paintings that they are judged against.
+
+    Half are photos, recoloured and noisy, judged against themselves and any painting; half are of the pool, judged
+    against the photo and the painting that they came from. (2 n, 3, H, W) each.
+    """
+    n = settings.batch
+    painted, their_photos, their_paintings = pool.draw(n, generator)
+    photo = photos.draw(n, settings.crop, generator)
+    amount = settings.noise * torch.rand(n, 1, 1, 1, generator=generator)
+    noisy = jitter_color(photo, generator) + amount * torch.randn(photo.shape, generator=generator)
+    fresh = jitter_color(paintings.draw(n, settings.crop, generator), generator)
+    batch = torch.cat([noisy.clamp(0, 1), painted]), torch.cat([photo, their_photos]), torch.cat([fresh, their_paintings])
+    judged, contents, styles = (part.contiguous(memory_format=torch.channels_last) for part in batch)
+    return judged, contents, styles
+
+
+def _step(
+    teacher: Encoder,
+    student: Encoder,
+    readouts: Readouts,
+    optimiser: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor, Tensor],
+    settings: EncoderTraining,
+) -> dict[str, float]:
+    """One step of the optimiser on one batch of judged pictures, their photos and their paintings; returns the terms."""
+    judged, photos, paintings = batch[0].clone().requires_grad_(True), batch[1], batch[2]
+
+    wide, rest = teacher(judged, TAUGHT), teacher(paintings, TAUGHT)
+    wide_judged, wide_others = gram_matrices(wide), gram_matrices(rest)
+    wide_gradient = loss_gradient(
+        judged, wide, wide_judged, teacher(photos, CONTENT), wide_others, content_share=settings.content_share, keep_graph=False
+    )
+    wide = {layer: torch.cat([wide[layer].detach(), rest[layer]]) for layer in TAUGHT}
+    wide_grams = {layer: torch.cat([wide_judged[layer].detach(), wide_others[layer]]) for layer in STYLE}
+
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow, rest, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
+    narrow_judged, narrow_others = gram_matrices(narrow), gram_matrices(rest)
+    gradient = loss_gradient(judged, narrow, narrow_judged, kept, narrow_others, content_share=settings.content_share, keep_graph=True)
+    narrow = {layer: torch.cat([narrow[layer], rest[layer]]) for layer in TAUGHT}
+    narrow_grams = {layer: torch.cat([narrow_judged[layer], narrow_others[layer]]) for layer in STYLE}
+
+    features, grams = [], []
+    for layer in TAUGHT:
+        stride = max(1, 8 >> int(layer[4]))  # neighbouring positions of the first layers say nearly the same
+        truth = wide[layer][..., ::stride, ::stride].float()
+        variance = (truth - truth.mean((0, 2, 3), keepdim=True)).square().mean()
+        features.append((readouts[layer](narrow[layer][..., ::stride, ::stride].float()) - truth).square().mean() / variance)
+        if layer in STYLE:
+            guess = readouts.gram(layer, narrow[layer], narrow_grams[layer])
+            grams.append(style_distance(guess, wide_grams[layer], reduction="relative").mean())
+    terms = {
+        "features": torch.stack(features).mean(),
+        "gram": torch.stack(grams).mean(),
+        "distance": log_distance_error(pair_distances(narrow_grams), pair_distances(wide_grams)),
+        "gradient": 1 - F.cosine_similarity(gradient.flatten(1), wide_gradient.flatten(1)).mean(),
+    }
+    loss = sum(getattr(settings, f"{name}_weight") * term for name, term in terms.items())
+    assert isinstance(loss, Tensor)
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
+    optimiser.step()
+    return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+
+
+def train_encoder_file(
+    teacher: Encoder,
+    teacher_name: str,
+    contents: Sequence[Path],
+    styles: Sequence[Path],
+    output: Path,
+    *,
+    settings: EncoderTraining,
+    listener: Listener = silence,
+) -> Record:
+    """`train_encoder` to a file: weights in half precision, and the registry's record beside them.
+
+    The checkpoint lies beside the output while the training lasts. Raises InputError if the output has no name that an
+    encoder file can have.
+    """
+    if output.suffix != ".safetensors":
+        raise InputError(f"cannot write {output}: the name of an encoder file ends in .safetensors")
+    checkpoint = output.with_suffix(".checkpoint")
+    student, made = train_encoder(copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, listener=listener)
+    with atomic_file(output) as temporary:
+        save_file({name: tensor.half().contiguous() for name, tensor in student.state_dict().items()}, temporary)
+    record = Record(
+        output.stem,
+        "encoder",
+        output.name,
+        "Apache-2.0",
+        f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512",
+        f"distilled from {teacher_name} on {made['trained_on']}, {settings.steps} steps, {made['seconds']} s",
+    )
+    write_record(record, output.parent)
+    checkpoint.unlink(missing_ok=True)
+    return read_record(output.with_suffix(".json"))
