@@ -50,7 +50,9 @@ def dusk(rng: np.random.Generator) -> Image.Image:
     field = noise((FINE, FINE), FINE / 2.2, rng, 3)
     ridge = 0.60 + 0.05 * np.sin(5 * x + 1) + 0.03 * noise((1, FINE), FINE / 6, rng, 3)
     sun = np.hypot(x - 0.66, y - 0.42)
-    sky = blend(0.95 - y * 1.25 + 0.10 * field - 0.75 * np.exp(-sun / 0.16), ["fbd267", "f2933a", "d2493b", "8a2f5e", "3f3c88", "1d4f91", "143261"])
+    sky = blend(
+        0.95 - y * 1.25 + 0.10 * field - 0.75 * np.exp(-sun / 0.16), ["fbd267", "f2933a", "d2493b", "8a2f5e", "3f3c88", "1d4f91", "143261"]
+    )
     land = blend((y - ridge) * 2.2 + 0.12 * field, ["2b1d45", "21506b", "1f7f7a", "58a06a", "c2b155", "2e4a52"])
     scene = np.where((y > ridge)[..., None], land, sky)
     scene[sun < 0.075] = blend(np.clip(sun[sun < 0.075] / 0.075, 0, 1), ["fffbe0", "ffe9a0", "fbd267"])
@@ -99,7 +101,7 @@ def rose_window(rng: np.random.Generator) -> Image.Image:
     points, hues = [], []
     centre = np.array([0.47, 0.53]) * FINE
     for ring in range(15):
-        radius = FINE * (0.035 + 0.058 * ring ** 1.06)
+        radius = FINE * (0.035 + 0.058 * ring**1.06)
         number = 6 + 5 * ring
         for k in range(number):
             turn = 2 * np.pi * (k + 0.5 * (ring % 2)) / number + 0.035 * ring
@@ -118,7 +120,7 @@ def rose_window(rng: np.random.Generator) -> Image.Image:
     streaks = 0.08 * noise((FINE, FINE), 46, rng, 3) + 0.05 * noise((FINE, FINE), 12, rng, 2)
     edge = distance[..., 1] - distance[..., 0]
     glow = np.clip(edge / 60, 0, 1) ** 0.6
-    halo = np.exp(-(np.hypot(x - centre[0], y - centre[1]) / (0.55 * FINE)) ** 2)
+    halo = np.exp(-((np.hypot(x - centre[0], y - centre[1]) / (0.55 * FINE)) ** 2))
     glass = color * (0.50 + 0.42 * glow + 0.28 * halo + streaks + piece)[..., None] + 0.16 * (glow**3 * halo)[..., None]
     bubbles = ndimage.gaussian_filter((rng.random((FINE, FINE)) > 0.9996).astype(float), 1.8) * 6
     glass = glass + bubbles[..., None] * 0.25
@@ -132,7 +134,9 @@ def rose_window(rng: np.random.Generator) -> Image.Image:
 def woodcut(rng: np.random.Generator) -> Image.Image:
     """Carved lines that swell with the shade: a red sun over hills and sea, three inks on warm paper."""
     y, x = np.mgrid[0:FINE, 0:FINE] / FINE
-    paper = np.array([0.945, 0.895, 0.79]) * (1 + 0.018 * noise((FINE, FINE), 9, rng, 2) + 0.02 * noise((FINE, FINE), 300, rng, 2))[..., None]
+    paper = (
+        np.array([0.945, 0.895, 0.79]) * (1 + 0.018 * noise((FINE, FINE), 9, rng, 2) + 0.02 * noise((FINE, FINE), 300, rng, 2))[..., None]
+    )
     ink = np.array([0.085, 0.105, 0.175])
     layers = [(0.47, 0.11, 2.3, 0.4), (0.58, 0.09, 3.1, 2.2), (0.70, 0.06, 2.2, 4.0)]
     horizon = 0.80
@@ -148,7 +152,9 @@ def woodcut(rng: np.random.Generator) -> Image.Image:
         depth = (y - profile)[inside]
         slope = np.gradient(profile, axis=1)[inside] * FINE
         tone[inside] = 0.30 + 0.13 * number - 0.9 * slope * 0.30 + 0.25 * np.sin(18 * x[inside] + 9 * depth)
-        phase[inside] = (30 + 7 * number) * (x[inside] * 0.85 + depth * (1.5 + 1.2 * np.sin(3 * x[inside] + number)) + 0.02 * np.sin(40 * depth))
+        phase[inside] = (30 + 7 * number) * (
+            x[inside] * 0.85 + depth * (1.5 + 1.2 * np.sin(3 * x[inside] + number)) + 0.02 * np.sin(40 * depth)
+        )
         contour |= np.abs(y - profile) < 0.0042
     sea = y > horizon
     block[sea] = 4
@@ -189,7 +195,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (painter, seed, title) in EXAMPLES.items():
         painter(np.random.default_rng(seed)).save(folder / f"{name}.jpg", quality=90, subsampling=0)
-        write_record(Record(name, "style", f"{name}.jpg", "Apache-2.0", title, "the Impasto project, 2026, tools/paint_examples.py"), folder)
+        write_record(
+            Record(name, "style", f"{name}.jpg", "Apache-2.0", title, "the Impasto project, 2026, tools/paint_examples.py"), folder
+        )
         print(folder / f"{name}.jpg", (folder / f"{name}.jpg").stat().st_size // 1024, "KiB")
 
 

@@ -128,7 +128,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             if converted is not None:
                 return converted
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             pass
     return image.convert("RGB")
 
@@ -199,12 +199,11 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (C, H, W) in [0, 1] to (height, width) with Pillow's Lanczos filter; clipped to [0, 1]."""
+    """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter, 8 bits per channel."""
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
     height, width = size
-    channels = [Image.fromarray(c).resize((width, height), Image.Resampling.LANCZOS) for c in pixels.float().cpu().numpy()]
-    return torch.from_numpy(np.stack([np.asarray(channel) for channel in channels])).clamp_(0, 1)
+    return _to_tensor(_to_image(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:

@@ -49,8 +49,9 @@ def read_labels(path: str | os.PathLike[str]) -> LabelMap:
     """
     pixels = read_picture(path).pixels.mul(255).round().long()
     codes = (pixels[0] << 16) | (pixels[1] << 8) | pixels[2]
-    unique, inverse, counts = torch.unique(codes, return_inverse=True, return_counts=True)
+    unique, inverse = torch.unique(codes, return_inverse=True)
     colors = torch.stack([unique >> 16, unique >> 8 & 255, unique & 255], 1)
+    counts = torch.bincount(inverse.flatten(), weights=_inside_regions(pixels).flatten(), minlength=len(unique))
     centres: list[Tensor] = []
     for index in counts.argsort(descending=True).tolist():
         if counts[index] < _LEAST_SHARE * codes.numel() and centres:
@@ -62,6 +63,14 @@ def read_labels(path: str | os.PathLike[str]) -> LabelMap:
     palette = torch.stack(centres)
     nearest = torch.cdist(colors.float(), palette.float()).argmin(1)
     return LabelMap(nearest[inverse].view(codes.shape), palette)
+
+
+def _inside_regions(pixels: Tensor) -> Tensor:
+    """(H, W), 1 where the 3x3 surroundings have one colour: JPEG mixes the colours of two regions where they meet."""
+    surroundings = pixels[None].float()
+    spread = F.max_pool2d(surroundings, 3, 1, 1) + F.max_pool2d(-surroundings, 3, 1, 1)
+    inside = (spread.amax(1)[0] <= NEARNESS / 2).float()
+    return inside if bool(inside.any()) else torch.ones_like(inside)
 
 
 def match_regions(

@@ -143,7 +143,7 @@ class _Run:
                 [pixels],
                 lr=1,
                 max_iter=iterations,
-                max_eval=iterations * 5 // 4,
+                max_eval=max(iterations * 5 // 4, iterations + 20),
                 history_size=20,
                 line_search_fn="strong_wolfe",
                 tolerance_grad=0,

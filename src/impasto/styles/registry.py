@@ -6,16 +6,16 @@ its record beside it (`NAME.json`); a cached one the same; what can be fetched i
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import platformdirs
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from impasto.errors import UnavailableError
+from impasto.errors import ImpastoError, UnavailableError
 from impasto.files import atomic_file, sha256_of
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -123,29 +123,36 @@ def locate(name: str, kind: str, *, convert: Converter | None = None) -> Path:
 
 
 def _fetch(record: Record, convert: Converter) -> None:
-    """Download, convert, write to the cache with a record of what was written."""
-    helpful = f"connect once so that it can be cached, or give a safetensors file of it (--encoder FILE); cache: {cache_folder()}"
+    """Download, verify, convert, and write to the cache with a record of what was written."""
+    remedy = f"connect once so that it can be cached, or give a safetensors file of it (--encoder FILE); cache: {cache_folder()}"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        raise UnavailableError(f"{record.name} is neither bundled nor cached, and HF_HUB_OFFLINE forbids fetching; {helpful}")
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(int(NETWORK_TIMEOUT)))
+        raise UnavailableError(f"{record.name} is neither bundled nor cached, and HF_HUB_OFFLINE forbids fetching; {remedy}")
+    downloads = cache_folder() / "downloads"
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise UnavailableError(f"{record.name} has to be fetched, and that needs: pip install 'impasto[hub]'") from None
-    owner, repository, file = record.hub.split("/", 2)
-    folder = cache_folder() / "downloads"
-    try:
-        path = Path(hf_hub_download(f"{owner}/{repository}", file, local_dir=folder, etag_timeout=NETWORK_TIMEOUT))
-    except Exception as error:  # the hub's client raises errors of several libraries
-        raise UnavailableError(
-            f"{record.name} is neither bundled nor cached and could not be fetched ({type(error).__name__}); {helpful}"
-        ) from None
-    try:
+        path = _download(record.hub, downloads)
         tensors = convert(load_file(path))
         with atomic_file(cache_folder() / record.file) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-    except (SafetensorError, OSError) as error:
-        raise UnavailableError(f"what was fetched for {record.name} is not whole ({error}); try again") from None
+    except ImportError:
+        raise UnavailableError(f"{record.name} has to be fetched, and that needs: pip install 'impasto[hub]'") from None
+    except ImpastoError:
+        raise
+    except Exception as error:  # the hub's client raises errors of several libraries
+        reason = type(error).__name__
+        raise UnavailableError(f"{record.name} is neither bundled nor cached and could not be fetched ({reason}); {remedy}") from None
     finally:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(downloads, ignore_errors=True)
     write_record(record, cache_folder())
+
+
+def _download(hub: str, folder: Path) -> Path:
+    """One file of the hub into a folder, its SHA-256 checked against the hub's. One short question first: it fails fast."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    owner, repository, file = hub.split("/", 2)
+    endpoint = os.environ.get("HF_ENDPOINT")
+    told = get_hf_file_metadata(hf_hub_url(f"{owner}/{repository}", file, endpoint=endpoint), timeout=NETWORK_TIMEOUT, endpoint=endpoint)
+    path = Path(hf_hub_download(f"{owner}/{repository}", file, local_dir=folder, etag_timeout=NETWORK_TIMEOUT, endpoint=endpoint))
+    if told.etag and len(told.etag) == 64 and told.etag != sha256_of(path):
+        raise UnavailableError(f"what came for {hub} is not what the hub announced; try again")
+    return path

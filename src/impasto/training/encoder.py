@@ -235,7 +235,7 @@ def train_encoder(
                 },
             )
 
-    step = first
+    done = first
     try:
         for step in range(first, settings.steps):
             if step % settings.paint_every == 0 or not len(pool.entries):
@@ -243,11 +243,12 @@ def train_encoder(
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * _schedule(step, settings)
             values = _step(teacher, student, readouts, optimiser, _batch(photos, paintings, pool, settings, generator), settings)
-            listener(Event(step + 1, settings.steps, spent + time.monotonic() - started, values))
-            if (step + 1) % settings.checkpoint_every == 0:
-                save(step + 1)
+            done = step + 1
+            listener(Event(done, settings.steps, spent + time.monotonic() - started, values))
+            if done % settings.checkpoint_every == 0:
+                save(done)
     except KeyboardInterrupt:
-        save(step)
+        save(done)
         raise
     save(settings.steps)
     record = {

@@ -1,0 +1,67 @@
+"""What the tests share: tiny networks, small pictures, and the real data where it lies beside the checkout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from impasto.perception.encoder import Encoder
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def vgg19_file() -> Path:
+    file = SHARED / "weights/vgg19_normalised_relu5_1.safetensors"
+    if not file.exists():
+        pytest.skip("the real VGG-19 weights are not on this machine")
+    return file
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = SHARED / "data"
+    if not folder.exists():
+        pytest.skip("the photographs and paintings for evaluation are not on this machine")
+    return folder
+
+
+def random_encoder(*channels: int, depths: tuple[int, ...] = (2, 2, 4, 4, 1), dtype: torch.dtype = torch.float32) -> Encoder:
+    """He-initialised filters: every code path, no quality."""
+    generator = torch.Generator().manual_seed(0)
+    encoder = Encoder(channels, depths[: len(channels)])
+    for name, parameter in encoder.named_parameters():
+        scale = (2 / parameter[0].numel()) ** 0.5 if name.endswith("weight") else 0.1
+        parameter.data = torch.randn(parameter.shape, generator=generator) * scale
+    return encoder.requires_grad_(False).to(dtype)
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return random_encoder(4, 6, 8, 8, 8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small picture with colour, edges and a gradient."""
+    path = tmp_path / "photo.png"
+    scene(96, 72).save(path)
+    return path
+
+
+@pytest.fixture
+def painting(tmp_path: Path) -> Path:
+    path = tmp_path / "painting.png"
+    scene(80, 64).rotate(90, expand=True).quantize(6).convert("RGB").save(path)
+    return path
+
+
+def scene(width: int, height: int) -> Image.Image:
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    disc = ((x - 0.6) ** 2 + (y - 0.4) ** 2 < 0.06).float()
+    waves = 0.5 + 0.5 * torch.sin(30 * x + 8 * y)
+    pixels = torch.stack([x * (1 - disc) + disc, 0.7 * y + 0.3 * disc * waves, waves * (1 - disc)], -1)
+    return Image.fromarray((pixels.clamp(0, 1) * 255).byte().numpy())

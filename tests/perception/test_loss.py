@@ -1,0 +1,203 @@
+import pytest
+import torch
+
+from impasto.perception.loss import (
+    PRESETS,
+    LossSettings,
+    PerceptualLoss,
+    content_distance,
+    range_excess,
+    style_distance,
+    total_variation,
+)
+from impasto.perception.statistics import gram
+from tests.conftest import random_encoder
+
+LAYERS = {"relu1_1": 0.5, "relu2_1": 0.5}
+
+
+def pictures(*shape, count=3, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(1, 3, *shape, generator=generator, dtype=dtype) for _ in range(count)]
+
+
+def test_content_distance_is_a_mean_of_squares():
+    a, b = torch.rand(2, 4, 3, 5), torch.rand(2, 4, 3, 5)
+    plain = (a - b).square().flatten(1).mean(1)
+    assert torch.allclose(content_distance(a, b), plain)
+    assert torch.allclose(content_distance(a, b, normaliser="energy"), plain / b.square().flatten(1).mean(1))
+    variance = (b - b.mean((2, 3), keepdim=True)).square().flatten(1).mean(1)
+    assert torch.allclose(content_distance(a, b, normaliser="variance"), plain / variance)
+    assert torch.allclose(content_distance(3 * a, 3 * b, normaliser="variance"), plain / variance, rtol=1e-4)
+
+
+def test_style_distance_conventions():
+    a, b = torch.rand(2, 6, 6), torch.rand(2, 6, 6)
+    total = (a - b).square().sum((1, 2))
+    assert torch.allclose(style_distance(a, b, reduction="sum"), total)
+    assert torch.allclose(style_distance(a, b, reduction="mean"), total / 36)
+    assert torch.allclose(style_distance(a, b, reduction="gatys"), total / 144)
+    assert torch.allclose(style_distance(a, b, reduction="relative"), total / b.square().sum((1, 2)))
+
+
+def test_the_chw_convention_weights_layers_by_the_square_of_their_channels():
+    features, other = torch.rand(1, 7, 5, 5), torch.rand(1, 7, 5, 5)
+    by_n = style_distance(gram(features), gram(other))
+    by_chw = style_distance(gram(features, norm="chw"), gram(other, norm="chw"))
+    assert torch.allclose(by_chw, by_n / 49)
+
+
+def test_total_variation_by_hand():
+    image = torch.zeros(1, 1, 2, 3)
+    image[0, 0, :, 2] = 1.0
+    assert total_variation(image, kind="l1mean").item() == pytest.approx(0.5)
+    assert total_variation(image, kind="l2sum").item() == pytest.approx(1.0)
+    assert total_variation(image, kind="iso_mean").item() == pytest.approx(0.5, abs=1e-4)
+    assert total_variation(torch.full((1, 3, 4, 4), 0.7), kind="l1mean").item() == 0
+
+
+def test_range_excess_counts_only_what_lies_outside():
+    assert range_excess(torch.rand(1, 3, 4, 4)).item() == 0
+    assert range_excess(torch.full((1, 3, 4, 4), 1.5)).item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("normaliser", ["none", "variance", "energy"])
+def test_content_gradients(normaliser):
+    features = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda f: content_distance(f, target, normaliser=normaliser), features)
+
+
+@pytest.mark.parametrize("kind", ["l1mean", "l2sum", "iso_mean"])
+def test_variation_gradients(kind):
+    image = torch.randn(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: total_variation(x, kind=kind), image)
+    assert torch.autograd.gradcheck(lambda x: range_excess(3 * x), image)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "gatys", "relative"])
+def test_style_gradients(reduction):
+    statistic = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(2, 3, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda s: style_distance(s, target, reduction=reduction), statistic)
+
+
+def test_the_whole_loss_has_the_right_gradient_in_float64():
+    settings = LossSettings({"relu2_1": 1.0}, LAYERS, 0.02, 1.0, 0.01, 10.0, content_normaliser="variance", style_reduction="relative")
+    loss = PerceptualLoss(random_encoder(3, 4, dtype=torch.float64), settings)
+    photo, painting, start = pictures(8, 8, dtype=torch.float64)
+    content, style = loss.content_target(photo), loss.style_target([painting])
+    assert torch.autograd.gradcheck(lambda x: loss(x, content, style).total, (start * 1.4 - 0.2).requires_grad_(True))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_runs_and_is_smallest_at_its_own_target(name):
+    settings = PRESETS[name]
+    depths = (2, 2, 3, 3, 3) if settings.backbone == "vgg16" else (2, 2, 4, 4, 1)
+    loss = PerceptualLoss(random_encoder(3, 4, 5, 6, 6, depths=depths), settings)
+    photo, other, _ = pictures(48, 32)
+    content, style = loss.content_target(photo), loss.style_target([photo])
+    same, different = loss(photo, content, style), loss(other, content, style)
+    assert same.content.item() == pytest.approx(0, abs=1e-10)
+    assert all(value.item() == pytest.approx(0, abs=1e-8) for value in same.style.values())
+    assert different.content > 0
+    assert all(value > 0 for value in different.style.values())
+    assert torch.isfinite(different.total)
+
+
+def test_terms_add_up_to_the_total():
+    settings = LossSettings({"relu2_1": 2.0}, {"relu1_1": 0.3, "relu2_1": 0.7}, 0.5, 3.0, 0.1, 10.0)
+    loss = PerceptualLoss(random_encoder(3, 4), settings)
+    photo, painting, start = pictures(16, 16)
+    start = start * 1.5 - 0.25
+    terms = loss(start, loss.content_target(photo), loss.style_target([painting]))
+    style = 0.3 * terms.style["relu1_1"] + 0.7 * terms.style["relu2_1"]
+    expected = 0.5 * terms.content + 3.0 * style + 0.1 * terms.tv + 10.0 * terms.excess
+    assert torch.allclose(terms.total, expected)
+    features = loss.encoder(start, ["relu2_1"])["relu2_1"]
+    truth = (features - loss.encoder(photo, ["relu2_1"])["relu2_1"]).square().mean()
+    assert torch.allclose(terms.content, 2.0 * truth)
+
+
+def test_a_flex_target_makes_the_loss_of_an_empty_picture_one():
+    settings = LossSettings({"relu2_1": 1.0}, {"relu1_1": 1.0, "relu2_1": 1.0}, 0.0, 1.0, style_target_norm="alpha")
+    loss = PerceptualLoss(random_encoder(3, 4), settings)
+    photo, painting, _ = pictures(16, 16)
+    style = loss.style_target([painting])
+    alpha = sum(t.square().mean((-2, -1)) for t in style.statistics.values())
+    empty = sum(style_distance(torch.zeros_like(t), t) for t in style.statistics.values()) / alpha
+    assert empty.item() == pytest.approx(1)
+    assert torch.isfinite(loss(photo, loss.content_target(photo), style).total)
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_pictures():
+    loss = PerceptualLoss(random_encoder(3, 4, 5, 6), "impasto")
+    a, b, painting = pictures(32, 32)
+    style, both = loss.style_target([painting]), torch.cat([a, b])
+    start = both.flip(-1)
+    together = loss(start, loss.content_target(both), style).total
+    single = [loss(start[i : i + 1], loss.content_target(both[i : i + 1]), style).total for i in range(2)]
+    assert torch.allclose(together, torch.stack(single).mean(), rtol=1e-4)
+
+
+def test_one_full_region_is_the_unmasked_loss():
+    loss = PerceptualLoss(random_encoder(3, 4, 5, 6), "impasto")
+    photo, painting, start = pictures(32, 40)
+    mask = torch.ones(1, 1, 32, 40)
+    plain = loss(start, loss.content_target(photo), loss.style_target([painting])).total
+    masked = loss(start, loss.content_target(photo, masks=mask), loss.style_target([painting], masks=[mask])).total
+    assert torch.allclose(plain, masked, rtol=1e-4)
+
+
+def test_regions_are_compared_with_their_own_region_only():
+    loss = PerceptualLoss(random_encoder(3), LossSettings({"relu1_1": 1.0}, {"relu1_1": 1.0}, 0.0, 1.0))
+    left = torch.zeros(1, 1, 16, 32)
+    left[..., :16] = 1
+    masks = torch.cat([left, 1 - left], 1)
+    painting = torch.cat([torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.9)], -1)
+    style = loss.style_target([painting], masks=[masks])
+    matched = loss(painting, loss.content_target(painting, masks=masks), style).style["relu1_1"]
+    swapped = loss(painting.flip(-1), loss.content_target(painting, masks=masks), style).style["relu1_1"]
+    assert swapped > 100 * matched
+
+
+def test_a_label_that_one_side_lacks_is_left_out():
+    loss = PerceptualLoss(random_encoder(3), LossSettings({"relu1_1": 1.0}, {"relu1_1": 1.0}, 0.0, 1.0))
+    photo, painting, start = pictures(16, 16)
+    whole, none = torch.ones(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    style = loss.style_target([painting], masks=[torch.cat([whole, none], 1)])
+    terms = loss(start, loss.content_target(photo, masks=torch.cat([whole, whole], 1)), style)
+    alone = loss(start, loss.content_target(photo), loss.style_target([painting])).total
+    assert torch.allclose(terms.total, alone, rtol=1e-4)
+    with pytest.raises(ValueError, match="regions"):
+        loss(start, loss.content_target(photo), style)
+
+
+def test_several_styles_mix_linearly_in_their_statistics():
+    loss = PerceptualLoss(random_encoder(3, 4, 5, 6), "impasto")
+    a, b, _ = pictures(32, 32)
+    first, second = loss.style_target([a]), loss.style_target([b])
+    mixed = loss.style_target([a, b], weights=[3, 1])
+    for layer in mixed.statistics:
+        assert torch.allclose(
+            mixed.statistics[layer], 0.75 * first.statistics[layer] + 0.25 * second.statistics[layer], rtol=1e-4, atol=1e-6
+        )
+    single = loss.style_target([a, b], weights=[1, 0])
+    assert all(torch.allclose(single.statistics[k], first.statistics[k], rtol=1e-5) for k in single.statistics)
+    for weights in ([1], [-1, 2], [0, 0]):
+        with pytest.raises(ValueError, match="non-negative weight"):
+            loss.style_target([a, b], weights=weights)
+
+
+def test_wrong_names_are_refused(encoder):
+    with pytest.raises(ValueError, match="no preset"):
+        PerceptualLoss(encoder, "nonsense")
+    with pytest.raises(ValueError, match="needs layer relu2_1"):
+        PerceptualLoss(random_encoder(3), "impasto")
+    for call in (
+        lambda: content_distance(torch.rand(1, 1, 2, 2), torch.rand(1, 1, 2, 2), normaliser="x"),
+        lambda: style_distance(torch.rand(1, 2, 2), torch.rand(1, 2, 2), reduction="x"),
+        lambda: total_variation(torch.rand(1, 1, 3, 3), kind="x"),
+    ):
+        with pytest.raises(ValueError, match="not 'x'"):
+            call()

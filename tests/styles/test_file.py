@@ -1,0 +1,97 @@
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from impasto.errors import StyleError
+from impasto.styles.file import StyleFile, StyleRecord, checksum, read_style, write_style
+
+
+@pytest.fixture
+def style():
+    record = StyleRecord(
+        "wave", "gatys", encoder="compact", steps=100, loss=0.25, licence="public domain", source="Hokusai, 1831", settings={"size": 512}
+    )
+    return StyleFile(
+        record, {"a": torch.rand(3, 4), "b": torch.arange(6).view(2, 3), "half": torch.rand(5).bfloat16(), "none": torch.empty(0)}
+    )
+
+
+def test_round_trip(tmp_path, style):
+    again = read_style(write_style(tmp_path / "wave.safetensors", style))
+    assert again.record == style.record
+    assert again.tensors.keys() == style.tensors.keys()
+    assert all(torch.equal(again.tensors[k], v) for k, v in style.tensors.items())
+
+
+def test_checksum_sees_every_change(style):
+    tensors = style.tensors
+    before = checksum(tensors)
+    assert checksum(dict(reversed(tensors.items()))) == before
+    changed = tensors["a"].clone()
+    changed[0, 0] += 1e-6
+    assert checksum(tensors | {"a": changed}) != before
+    assert checksum(tensors | {"b": tensors["b"].view(3, 2)}) != before
+    assert checksum({("c" if k == "a" else k): v for k, v in tensors.items()}) != before
+
+
+def rewrite(path, change, tensors=None):
+    with safe_open(path, framework="pt") as stored:
+        record = json.loads(stored.metadata()["impasto"])
+        kept = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    change(record)
+    save_file(tensors or kept, path, metadata={"impasto": json.dumps(record)})
+
+
+def test_a_wrong_checksum_is_noticed(tmp_path, style):
+    path = write_style(tmp_path / "wave.safetensors", style)
+    rewrite(path, lambda record: None, tensors={"a": torch.zeros(3, 4)})
+    with pytest.raises(StyleError, match="does not match its checksum"):
+        read_style(path)
+
+
+def test_damaged_bytes_are_noticed(tmp_path, style):
+    path = write_style(tmp_path / "wave.safetensors", style)
+    raw = bytearray(path.read_bytes())
+    raw[-3] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(StyleError, match="checksum"):
+        read_style(path)
+    path.write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(StyleError, match="not a whole safetensors file"):
+        read_style(path)
+
+
+def test_newer_formats_ask_for_an_update_and_unknown_fields_are_ignored(tmp_path, style):
+    path = write_style(tmp_path / "wave.safetensors", style)
+    rewrite(path, lambda record: record.update(invented_later=1))
+    assert read_style(path).record == style.record
+    rewrite(path, lambda record: record.update(format_version=99))
+    with pytest.raises(StyleError, match="reads up to 1: update Impasto"):
+        read_style(path)
+    rewrite(path, lambda record: (record.update(format_version=1), record.pop("method")))
+    with pytest.raises(StyleError, match="damaged record"):
+        read_style(path)
+
+
+def test_foreign_files_are_told_apart(tmp_path, photo):
+    save_file({"x": torch.rand(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(StyleError, match="no record of Impasto"):
+        read_style(tmp_path / "other.safetensors")
+    (tmp_path / "p.safetensors").write_bytes(pickle.dumps({"x": 1}))
+    with pytest.raises(StyleError, match="is a pickle"):
+        read_style(tmp_path / "p.safetensors")
+    with pytest.raises(StyleError, match="not a whole safetensors file"):
+        read_style(photo)
+    with pytest.raises(StyleError, match="does not exist"):
+        read_style(tmp_path / "none.safetensors")
+
+
+def test_names_and_places_that_cannot_be_written(tmp_path, style, photo):
+    with pytest.raises(StyleError, match=r"ends in \.safetensors"):
+        write_style(tmp_path / "wave.bin", style)
+    with pytest.raises(StyleError, match="cannot write"):
+        write_style(photo / "wave.safetensors", style)

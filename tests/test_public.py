@@ -1,0 +1,48 @@
+"""What users may rely on: the public names, and that the front door is light."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import impasto
+
+PUBLIC = [
+    "Controls", "Event", "ImpastoError", "InputError", "PictureError", "StyleError", "UnavailableError", "WeightsError",
+    "load_style", "save_style", "stylize",
+]  # fmt: skip
+
+
+def test_the_public_names_are_these():
+    assert sorted(impasto.__all__) == sorted(PUBLIC)
+    for name in PUBLIC:
+        assert getattr(impasto, name).__doc__, f"{name} has no docstring"
+    with pytest.raises(AttributeError, match="no attribute 'paint'"):
+        _ = impasto.paint
+
+
+def test_importing_and_asking_for_help_does_not_wait_for_torch():
+    code = "import sys, impasto, impasto.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stylizer_from_the_front_door(photo, painting):
+    controls = impasto.Controls(options={"iterations": 2, "levels": 1}, device="cpu")
+    stylizer = impasto.load_style(painting, controls=controls)
+    picture = torch.rand(1, 3, 64, 64)
+    assert stylizer(picture).shape == picture.shape
+
+
+def test_stylize_paints_a_file(photo, painting, tmp_path):
+    controls = impasto.Controls(options={"iterations": 2, "levels": 1})
+    summary = impasto.stylize(photo, painting, output=tmp_path / "out.png", controls=controls)
+    assert [outcome.output for outcome in summary.painted] == [tmp_path / "out.png"]
+
+
+def test_a_style_file_carries_the_picture_with_it(photo, painting, tmp_path):
+    file = impasto.save_style(painting, tmp_path / "mine.safetensors", name="mine", licence="CC0", source="me")
+    painting.unlink()
+    controls = impasto.Controls(options={"iterations": 2, "levels": 1})
+    summary = impasto.stylize(photo, file, output=tmp_path / "out", controls=controls)
+    assert summary.painted[0].output.name == "photo-mine.png"
