@@ -88,6 +88,7 @@ def stylize(
     levels: Annotated[int | None, typer.Option(min=1, help="Sizes from coarse to fine (gatys).", show_default=False)] = None,
     optimiser: Annotated[str | None, typer.Option(help="lbfgs or adam (gatys).", show_default=False)] = None,
     start: Annotated[str | None, typer.Option(help="content or noise (gatys).", show_default=False)] = None,
+    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss (gatys): impasto, gatys, ...", show_default=False)] = None,
     content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photo (gatys).", show_default=False)] = None,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help="Copy the photo's EXIF block.")] = DEFAULT.keep_metadata,
     seed: Annotated[int, typer.Option(help="For whatever is random.")] = DEFAULT.seed,
@@ -105,6 +106,7 @@ def stylize(
         "levels": levels,
         "optimiser": optimiser,
         "start": start,
+        "loss": loss,
         "content_weight": content_weight,
     }
     controls = Controls(
