@@ -201,6 +201,7 @@ def train_encoder(
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures of each kind per step.", show_default=False)] = None,
     crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    device: Device = DEFAULT.device,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
     """Distil VGG-19 into a compact encoder. Interrupt it when you like: the same command goes on from there."""
@@ -218,7 +219,14 @@ def train_encoder(
     with watching("training") as watch:
         network = load_encoder(teacher, choose_place("cpu", "float32"))
         record = train_encoder_file(
-            network, Path(teacher).stem, content, style, output, settings=settings, listener=every(watch, log_every)
+            network,
+            Path(teacher).stem,
+            content,
+            style,
+            output,
+            settings=settings,
+            device=choose_place(device).device,
+            listener=every(watch, log_every),
         )
     console.print(f"{output}  {record.size / 1e6:.2f} MB")
 

@@ -90,8 +90,9 @@ class Readouts(nn.Module):
         for layer in TAUGHT:
             readout = self[layer]
             assert readout.bias is not None
-            inputs = narrow[layer].permute(0, 2, 3, 1).flatten(0, 2)[:samples].float()
-            targets = wide[layer].permute(0, 2, 3, 1).flatten(0, 2)[:samples].float()
+            inputs, targets = (f[layer].permute(0, 2, 3, 1).flatten(0, 2) for f in (narrow, wide))
+            every = max(1, len(inputs) // samples)
+            inputs, targets = inputs[::every].float(), targets[::every].float()
             weight, bias = least_squares(inputs, targets)
             readout.weight.copy_(weight[:, :, None, None])
             readout.bias.copy_(bias)
@@ -163,7 +164,12 @@ class PaintedPool:
 
 
 def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int) -> Tensor:
-    """Optimise a batch of pictures from `start` towards one style each, quickly (Adam on the pixels); (B, 3, H, W) in [0, 1]."""
+    """Optimise a batch of pictures from `start` towards one style each, quickly (Adam on the pixels).
+
+    (B, 3, H, W) in [0, 1] in and out, on the CPU; the work is done where the encoder is.
+    """
+    device = encoder.convolution("1_1").weight.device
+    contents, styles, start = contents.to(device), styles.to(device), start.to(device)
     loss = PerceptualLoss(encoder, "impasto")
     content = loss.content_target(contents)
     target = loss.style_target([styles])
@@ -173,7 +179,7 @@ def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, 
         optimiser.zero_grad()
         torch.autograd.backward(loss(pixels, content, target).total * len(pixels))
         optimiser.step()
-    return pixels.detach().clamp(0, 1).contiguous()
+    return pixels.detach().clamp(0, 1).contiguous().cpu()
 
 
 def train_encoder(
@@ -183,12 +189,14 @@ def train_encoder(
     *,
     settings: EncoderTraining | None = None,
     checkpoint: Path | None = None,
+    device: str | torch.device = "cpu",
     listener: Listener = silence,
 ) -> tuple[Encoder, dict[str, object]]:
     """Distil `teacher` into a narrow encoder on folders of photographs and of paintings.
 
     With a checkpoint file the state is saved there now and then and at an interrupt, and an existing file is gone on
-    from. Reports the four terms at every step. Returns the encoder and the record of how it was made.
+    from. Networks run in bfloat16 on the device. Reports the four terms at every step. Returns the encoder, on the CPU,
+    and the record of how it was made.
     """
     settings = settings or EncoderTraining()
     photos, paintings = PictureFolder(list(contents)), PictureFolder(list(styles))
@@ -196,13 +204,20 @@ def train_encoder(
     torch.manual_seed(settings.seed)
     student = Encoder(settings.channels)
     readouts = Readouts(student, teacher)
-    teacher = teacher.requires_grad_(False).to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    networks = nn.ModuleDict({"student": student, "readouts": readouts}).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks = nn.ModuleDict({"student": student, "readouts": readouts})
+    resumed = checkpoint is not None and checkpoint.exists()
+    if not resumed:
+        crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
+        compress(teacher, student, crops)
+        with torch.no_grad():
+            readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
+    teacher = teacher.requires_grad_(False).to(device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     pool = PaintedPool(settings.pool, settings.crop)
     first, spent = 0, 0.0
 
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None and resumed:
         state = load_checkpoint(checkpoint)
         if state["channels"] != list(settings.channels):
             raise InputError(f"{checkpoint} trains channels {state['channels']}, not {list(settings.channels)}")
@@ -211,12 +226,6 @@ def train_encoder(
         generator.set_state(state["generator"])
         pool.entries = state["pool"].float() / 255
         first, spent = state["step"], state["seconds"]
-    else:
-        crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
-        compress(teacher.float(), student, crops)
-        with torch.no_grad():
-            readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
-        teacher.to(torch.bfloat16)
 
     started = time.monotonic()
 
@@ -256,7 +265,7 @@ def train_encoder(
         "settings": asdict(settings),
         "seconds": round(spent + time.monotonic() - started),
     }
-    return student.requires_grad_(False), record
+    return student.requires_grad_(False).cpu(), record
 
 
 def _schedule(step: int, settings: EncoderTraining) -> float:
@@ -276,7 +285,7 @@ def _refresh(
     """Paint a new batch with the student as it is now: new pictures, or older ones of the pool painted further."""
     half = Encoder(student.channels, student.depths).requires_grad_(False)
     half.load_state_dict(student.state_dict())
-    half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    half = half.to(student.convolution("1_1").weight.device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     contents = start = photos.draw(settings.batch, settings.crop, generator)
     styles = paintings.draw(settings.batch, settings.crop, generator)
     if len(pool.entries) >= pool.size // 2 and torch.rand((), generator=generator) < 0.5:
@@ -312,7 +321,9 @@ def _step(
     settings: EncoderTraining,
 ) -> dict[str, float]:
     """One step of the optimiser on one batch of judged pictures, their photos and their paintings; returns the terms."""
-    judged, photos, paintings = batch[0].clone().requires_grad_(True), batch[1], batch[2]
+    device = student.convolution("1_1").weight.device
+    judged, photos, paintings = (part.to(device) for part in batch)
+    judged = judged.clone().requires_grad_(True)
 
     wide, rest = teacher(judged, TAUGHT), teacher(paintings, TAUGHT)
     wide_judged, wide_others = gram_matrices(wide), gram_matrices(rest)
@@ -322,7 +333,7 @@ def _step(
     wide = {layer: torch.cat([wide[layer].detach(), rest[layer]]) for layer in TAUGHT}
     wide_grams = {layer: torch.cat([wide_judged[layer].detach(), wide_others[layer]]) for layer in STYLE}
 
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         narrow, rest, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
     narrow_judged, narrow_others = gram_matrices(narrow), gram_matrices(rest)
     gradient = loss_gradient(judged, narrow, narrow_judged, kept, narrow_others, content_share=settings.content_share, keep_graph=True)
@@ -361,6 +372,7 @@ def train_encoder_file(
     output: Path,
     *,
     settings: EncoderTraining,
+    device: str | torch.device = "cpu",
     listener: Listener = silence,
 ) -> Record:
     """`train_encoder` to a file: weights in half precision, and the registry's record beside them.
@@ -371,7 +383,9 @@ def train_encoder_file(
     if output.suffix != ".safetensors":
         raise InputError(f"cannot write {output}: the name of an encoder file ends in .safetensors")
     checkpoint = output.with_suffix(".checkpoint")
-    student, made = train_encoder(copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, listener=listener)
+    student, made = train_encoder(
+        copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, device=device, listener=listener
+    )
     with atomic_file(output) as temporary:
         save_file({name: tensor.half().contiguous() for name, tensor in student.state_dict().items()}, temporary)
     record = Record(
