@@ -154,9 +154,8 @@ def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathL
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
         raise PictureError(f"cannot write {path}: the name has to end in {', '.join(_WRITERS)}")
-    for source in inputs:
-        if path.exists() and Path(source).exists() and path.samefile(source):
-            raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
+    if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
+        raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
     if path.is_dir():
         raise PictureError(f"cannot write {path}: it is a folder")
     folder = path.parent

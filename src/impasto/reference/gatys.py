@@ -77,14 +77,15 @@ class Gatys:
             return image.clone()
         sizes = pyramid((image.shape[-2], image.shape[-1]), self.settings.levels)
         loss = self.loss.with_weights(style_weight=self.loss.settings.style_weight * self.settings.strength)
-        run = _Run(self.settings, len(sizes) * self.settings.iterations, self.listener, time.monotonic())
-        painted = self._first(image)
-        for level, size in enumerate(sizes):
-            photo, painted = _resize(image, size), _resize(painted, size)
-            content = loss.content_target(photo, masks=None if masks is None else _resize(masks, size))
-            style = self._style_target(loss, size, image)
-            painted = run.optimise(loss, painted, content, style, done=level * self.settings.iterations)
-        return painted.clamp(0, 1)
+        run = _Run(self.settings, len(sizes) * self.settings.iterations, self.listener, time.monotonic(), self._first(image))
+        try:
+            for level, size in enumerate(sizes):
+                content = loss.content_target(_resize(image, size), masks=None if masks is None else _resize(masks, size))
+                style = self._style_target(loss, size, image)
+                run.optimise(loss, _resize(run.picture, size), content, style, done=level * self.settings.iterations)
+        except KeyboardInterrupt:
+            raise Interrupted(run.picture.clamp(0, 1)) from None
+        return run.picture.clamp(0, 1)
 
     def _first(self, image: Tensor) -> Tensor:
         if self.settings.start == "content":
@@ -127,17 +128,19 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass
 class _Run:
-    """One optimisation over all levels: counts, reports, and remembers the last picture."""
+    """One optimisation over all levels: counts, reports, and holds the picture as far as it came."""
 
     settings: GatysSettings
     total: int
     listener: Listener
     started: float
+    picture: Tensor
 
-    def optimise(self, loss: PerceptualLoss, start: Tensor, content: ContentTarget, style: StyleTarget, *, done: int) -> Tensor:
+    def optimise(self, loss: PerceptualLoss, start: Tensor, content: ContentTarget, style: StyleTarget, *, done: int) -> None:
         """Minimise the loss over the pixels from `start`; `done` iterations were made at coarser levels."""
         iterations = self.settings.iterations
         pixels = start.float().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+        self.picture = pixels.detach()
         if self.settings.optimiser == "lbfgs":
             optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
                 [pixels],
@@ -164,15 +167,11 @@ class _Run:
                 self._report(done + step, terms.total.item(), pixels)
             return terms.total.item()
 
-        try:
-            for _ in range(1 if self.settings.optimiser == "lbfgs" else iterations):
-                optimiser.step(evaluate)
-        except KeyboardInterrupt:
-            raise Interrupted(pixels.detach().clamp(0, 1)) from None
+        for _ in range(1 if self.settings.optimiser == "lbfgs" else iterations):
+            optimiser.step(evaluate)
         if not bool(torch.isfinite(pixels).all()):
             raise ImpastoError("the optimisation ran into values that are not finite; try --precision float32 or --optimiser adam")
         self._report(done + iterations, None, pixels)
-        return pixels.detach()
 
     @staticmethod
     def _iteration(optimiser: torch.optim.Optimizer, pixels: Tensor) -> int:
