@@ -45,8 +45,8 @@ class EncoderTraining:
     """Settings of the distillation; crops in pixels, batch in pictures of each kind (photo, painting, painted)."""
 
     channels: tuple[int, ...] = (16, 32, 96, 192, 192)
-    steps: int = 6000
-    batch: int = 4
+    steps: int = 3000
+    batch: int = 3
     crop: int = 128
     learning_rate: float = 1e-3
     warmup: int = 100
