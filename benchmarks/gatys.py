@@ -9,6 +9,7 @@ PAIRS.json lists {content, style, photo, gatys} with paths relative to itself, a
 import argparse
 import time
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from statistics import mean
 
@@ -79,15 +80,13 @@ def main() -> None:
 
 
 def draw(rows: list[dict]) -> None:
-    """Loss against iterations, every pair thin and their mean thick."""
+    """Lowest loss so far against iterations (the line search also tries worse points): pairs thin, their mean thick."""
+    curves = [list(accumulate(((step, loss) for step, loss, _ in row["curve"]), lambda low, p: (p[0], min(low[1], p[1])))) for row in rows]
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    length = min(len(row["curve"]) for row in rows)
-    for row in rows:
-        axes.plot([p[0] for p in row["curve"]], [p[1] for p in row["curve"]], color="0.75", linewidth=0.8)
-    steps = [p[0] for p in rows[0]["curve"][:length]]
-    axes.plot(
-        steps, [mean(row["curve"][i][1] for row in rows) for i in range(length)], color="tab:blue", linewidth=2, label="mean of ten pairs"
-    )
+    for curve in curves:
+        axes.plot(*zip(*curve, strict=True), color="0.75", linewidth=0.8)
+    middle = [(points[0][0], mean(loss for _, loss in points)) for points in zip(*curves, strict=False)]
+    axes.plot(*zip(*middle, strict=True), color="tab:blue", linewidth=2, label=f"mean of {len(rows)} pairs")
     axes.set(xlabel="iterations of L-BFGS", ylabel="yardstick loss", yscale="log")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

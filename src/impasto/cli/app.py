@@ -25,7 +25,7 @@ Styles = Annotated[
     typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="A file, or a folder. [default: PHOTO-STYLE.png here]", show_default=False)
+    Path | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PHOTO-STYLE.png here)", show_default=False)
 ]
 Encoder = Annotated[str, typer.Option(help="Network that sees: compact, vgg19, or a safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
@@ -73,7 +73,7 @@ def stylize(
     style_size: Annotated[
         int | None,
         typer.Option(
-            min=32, help="Shorter side of the style picture in pixels: larger, larger strokes. [default: the photo's]", show_default=False
+            min=32, help="Shorter side of the style picture in pixels: larger, larger strokes. (default: the photo's)", show_default=False
         ),
     ] = DEFAULT.style_size,
     strength: Annotated[float, typer.Option(min=0, help="0 is the photo, 1 the full style.")] = DEFAULT.strength,
@@ -83,7 +83,7 @@ def stylize(
     mask: Annotated[Path | None, typer.Option(help="Label map of the photo; with --style-mask.", show_default=False)] = None,
     style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
     iterations: Annotated[
-        int | None, typer.Option(min=1, help="Steps per size (gatys). [default: the method's]", show_default=False)
+        int | None, typer.Option(min=1, help="Steps per size (gatys). (default: the method's)", show_default=False)
     ] = None,
     levels: Annotated[int | None, typer.Option(min=1, help="Sizes from coarse to fine (gatys).", show_default=False)] = None,
     optimiser: Annotated[str | None, typer.Option(help="lbfgs or adam (gatys).", show_default=False)] = None,
@@ -239,7 +239,7 @@ def evaluate_fidelity(
         Path | None, typer.Option(help="A JSON list of pairs with known figures of Gatys, instead of the folders.", show_default=False)
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="METHOD or METHOD:ENCODER; repeatable. [default: all]", show_default=False)
+        list[str] | None, typer.Option(help="METHOD or METHOD:ENCODER; repeatable. (default: all)", show_default=False)
     ] = None,
     encoder: Annotated[str, typer.Option(help="Network that judges: vgg19, or a safetensors file.")] = "vgg19",
     size: Annotated[int, typer.Option(min=64, help="Shorter side of the photos in pixels.")] = 256,
@@ -279,11 +279,11 @@ def evaluate_fidelity(
 @evaluate_app.command("speed")
 def evaluate_speed(
     size: Annotated[
-        list[int] | None, typer.Option(min=64, help="Square sizes in pixels; repeatable. [default: 256, 512]", show_default=False)
+        list[int] | None, typer.Option(min=64, help="Square sizes in pixels; repeatable. (default: 256, 512)", show_default=False)
     ] = None,
     encoder: Annotated[
         list[str] | None,
-        typer.Option(help="Encoders to time; repeatable. [default: compact, and vgg19 if it is at hand]", show_default=False),
+        typer.Option(help="Encoders to time; repeatable. (default: compact, and vgg19 if it is at hand)", show_default=False),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 7,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
