@@ -177,7 +177,7 @@ def test_no_network_and_no_cache(photo, tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or sys.platform == "win32", reason="needs POSIX signals")
 def test_an_interrupt_keeps_the_picture(photo, tmp_path):
     Image.open(photo).resize((256, 192)).save(tmp_path / "large.png")
-    command = ["stylize", tmp_path / "large.png", "-s", "dusk", "--iterations", "5000", "-o", tmp_path / "o.png"]
+    command = ["stylize", tmp_path / "large.png", "-s", "dusk", "--optimiser", "adam", "--iterations", "100000", "-o", tmp_path / "o.png"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from impasto.cli import main; main()", *map(str, command)],
         stderr=subprocess.PIPE,
