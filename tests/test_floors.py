@@ -7,7 +7,8 @@ import impasto
 
 ROOT = Path(impasto.__file__).parent
 FLOORS = [
-    {"errors", "files"},
+    {"errors"},
+    {"files"},
     {"events", "settings", "media", "perception", "motion", "styles", "networks"},
     {"runtime", "training"},
     {"metastyle", "solver", "semantic", "distillation", "reference", "evaluation"},

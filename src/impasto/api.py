@@ -1,5 +1,6 @@
 """What `import impasto` gives: paint photos, load a style, make a style file."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -71,7 +72,7 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
     """Several styles as one source, and the controls with the method that a style file binds to. Raises InputError."""
     if not styles:
         raise InputError("no style was given")
-    if weights is not None and (len(weights) != len(styles) or min(weights) < 0 or sum(weights) <= 0):
+    if weights is not None and (len(weights) != len(styles) or not all(0 <= w < math.inf for w in weights) or sum(weights) <= 0):
         raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
     found = [find_style(style, max_megapixels=controls.max_megapixels) for style in styles]
     bound = {method for _, method in found if method != AUTO}

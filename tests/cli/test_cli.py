@@ -152,6 +152,11 @@ def test_bad_styles(photo, tmp_path):
         assert_sentence(impasto_command("stylize", photo, "-s", style, *QUICK, cwd=tmp_path), 2, sentence)
 
 
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0"])
+def test_bad_weights(photo, tmp_path, weight):
+    assert_sentence(impasto_command("stylize", photo, "-s", f"dusk:{weight}", *QUICK, cwd=tmp_path), 2, "needs a weight of at least 0")
+
+
 def test_bad_encoders_and_settings(photo, tmp_path):
     torch.save({"x": torch.rand(2)}, tmp_path / "weights.pth")
     save_file({"x": torch.rand(2)}, tmp_path / "foreign.safetensors")
@@ -164,6 +169,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["--strength", "99"], "strength goes from 0"),
         (["--device", "warp"], "there is no device 'warp'"),
         (["-s", "woodcut:0.5"], "give every style a weight"),
+        (["--content-weight", "nan"], "greater than or equal to 0"),
     ):
         assert_sentence(impasto_command("stylize", photo, "-s", "dusk", *words, *QUICK, cwd=tmp_path), 2, sentence)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from impasto.errors import PictureError
+from impasto.errors import InputError, PictureError
 from impasto.media.images import Picture, check_writable, fit_within, list_pictures, read_picture, resize, write_picture
 from tests.conftest import scene
 
@@ -193,7 +193,7 @@ def test_outputs_that_cannot_be_written_are_named_before_any_work(tmp_path, phot
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(PictureError, match="is a folder"):
         check_writable(tmp_path / "folder.png")
-    with pytest.raises(PictureError, match="not a folder that can be written to"):
+    with pytest.raises(InputError, match="not a folder that can be written to"):
         check_writable(photo / "inside.png")
     with pytest.raises(PictureError, match="is the input itself"):
         check_writable(photo, inputs=(photo,))

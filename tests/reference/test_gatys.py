@@ -68,6 +68,12 @@ def test_levels_run_from_coarse_to_fine():
     assert pyramid((33, 35), 1) == [(33, 35)]
 
 
+def test_style_pictures_follow_the_photo_and_strips_stay_small():
+    assert style_at(torch.rand(1, 3, 100, 150), 200).shape[-2:] == (200, 300)
+    assert style_at(torch.rand(1, 3, 8, 1024), 384).shape[-2:] == (32, 1536)
+    assert style_at(torch.rand(1, 3, 10, 10), 16).shape[-2:] == (32, 32)
+
+
 def test_the_style_target_is_made_once_per_size(loss, photo, style, monkeypatch):
     made = []
     original = PerceptualLoss.style_target

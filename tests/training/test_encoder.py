@@ -154,6 +154,9 @@ def test_the_file_is_in_half_precision_with_its_record(folders, teacher, tmp_pat
     assert "distilled from teacher on 3 photographs" in record.source
     assert all(t.dtype == torch.float16 for t in load_file(tmp_path / "small.safetensors").values())
     assert read_encoder(tmp_path / "small.safetensors").channels == (2, 3, 4, 4, 4)
+    blocked = folders[0][0] / "0.png" / "small.safetensors"
+    with pytest.raises(InputError, match="not a folder that can be written to"):
+        train_encoder_file(teacher, "teacher", *folders, blocked, settings=SMALL)
     with pytest.raises(InputError, match=r"ends in \.safetensors"):
         train_encoder_file(teacher, "teacher", *folders, tmp_path / "small.bin", settings=SMALL)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from impasto import __version__
 from impasto.cli.console import console, every, fail, warn, watching
 from impasto.errors import InputError
+from impasto.files import check_folder
 from impasto.settings import Controls
 
 DEFAULT = Controls()
@@ -216,18 +217,16 @@ def train_encoder(
         except ValueError:
             raise InputError(f"channels are five numbers with commas between, not {channels!r}") from None
     settings = EncoderTraining(**{key: value for key, value in given.items() if value is not None})
-    with watching("training") as watch:
-        network = load_encoder(teacher, choose_place("cpu", "float32"))
-        record = train_encoder_file(
-            network,
-            Path(teacher).stem,
-            content,
-            style,
-            output,
-            settings=settings,
-            device=choose_place(device).device,
-            listener=every(watch, log_every),
-        )
+    try:
+        with watching("training") as watch:
+            network = load_encoder(teacher, choose_place("cpu", "float32"))
+            place, listener = choose_place(device), every(watch, log_every)
+            record = train_encoder_file(
+                network, Path(teacher).stem, content, style, output, settings=settings, device=place.device, listener=listener
+            )
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on from there")
+        raise typer.Exit(130) from None
     console.print(f"{output}  {record.size / 1e6:.2f} MB")
 
 
@@ -253,6 +252,9 @@ def evaluate_fidelity(
 ) -> None:
     """Compare methods with the optimum: losses, share of Gatys' loss reduction, content ratio."""
     from impasto.cli.evaluation import run_fidelity
+
+    if json is not None:
+        check_folder(json)
 
     with watching("evaluating") as watch:
         report = run_fidelity(
@@ -291,6 +293,9 @@ def evaluate_speed(
 ) -> None:
     """Time the encoders, the engine's precision and layout, and the methods; medians of one run."""
     from impasto.cli.evaluation import run_speed
+
+    if json is not None:
+        check_folder(json)
 
     with watching("timing") as watch:
         report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from impasto.errors import PictureError
-from impasto.files import atomic_file
+from impasto.files import atomic_file, check_folder
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
@@ -146,7 +146,7 @@ def _to_image(pixels: Tensor) -> Image.Image:
 
 
 def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Say before any long work whether a picture could be written here: raises PictureError if not.
+    """Say before any long work whether a picture could be written here: raises InputError if not.
 
     The suffix has to be one that can be written, the folder has to exist or to be makeable, and the file must not be
     one of the inputs.
@@ -158,11 +158,7 @@ def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathL
         raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
     if path.is_dir():
         raise PictureError(f"cannot write {path}: it is a folder")
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise PictureError(f"cannot write {path}: {folder} is not a folder that can be written to")
+    check_folder(path)
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False) -> Path:

@@ -19,6 +19,9 @@ from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
 LEAST_LEVEL = 128
 """No level of the pyramid has a shorter side below this, in pixels."""
 
+LONGEST_STYLE = 4
+"""A style picture's longer side in shorter sides of the photo: a strip of a picture needs no more memory than that."""
+
 
 @dataclass(frozen=True)
 class GatysSettings:
@@ -114,9 +117,12 @@ def pyramid(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
 
 
 def style_at(style: Tensor, short_side: int) -> Tensor:
-    """A style picture (1, 3, h, w) resized to the given shorter side, neither side below 32 pixels."""
+    """A style picture (1, 3, h, w) resized to the given shorter side; a long strip only to four times that on its longer side.
+
+    Neither side becomes less than 32 pixels.
+    """
     height, width = style.shape[-2:]
-    scale = short_side / min(height, width)
+    scale = min(short_side / min(height, width), LONGEST_STYLE * short_side / max(height, width))
     return _resize(style, (max(32, round(height * scale)), max(32, round(width * scale))))
 
 

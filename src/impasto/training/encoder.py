@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
-from impasto.files import atomic_file
+from impasto.files import atomic_file, check_folder
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
@@ -378,10 +378,11 @@ def train_encoder_file(
     """`train_encoder` to a file: weights in half precision, and the registry's record beside them.
 
     The checkpoint lies beside the output while the training lasts. Raises InputError if the output has no name that an
-    encoder file can have.
+    encoder file can have, or a place that cannot be written to.
     """
     if output.suffix != ".safetensors":
         raise InputError(f"cannot write {output}: the name of an encoder file ends in .safetensors")
+    check_folder(output)
     checkpoint = output.with_suffix(".checkpoint")
     student, made = train_encoder(
         copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, device=device, listener=listener
