@@ -18,7 +18,6 @@ class Event:
     seconds: float
     values: dict[str, float] = field(default_factory=dict)
     preview: Tensor | None = None
-    stage: str = ""
 
 
 Listener = Callable[[Event], None]

@@ -28,13 +28,12 @@ class StyleSource:
 
 @dataclass(frozen=True)
 class Method:
-    """One line of the table. make builds the stylizer; settings is the dataclass that Controls.options may fill."""
+    """One line of the table. make builds the stylizer from styles, controls, a place and a listener."""
 
     name: str
     title: str
     paper: str
     make: Callable[[StyleSource, Controls, Place, Listener], Stylizer]
-    settings: type
 
 
 def _gatys(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
@@ -72,7 +71,6 @@ METHODS: dict[str, Method] = {
             "Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; "
             "Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017",
             _gatys,
-            GatysSettings,
         ),
     )
 }

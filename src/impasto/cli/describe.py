@@ -44,6 +44,7 @@ def _of_weights(path: Path, error: StyleError) -> dict[str, Any]:
     return {
         "kind": "encoder",
         "channels": encoder.channels,
+        "width": f"{encoder.width:g} of VGG",
         "convolutions per block": encoder.depths,
         "deepest layer": encoder.layers[-1],
         "parameters": f"{sum(parameter.numel() for parameter in encoder.parameters()):,}",
