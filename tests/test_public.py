@@ -10,7 +10,7 @@ import impasto
 
 PUBLIC = [
     "Controls", "Event", "ImpastoError", "InputError", "PictureError", "StyleError", "UnavailableError", "WeightsError",
-    "load_style", "save_style", "stylize",
+    "adapt", "load_style", "mix", "save_style", "stylize",
 ]  # fmt: skip
 
 
@@ -28,14 +28,14 @@ def test_importing_and_asking_for_help_does_not_wait_for_torch():
 
 
 def test_a_stylizer_from_the_front_door(photo, painting):
-    controls = impasto.Controls(options={"iterations": 2, "levels": 1}, device="cpu")
+    controls = impasto.Controls(method="gatys", options={"iterations": 2, "levels": 1}, device="cpu")
     stylizer = impasto.load_style(painting, controls=controls)
     picture = torch.rand(1, 3, 64, 64)
     assert stylizer(picture).shape == picture.shape
 
 
 def test_stylize_paints_a_file(photo, painting, tmp_path):
-    controls = impasto.Controls(options={"iterations": 2, "levels": 1})
+    controls = impasto.Controls(method="gatys", options={"iterations": 2, "levels": 1})
     summary = impasto.stylize(photo, painting, output=tmp_path / "out.png", controls=controls)
     assert [outcome.output for outcome in summary.painted] == [tmp_path / "out.png"]
 
@@ -43,6 +43,6 @@ def test_stylize_paints_a_file(photo, painting, tmp_path):
 def test_a_style_file_carries_the_picture_with_it(photo, painting, tmp_path):
     file = impasto.save_style(painting, tmp_path / "mine.safetensors", name="mine", licence="CC0", source="me")
     painting.unlink()
-    controls = impasto.Controls(options={"iterations": 2, "levels": 1})
+    controls = impasto.Controls(method="gatys", options={"iterations": 2, "levels": 1})
     summary = impasto.stylize(photo, file, output=tmp_path / "out", controls=controls)
     assert summary.painted[0].output.name == "photo-mine.png"

@@ -3,7 +3,7 @@
     python tools/paint_examples.py [FOLDER]
 
 They are drawn from numbers alone (a fixed seed, noise, and a palette each), so that the demo and the tests need no
-picture of anybody else. By default they go to src/impasto/assets/styles with their records.
+picture of anybody else. By default they go to src/impasto/assets/paintings with their records.
 """
 
 import sys
@@ -191,12 +191,12 @@ EXAMPLES = {
 
 def main() -> None:
     """Paint all three and write their records."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ASSETS / "styles"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ASSETS / "paintings"
     folder.mkdir(parents=True, exist_ok=True)
     for name, (painter, seed, title) in EXAMPLES.items():
         painter(np.random.default_rng(seed)).save(folder / f"{name}.jpg", quality=90, subsampling=0)
         write_record(
-            Record(name, "style", f"{name}.jpg", "Apache-2.0", title, "the Impasto project, 2026, tools/paint_examples.py"), folder
+            Record(name, "painting", f"{name}.jpg", "Apache-2.0", title, "the Impasto project, 2026, tools/paint_examples.py"), folder
         )
         print(folder / f"{name}.jpg", (folder / f"{name}.jpg").stat().st_size // 1024, "KiB")
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import load_style, save_style, stylize
+    from impasto.api import adapt, load_style, mix, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
     from impasto.settings import Controls
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __version__ = version("impasto")
 
 _HOMES = {
+    "adapt": "api",
+    "mix": "api",
     "stylize": "api",
     "load_style": "api",
     "save_style": "api",
@@ -42,7 +44,9 @@ __all__ = [
     "StyleError",
     "UnavailableError",
     "WeightsError",
+    "adapt",
     "load_style",
+    "mix",
     "save_style",
     "stylize",
 ]

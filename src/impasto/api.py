@@ -1,4 +1,4 @@
-"""What `import impasto` gives: paint photos, load a style, make a style file."""
+"""What `import impasto` gives: paint photos, learn, mix, load and save styles."""
 
 import math
 import os
@@ -11,11 +11,15 @@ import torch
 from impasto import __version__
 from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
+from impasto.files import check_folder
 from impasto.media.images import fit_within, read_picture, resize
 from impasto.media.masks import Regions, load_regions
-from impasto.methods import METHODS, StyleSource, make_stylizer
+from impasto.metastyle.library import bundled_start, learned, network_of
+from impasto.metastyle.mixing import mix as mix_networks
+from impasto.methods import METHODS, Style, StyleSource, adaptation, make_stylizer
 from impasto.runtime.device import choose_place
 from impasto.runtime.engine import Summary, plan, run, working_size
+from impasto.runtime.network_file import to_style_file
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
@@ -27,14 +31,17 @@ STYLE_KEEP = 1024
 """Longer side, in pixels, that a style picture is kept at: more holds no stroke that a painting of usual size shows."""
 
 
-def find_style(style: PathLike, *, max_megapixels: int = Controls.max_megapixels) -> tuple[StyleSource, str]:
+def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Controls.max_megapixels) -> tuple[Style, str]:
     """The style of a bundled name, a style file or a picture, and the method that it is bound to ("auto" for pictures).
 
-    Raises StyleError or PictureError.
+    A bundled name means its trained network, or for other methods its picture where that is bundled too. Raises StyleError
+    or PictureError.
     """
     text = os.fspath(style)
-    known = bundled("style")
-    if text in known:
+    known, paintings = bundled("style"), bundled("painting")
+    if text in paintings and method not in (AUTO, "metastyle"):
+        text = str(ASSETS / "paintings" / paintings[text].file)
+    elif text in known:
         text = str(ASSETS / "styles" / known[text].file)
     path = Path(text)
     if path.suffix == ".safetensors":
@@ -46,16 +53,20 @@ def find_style(style: PathLike, *, max_megapixels: int = Controls.max_megapixels
         pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))
     if min(pixels.shape[-2:]) < 8:
         raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
-    return StyleSource(path.stem, [pixels[None]]), AUTO
+    return Style(path.stem, pixels[None]), AUTO
 
 
-def _from_style_file(path: Path) -> tuple[StyleSource, str]:
-    style = read_style(path)
-    if style.record.method not in METHODS:
-        raise StyleError(f"{path} is for the method {style.record.method!r}, which this version does not have")
-    if "picture" not in style.tensors or style.tensors["picture"].dtype != torch.uint8 or style.tensors["picture"].ndim != 4:
-        raise StyleError(f"{path} holds no style picture, which the method {style.record.method!r} needs")
-    return StyleSource(style.record.name, [style.tensors["picture"].float() / 255]), style.record.method
+def _from_style_file(path: Path) -> tuple[Style, str]:
+    file = read_style(path)
+    name, method = file.record.name, file.record.method
+    if method not in METHODS:
+        raise StyleError(f"{path} is for the method {method!r}, which this version does not have")
+    if method != "gatys":
+        return Style(name, file=file), method
+    picture = file.tensors.get("picture")
+    if picture is None or picture.dtype != torch.uint8 or picture.ndim != 4:
+        raise StyleError(f"{path} holds no style picture, which the method {method!r} needs")
+    return Style(name, picture.float() / 255), method
 
 
 def save_style(style: PathLike, output: PathLike, *, name: str | None = None, licence: str = "not stated", source: str = "") -> Path:
@@ -63,9 +74,75 @@ def save_style(style: PathLike, output: PathLike, *, name: str | None = None, li
 
     Raises StyleError or PictureError.
     """
-    found, _ = find_style(style)
+    found, _ = find_style(style, method="gatys")
+    (picture,) = StyleSource([found]).pictures
     record = StyleRecord(name or found.name, "gatys", licence=licence, source=source or str(Path(style).name), impasto_version=__version__)
-    return write_style(output, StyleFile(record, {"picture": found.pictures[0].mul(255).round().byte()}))
+    return write_style(output, StyleFile(record, {"picture": picture.mul(255).round().byte()}))
+
+
+def adapt(
+    painting: PathLike,
+    output: PathLike | None = None,
+    *,
+    name: str | None = None,
+    licence: str = "not stated",
+    source: str = "",
+    photos: Sequence[PathLike] | None = None,
+    controls: Controls | None = None,
+    listener: Listener = silence,
+) -> Path:
+    """Learn a painting (MetaStyle): a style file with a network of its own, that then paints in real time.
+
+    output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
+    pictures. controls.options: settings of `impasto.metastyle.adaptation.Adaptation` and its training, by name, such as
+    {"steps": 100, "parameters": "affine"}. An interrupted adaptation leaves no file, and goes on from there the next time.
+    Raises ImpastoError.
+    """
+    controls = controls or Controls()
+    target = Path(output) if output is not None else Path(f"{name or Path(painting).stem}.safetensors")
+    if target.suffix != ".safetensors":
+        raise StyleError(f"cannot write {target}: a style file's name ends in .safetensors")
+    check_folder(target)
+    found, bound = find_style(painting, method="gatys", max_megapixels=controls.max_megapixels)
+    if bound != AUTO:
+        raise StyleError(f"{painting} is a style file already; a picture is what is learned")
+    settings, folders = adaptation(controls)
+    style = learned(
+        name or found.name,
+        StyleSource([found]).pictures,
+        settings,
+        encoder=controls.encoder,
+        place=choose_place(controls.device, controls.precision),
+        photos=[Path(folder) for folder in photos] if photos is not None else folders,
+        listener=listener,
+    )
+    record = replace(style.record, name=name or found.name, licence=licence, source=source or Path(painting).name)
+    return write_style(target, StyleFile(replace(record, impasto_version=__version__), style.tensors))
+
+
+def mix(styles: Sequence[PathLike], weights: Sequence[float] | None, output: PathLike, *, name: str | None = None) -> Path:
+    """Write the style between several trained styles: the convex combination of their networks (MetaStyle, section 4.3).
+
+    weights: one per style, equal by default, brought to a sum of 1. Raises InputError or StyleError.
+    """
+    source, _ = gather_styles(styles, weights, Controls(method="metastyle"))
+    files = [style.file for style in source.styles if style.file is not None]
+    if len(files) != len(source.styles):
+        raise StyleError("only trained styles are mixed into a file: impasto adapt makes one of a picture")
+    shares = [1.0] * len(files) if weights is None else list(weights)
+    parts = {style.name: round(share / sum(shares), 4) for style, share in zip(source.styles, shares, strict=True)}
+    record = StyleRecord(
+        name or source.name,
+        "metastyle",
+        encoder=", ".join(dict.fromkeys(file.record.encoder for file in files)),
+        licence="; ".join(dict.fromkeys(file.record.licence for file in files)),
+        source="; ".join(dict.fromkeys(file.record.source for file in files)),
+        settings={"mixed": parts},
+        impasto_version=__version__,
+    )
+    only_affine = all(set(file.tensors) == {"affine"} for file in files)
+    network = mix_networks([network_of(file) for file in files], shares)
+    return write_style(output, to_style_file(network, record, start=bundled_start() if only_affine else None))
 
 
 def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, controls: Controls) -> tuple[StyleSource, Controls]:
@@ -74,15 +151,14 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
         raise InputError("no style was given")
     if weights is not None and (len(weights) != len(styles) or not all(0 <= w < math.inf for w in weights) or sum(weights) <= 0):
         raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
-    found = [find_style(style, max_megapixels=controls.max_megapixels) for style in styles]
+    found = [find_style(style, method=controls.method, max_megapixels=controls.max_megapixels) for style in styles]
     bound = {method for _, method in found if method != AUTO}
     wanted = bound if controls.method == AUTO else bound | {controls.method}
     if len(wanted) > 1:
         raise InputError(f"these styles need different methods ({', '.join(sorted(wanted))}) and cannot be used together")
     if bound:
         controls = replace(controls, method=bound.pop())
-    pictures = [picture for source, _ in found for picture in source.pictures]
-    return StyleSource("-".join(dict.fromkeys(source.name for source, _ in found)), pictures, weights), controls
+    return StyleSource([style for style, _ in found], weights), controls
 
 
 def load_style(
@@ -115,7 +191,10 @@ def stylize(
     with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
-    source, controls = gather_styles(styles, weights, controls or Controls())
+    controls = controls or Controls()
+    if mask is not None and controls.method == AUTO:
+        controls = replace(controls, method="gatys")
+    source, controls = gather_styles(styles, weights, controls)
     jobs = plan(inputs, output, source.name)
     place = choose_place(controls.device, controls.precision)
     masks = None

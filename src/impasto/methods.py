@@ -2,38 +2,70 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
+from impasto.metastyle.adaptation import Adaptation
+from impasto.metastyle.library import learned, network_of
+from impasto.metastyle.mixing import mix
+from impasto.metastyle.stylizer import MetaStyle
 from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
+from impasto.styles.file import StyleFile
+from impasto.training.painter import PainterTraining
+
+
+@dataclass(frozen=True)
+class Style:
+    """One style: a picture (1, 3, h, w) in [0, 1], or the style file that a method made of one."""
+
+    name: str
+    picture: Tensor | None = None
+    file: StyleFile | None = None
 
 
 @dataclass(frozen=True)
 class StyleSource:
-    """What a stylizer is made from: style pictures (1, 3, h, w) with weights and, for regions, masks (1, K, h, w)."""
+    """What a stylizer is made from: styles with weights and, for regions, masks (1, K, h, w) of their pictures."""
 
-    name: str
-    pictures: Sequence[Tensor]
+    styles: Sequence[Style]
     weights: Sequence[float] | None = None
     masks: Sequence[Tensor] | None = None
+
+    @property
+    def name(self) -> str:
+        """The names of all styles, for the name of a result."""
+        return "-".join(dict.fromkeys(style.name for style in self.styles))
+
+    @property
+    def pictures(self) -> list[Tensor]:
+        """The style pictures. Raises StyleError for a style whose picture is not at hand."""
+        for style in self.styles:
+            if style.picture is None:
+                raise StyleError(f"the style {style.name!r} is a trained network without its picture, which this method needs")
+        return [style.picture for style in self.styles if style.picture is not None]
 
 
 @dataclass(frozen=True)
 class Method:
-    """One line of the table. make builds the stylizer from styles, controls, a place and a listener."""
+    """One line of the table. make builds the stylizer from styles, controls, a place and a listener.
+
+    learns: whether a style picture is enough for it; otherwise it needs a style file.
+    """
 
     name: str
     title: str
     paper: str
     make: Callable[[StyleSource, Controls, Place, Listener], Stylizer]
+    learns: bool = True
 
 
 def _gatys(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
@@ -54,6 +86,42 @@ def _gatys(source: StyleSource, controls: Controls, place: Place, listener: List
     return Gatys(loss, source.pictures, settings, source.weights, source.masks, listener)
 
 
+ADAPTATION = Adaptation()
+"""How a style picture is learned when nothing else is said."""
+
+
+def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
+    """How the controls want a painting to be learned, and the folders of photos to learn it on. Raises InputError."""
+    options = dict(controls.options or {})
+    photos = options.pop("photos", None)
+    training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(PainterTraining)}}
+    size = ADAPTATION.style_size if controls.style_size is None else controls.style_size
+    known = _known(options, Adaptation)
+    return Adaptation(replace(ADAPTATION.training, seed=controls.seed, **training), **{"style_size": size, **known}), photos
+
+
+def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    if source.masks is not None:
+        raise InputError("metastyle paints whole pictures; for regions choose --method gatys")
+    settings, photos = adaptation(controls)
+    if controls.options and all(style.file is not None for style in source.styles):
+        raise InputError(f"{next(iter(controls.options))} says how a picture is learned, and {source.name} is learned already")
+    networks = []
+    for style in source.styles:
+        file = style.file
+        if file is None:
+            assert style.picture is not None
+            file = learned(style.name, [style.picture], settings, encoder=controls.encoder, place=place, photos=photos, listener=listener)
+        networks.append(network_of(file))
+    return MetaStyle(mix(networks, source.weights) if len(networks) > 1 else networks[0], place, strength=controls.strength)
+
+
+def _johnson(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    if any(style.file is None for style in source.styles):
+        raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
+    return _metastyle(source, controls, place, listener)
+
+
 def _known(options: dict[str, Any], settings: type) -> dict[str, Any]:
     known = {item.name for item in fields(settings)}
     foreign = [name for name in options if name not in known]
@@ -66,22 +134,37 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method(
+            "metastyle",
+            "a network that learns the style in seconds, then paints in real time",
+            "Zhang, Zhu and Zhu, MetaStyle: Three-Way Trade-Off Among Speed, Flexibility, and Quality in Neural Style Transfer, AAAI 2019",
+            _metastyle,
+        ),
+        Method(
             "gatys",
             "optimisation of the picture, any style, the best quality, seconds to minutes",
             "Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; "
             "Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017",
             _gatys,
         ),
+        Method(
+            "johnson",
+            "a network per style, trained from scratch on photos for hours; from style files only",
+            "Johnson, Alahi and Fei-Fei, Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016",
+            _johnson,
+            learns=False,
+        ),
     )
 }
 
-DEFAULT_METHOD = "gatys"
-"""What "auto" means for a style picture."""
+
+def default_method(source: StyleSource) -> str:
+    """What "auto" means for style pictures: the fastest method that can do what is asked."""
+    return "metastyle" if source.masks is None else "gatys"
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer of the method that the controls name. Raises InputError for an unknown name or setting."""
-    name = DEFAULT_METHOD if controls.method == AUTO else controls.method
+    name = default_method(source) if controls.method == AUTO else controls.method
     if name not in METHODS:
         raise InputError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
     return METHODS[name].make(source, controls, place, listener)

@@ -20,7 +20,7 @@ from impasto.media.images import read_picture
 from impasto.styles.file import StyleFile, StyleRecord, write_style
 from tests.media.test_masks import halves
 
-QUICK = ["--iterations", "2", "--levels", "1"]
+QUICK = ["--method", "gatys", "--iterations", "2", "--levels", "1"]
 
 
 def impasto_command(*words, cwd=None, **environment):
@@ -175,7 +175,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
 
 def test_no_network_and_no_cache(photo, tmp_path):
     offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "IMPASTO_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
-    result = impasto_command("stylize", photo, "-s", "dusk", "--encoder", "vgg19", cwd=tmp_path, **offline)
+    result = impasto_command("stylize", photo, "-s", "dusk", "--method", "gatys", "--encoder", "vgg19", cwd=tmp_path, **offline)
     assert_sentence(result, 1, "vgg19 (is neither bundled nor cached|has to be fetched)")
 
 
@@ -192,7 +192,20 @@ main()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_an_interrupt_keeps_the_picture(photo, tmp_path):
-    command = ["stylize", photo, "-s", "dusk", "--optimiser", "adam", "--iterations", "100000", "-o", tmp_path / "o.png"]
+    command = [
+        "stylize",
+        photo,
+        "-s",
+        "dusk",
+        "--method",
+        "gatys",
+        "--optimiser",
+        "adam",
+        "--iterations",
+        "100000",
+        "-o",
+        tmp_path / "o.png",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-c", ANNOUNCING, *map(str, command)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -3,8 +3,9 @@ import torch
 
 from impasto.errors import ImpastoError, InputError
 from impasto.events import Interrupted
+from impasto.media.images import style_at
 from impasto.perception.loss import PerceptualLoss
-from impasto.reference.gatys import Gatys, GatysSettings, pyramid, style_at
+from impasto.reference.gatys import Gatys, GatysSettings, pyramid
 from tests.conftest import random_encoder
 
 

@@ -1,5 +1,6 @@
 """The commands of `impasto`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,9 @@ def stylize(
     style_size: Annotated[
         int | None,
         typer.Option(
-            min=32, help="Shorter side of the style picture in pixels: larger, larger strokes. (default: the photo's)", show_default=False
+            min=32,
+            help="Shorter side of the style picture in pixels: larger, larger strokes. (default: metastyle 384, gatys the photo's)",
+            show_default=False,
         ),
     ] = DEFAULT.style_size,
     strength: Annotated[float, typer.Option(min=0, help="0 is the photo, 1 the full style.")] = DEFAULT.strength,
@@ -83,14 +86,18 @@ def stylize(
     ] = DEFAULT.keep_color,
     mask: Annotated[Path | None, typer.Option(help="Label map of the photo; with --style-mask.", show_default=False)] = None,
     style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Steps to learn a style picture (metastyle).", show_default=False)] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photos to learn a style picture on (metastyle); repeatable.", show_default=False)
+    ] = None,
     iterations: Annotated[
         int | None, typer.Option(min=1, help="Steps per size (gatys). (default: the method's)", show_default=False)
     ] = None,
     levels: Annotated[int | None, typer.Option(min=1, help="Sizes from coarse to fine (gatys).", show_default=False)] = None,
     optimiser: Annotated[str | None, typer.Option(help="lbfgs or adam (gatys).", show_default=False)] = None,
     start: Annotated[str | None, typer.Option(help="content or noise (gatys).", show_default=False)] = None,
-    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss (gatys): impasto, gatys, ...", show_default=False)] = None,
-    content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photo (gatys).", show_default=False)] = None,
+    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss: impasto, gatys, ...", show_default=False)] = None,
+    content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photo.", show_default=False)] = None,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help="Copy the photo's EXIF block.")] = DEFAULT.keep_metadata,
     seed: Annotated[int, typer.Option(help="For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
@@ -103,6 +110,8 @@ def stylize(
 
     names, weights = split_weights(style)
     given: dict[str, Any] = {
+        "steps": steps,
+        "photos": photos,
         "iterations": iterations,
         "levels": levels,
         "optimiser": optimiser,
@@ -124,7 +133,7 @@ def stylize(
         max_megapixels=max_megapixels,
         options={key: value for key, value in given.items() if value is not None},
     )
-    with watching() as watch:
+    with watching("learning the style") as watch:
         summary = api.stylize(
             list(inputs),
             *names,
@@ -150,6 +159,81 @@ def stylize(
     if summary.failed:
         warn(f"{len(summary.failed)} of {len(summary.outcomes)} photos could not be painted")
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
+
+
+@app.command()
+def adapt(
+    paintings: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures; each becomes a style.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PAINTING.safetensors here)", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the style. (default: the file's)", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Steps of the adaptation.", show_default=False)] = None,
+    parameters: Annotated[str | None, typer.Option(help="all, or affine: 3,200 numbers that mix at run time.", show_default=False)] = None,
+    style_size: Annotated[
+        int | None,
+        typer.Option(min=32, help="Shorter side of the painting in pixels: larger, larger strokes. (default: 384)", show_default=False),
+    ] = DEFAULT.style_size,
+    content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photos.", show_default=False)] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of photos to learn on; repeatable. (default: pictures made from nothing)", show_default=False),
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the painting, for the record.")] = "not stated",
+    source: Annotated[str, typer.Option(help="Painter and year, for the record.", show_default=False)] = "",
+    seed: Annotated[int, typer.Option(help="For whatever is random.")] = DEFAULT.seed,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
+) -> None:
+    """Learn a painting: a style file that paints in real time. Interrupt it when you like: the same command goes on from there."""
+    from impasto import api
+    from impasto.media.images import list_pictures
+
+    files = [file for entry in paintings for file in (list_pictures(entry) if entry.is_dir() else [entry])]
+    if not files:
+        raise InputError(f"there are no pictures in {', '.join(map(str, paintings))}")
+    single = output is not None and output.suffix != "" and not output.is_dir()
+    if len(files) > 1 and (single or name is not None):
+        raise InputError(f"there are {len(files)} paintings; give a folder as output and no name")
+    given = {"steps": steps, "parameters": parameters, "content_weight": content_weight}
+    controls = Controls(
+        encoder=encoder,
+        style_size=style_size,
+        seed=seed,
+        device=device,
+        precision=precision,
+        max_megapixels=max_megapixels,
+        options={key: value for key, value in given.items() if value is not None},
+    )
+    try:
+        with watching() as watch:
+            for file in files:
+                watch.name(f"learning {file.name}")
+                target = output if single else (output or Path()) / f"{name or file.stem}.safetensors"
+                written = api.adapt(
+                    file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch
+                )
+                console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on from there")
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def mix(
+    styles: Annotated[list[str], typer.Argument(help="Trained styles with weights, as NAME:0.7; equal without.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="(default: NAMES.safetensors here)", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the mixture.", show_default=False)] = None,
+) -> None:
+    """Mix trained styles into a new one: a convex combination of their networks."""
+    from impasto import api
+
+    names, weights = split_weights(styles)
+    default = Path(f"{name or '-'.join(Path(style).stem for style in names)}.safetensors")
+    written = api.mix(names, weights, output or default, name=name)
+    console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
 
 @app.command()
@@ -230,6 +314,105 @@ def train_encoder(
     console.print(f"{output}  {record.size / 1e6:.2f} MB")
 
 
+@train_app.command("metastyle")
+def train_metastyle(
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    style: Annotated[list[Path], typer.Option(help="Folder of paintings; repeatable.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the network goes; its record is put beside it.")] = Path(
+        "metastyle.safetensors"
+    ),
+    preset: Annotated[str, typer.Option(help="recommended, or metastyle-official: the published values.")] = "recommended",
+    order: Annotated[
+        str | None, typer.Option(help="Gradient: second, first, reptile, joint or kept. (default: the preset's)", show_default=False)
+    ] = None,
+    inner: Annotated[str | None, typer.Option(help="What the inner loop changes: affine or all.", show_default=False)] = None,
+    inner_steps: Annotated[int | None, typer.Option(min=1, help="Steps of the inner loop, 1 to 5.", show_default=False)] = None,
+    inner_rate: Annotated[float | None, typer.Option(min=0, help="Rate of the inner loop at the start.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the outer loop.", show_default=False)] = None,
+    styles: Annotated[int | None, typer.Option(min=1, help="Paintings per outer step.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Photos per painting.", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Of the outer loop.", show_default=False)] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Channels of the first layer.", show_default=False)] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin with instead of random ones.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Meta-train the network that learns paintings. Under torchrun on several devices; interrupted, the same command goes on."""
+    from impasto.metastyle.meta_training import train_metastyle_file
+
+    given = {
+        "order": order, "inner": inner, "inner_steps": inner_steps, "inner_rate": inner_rate, "steps": steps, "styles": styles,
+        "batch": batch, "crop": crop, "learning_rate": learning_rate, "width": width, "seed": seed,
+    }  # fmt: skip
+    try:
+        with watching("meta-training") as watch:
+            record = train_metastyle_file(
+                content,
+                style,
+                output,
+                preset=preset,
+                changes={key: value for key, value in given.items() if value is not None},
+                start=start,
+                encoder=encoder,
+                device=device,
+                precision=precision,
+                listener=every(watch, log_every),
+            )
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on from there")
+        raise typer.Exit(130) from None
+    if record is not None:
+        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+
+
+@train_app.command("johnson")
+def train_johnson(
+    painting: Annotated[Path, typer.Argument(help="The style picture.", show_default=False)],
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="(default: PAINTING.safetensors here)", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="(default: 40000, as published)", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="(default: 4, as published)", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="(default: 256)", show_default=False)] = None,
+    style_size: Annotated[int | None, typer.Option(min=32, help="(default: 256)", show_default=False)] = None,
+    start: Annotated[str, typer.Option(help="Where the weights begin: random, metastyle, or a file of weights.")] = "random",
+    loss: Annotated[str, typer.Option(help="Preset of the perceptual loss.")] = "feedforward",
+    seed: Annotated[int, typer.Option()] = DEFAULT.seed,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 100,
+) -> None:
+    """Train one network for one painting from scratch: the baseline. Interrupted, the same command goes on from there."""
+    from impasto.reference.johnson import JohnsonTraining, train_johnson_file
+    from impasto.runtime.device import choose_place
+    from impasto.runtime.network_file import load_network
+
+    usual = JohnsonTraining()
+    given: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop}
+    training = replace(usual.training, seed=seed, **{key: value for key, value in given.items() if value is not None})
+    try:
+        with watching("training") as watch:
+            written = train_johnson_file(
+                painting,
+                content,
+                output or Path(f"{painting.stem}.safetensors"),
+                replace(usual, training=training, style_size=style_size or usual.style_size),
+                preset=loss,
+                start=None if start == "random" else load_network(start),
+                encoder=encoder,
+                place=choose_place(device, precision),
+                listener=every(watch, log_every),
+            )
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on from there")
+        raise typer.Exit(130) from None
+    console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
 @evaluate_app.command("fidelity")
 def evaluate_fidelity(
     content: Annotated[Path | None, typer.Option(help="Folder of photos.", show_default=False)] = None,
@@ -243,6 +426,7 @@ def evaluate_fidelity(
     encoder: Annotated[str, typer.Option(help="Network that judges: vgg19, or a safetensors file.")] = "vgg19",
     size: Annotated[int, typer.Option(min=64, help="Shorter side of the photos in pixels.")] = 256,
     iterations: Annotated[int, typer.Option(min=1, help="Of the optimisation that stands for 1.")] = 150,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of metastyle's adaptation. (default: its own)", show_default=False)] = None,
     loss: Annotated[str, typer.Option(help="Loss that gatys minimises: yardstick, impasto, ...")] = "yardstick",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs.", show_default=False)] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for the pictures.", show_default=False)] = None,
@@ -266,6 +450,7 @@ def evaluate_fidelity(
             size=size,
             iterations=iterations,
             loss=loss,
+            steps=steps,
             limit=limit,
             keep=keep,
             device=device,

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
-from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_encoders, time_engine
+from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_encoders, time_engine, time_painting
 from impasto.events import Event, Listener
-from impasto.methods import METHODS, StyleSource, make_stylizer
+from impasto.methods import METHODS, Style, StyleSource, make_stylizer
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
@@ -24,7 +24,7 @@ from impasto.styles.registry import fetchable, is_cached
 
 def _maker(controls: Controls, place: Place) -> Maker:
     def make(style: Tensor) -> Stylizer:
-        return make_stylizer(StyleSource("style", [style]), controls, place)
+        return make_stylizer(StyleSource([Style("style", style)]), controls, place)
 
     return make
 
@@ -39,6 +39,7 @@ def run_fidelity(
     size: int,
     iterations: int,
     loss: str,
+    steps: int | None,
     limit: int | None,
     keep: Path | None,
     device: str,
@@ -54,13 +55,17 @@ def run_fidelity(
     # One level and the same iterations: every row answers the same question as the optimum that it is compared with.
     base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
     makers: dict[str, Maker] = {}
-    for spec in methods or list(METHODS):
+    learns = {name for name, method in METHODS.items() if method.learns}
+    for spec in methods or sorted(learns):
         name, _, own = spec.partition(":")
-        if name not in METHODS:
-            raise InputError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
-        makers[spec] = _maker(replace(base, method=name, encoder=own or Controls.encoder), place)
+        if name not in learns:
+            raise InputError(f"no method {name!r} paints in the style of a picture; there are {', '.join(sorted(learns))}")
+        controls = replace(base, method=name, encoder=own or Controls.encoder)
+        if name == "metastyle":
+            controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})
+        makers[spec] = _maker(controls, place)
     optimum = _maker(replace(base, method="gatys", options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
-    settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision}
+    settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
     judge = load_encoder(encoder, exact)
     return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, settings=settings, listener=listener)
 
@@ -74,6 +79,7 @@ def run_speed(*, sizes: Sequence[int], encoders: Sequence[str] | None, repeats: 
     stages = [
         partial(time_encoders, loaded, sizes, repeats=repeats, place=place),
         partial(time_engine, next(iter(loaded.values())), sizes, repeats=repeats, place=place),
+        partial(time_painting, sizes, repeats=repeats, place=place),
         partial(_time_methods, sizes, place),
     ]
     timings: list[Timing] = []
@@ -89,8 +95,9 @@ def _time_methods(sizes: Sequence[int], place: Place) -> list[Timing]:
     timings = []
     for size in sizes:
         photo, style = (torch.rand(1, 3, size, size, generator=generator).to(place.device) for _ in range(2))
-        for name in METHODS:
-            stylizer = make_stylizer(StyleSource("random", [style]), Controls(method=name), place)
+        for name in (name for name, method in METHODS.items() if method.learns):
+            options = {"steps": 1} if name == "metastyle" else {}  # its speed does not depend on what it has learned
+            stylizer = make_stylizer(StyleSource([Style("random", style)]), Controls(method=name, options=options), place)
             seconds = median_seconds(partial(stylizer, photo), repeats=1, device=place.device)
             timings.append(Timing(f"{name}, one picture", size, seconds))
     return timings

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from impasto.evaluation.report import circumstances, write_report
+from impasto.networks import Transformer
 from impasto.perception.encoder import Encoder
 from impasto.runtime.device import Place, settle
 
@@ -86,6 +88,23 @@ def time_engine(encoder: Encoder, sizes: Sequence[int], *, repeats: int, place: 
         precision = str(place.dtype).removeprefix("torch.")
         timings.append(Timing("network, float32, default layout", size, slow))
         timings.append(Timing(f"network, {precision}, channels last", size, fast, slow / fast, "float32, default layout"))
+    return timings
+
+
+def time_painting(sizes: Sequence[int], *, repeats: int, place: Place) -> list[Timing]:
+    """The image transformation network as the stylizer runs it, against plain eager float32 in the default layout; one picture."""
+    timings = []
+    network = Transformer().requires_grad_(False).eval()
+    for size in sizes:
+        photo = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(place.device)
+        plain = network.to(place.device, torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        with torch.inference_mode():
+            slow = median_seconds(partial(plain, photo), repeats=repeats, device=place.device)
+            photo = photo.contiguous(memory_format=torch.channels_last)
+            fast = median_seconds(partial(settle(network, place), photo), repeats=repeats, device=place.device)
+        precision = str(place.dtype).removeprefix("torch.")
+        timings.append(Timing("painting network, float32, default layout", size, slow))
+        timings.append(Timing(f"painting network, {precision}, channels last", size, fast, slow / fast, "float32, default layout"))
     return timings
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -17,6 +18,9 @@ from impasto.files import atomic_file, check_folder
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
+
+LONGEST_STYLE = 4
+"""A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
 
 READABLE = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif", ".mpo"}
@@ -199,6 +203,23 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
         return pixels
     height, width = size
     return _to_tensor(_to_image(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize pictures or masks (B, C, H, W) in [0, 1] to (height, width) where they are, by antialiased cubic interpolation."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def style_at(style: Tensor, short_side: int) -> Tensor:
+    """A style picture (1, 3, h, w) resized to the given shorter side; a long strip only to four times that on its longer side.
+
+    Neither side becomes less than 32 pixels.
+    """
+    height, width = style.shape[-2:]
+    factor = min(short_side / min(height, width), LONGEST_STYLE * short_side / max(height, width))
+    return rescale(style, (max(32, round(height * factor)), max(32, round(width * factor))))
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:

@@ -124,6 +124,18 @@ PRESETS: dict[str, LossSettings] = {
         style_reduction="relative",
         family=0,
     ),
+    # The same for networks that paint in one pass: they need more of the content term, or contours go. Divided by its energy it
+    # does not blow up on contents without any contours.
+    "feedforward": LossSettings(
+        _even("relu4_1"),
+        _FOUR,
+        0.2,
+        1.0,
+        0.02,
+        content_normaliser="energy",
+        style_reduction="relative",
+        family=0,
+    ),
     # The yardstick of the benchmarks: 0 for the perfect picture, about 0.5 to 1 for the photo itself.
     "yardstick": LossSettings(
         _even("relu4_2"),
@@ -183,6 +195,14 @@ class StyleTarget:
     def regions(self) -> int:
         """Number of regions; 1 without masks."""
         return len(self.present)
+
+
+def join_targets(targets: Sequence[StyleTarget]) -> StyleTarget:
+    """One target per picture of a batch: K regions each, statistics (B, K, C, C). A region has to be present in all or in none."""
+    if any(not torch.equal(target.present, targets[0].present) for target in targets):
+        raise ValueError("the styles of a batch need the same regions")
+    statistics = {layer: torch.cat([target.statistics[layer] for target in targets]) for layer in targets[0].statistics}
+    return StyleTarget(statistics, targets[0].present)
 
 
 @dataclass(frozen=True)

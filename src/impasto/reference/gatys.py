@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import ImpastoError, InputError
 from impasto.events import Event, Interrupted, Listener, silence
+from impasto.media.images import rescale, style_at
 from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
 
 LEAST_LEVEL = 128
 """No level of the pyramid has a shorter side below this, in pixels."""
-
-LONGEST_STYLE = 4
-"""A style picture's longer side in shorter sides of the photo: a strip of a picture needs no more memory than that."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,9 @@ class Gatys:
         run = _Run(self.settings, len(sizes) * self.settings.iterations, self.listener, time.monotonic(), self._first(image))
         try:
             for level, size in enumerate(sizes):
-                content = loss.content_target(_resize(image, size), masks=None if masks is None else _resize(masks, size))
+                content = loss.content_target(rescale(image, size), masks=None if masks is None else rescale(masks, size))
                 style = self._style_target(loss, size, image)
-                run.optimise(loss, _resize(run.picture, size), content, style, done=level * self.settings.iterations)
+                run.optimise(loss, rescale(run.picture, size), content, style, done=level * self.settings.iterations)
         except KeyboardInterrupt:
             raise Interrupted(run.picture.clamp(0, 1)) from None
         return run.picture.clamp(0, 1)
@@ -105,7 +102,7 @@ class Gatys:
             scaled = [style_at(style.to(image), short) for style in self.styles]
             masks = self.style_masks
             if masks is not None:
-                masks = [_resize(mask.to(image), (s.shape[-2], s.shape[-1])) for mask, s in zip(masks, scaled, strict=True)]
+                masks = [rescale(mask.to(image), (s.shape[-2], s.shape[-1])) for mask, s in zip(masks, scaled, strict=True)]
             self._targets[short] = loss.style_target(scaled, weights=self.weights, masks=masks)
         return self._targets[short]
 
@@ -114,22 +111,6 @@ def pyramid(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
     """Sizes (height, width) from coarse to fine, halving; levels too small to hold a picture are left out."""
     sizes = [(round(size[0] / 2**k), round(size[1] / 2**k)) for k in range(levels)]
     return [s for s in reversed(sizes) if min(s) >= LEAST_LEVEL or s == sizes[0]]
-
-
-def style_at(style: Tensor, short_side: int) -> Tensor:
-    """A style picture (1, 3, h, w) resized to the given shorter side; a long strip only to four times that on its longer side.
-
-    Neither side becomes less than 32 pixels.
-    """
-    height, width = style.shape[-2:]
-    scale = min(short_side / min(height, width), LONGEST_STYLE * short_side / max(height, width))
-    return _resize(style, (max(32, round(height * scale)), max(32, round(width * scale))))
-
-
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
 @dataclass

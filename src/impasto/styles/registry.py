@@ -25,7 +25,7 @@ NETWORK_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one file. kind: "encoder" or "style". size in bytes, 0 and an empty sha256 while not fetched.
+    """What is known of one file. kind: "encoder", "network", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
 
     hub: "owner/repository/file" on the public model hub, empty if the file is bundled. source: the painting's painter
     and year, or what a network was trained with.
@@ -83,7 +83,7 @@ def write_record(record: Record, folder: Path) -> None:
 
 
 def bundled(kind: str) -> dict[str, Record]:
-    """Records of everything of one kind ("encoder" or "style") that came with the package, by name."""
+    """Records of everything of one kind that came with the package, by name."""
     records = (read_record(path) for path in sorted((ASSETS / f"{kind}s").glob("*.json")))
     return {record.name: record for record in records}
 

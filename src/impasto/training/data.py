@@ -1,6 +1,8 @@
-"""Folders of pictures as an endless source of random crops, repeatable from a seed."""
+"""Pictures as an endless source of random crops, repeatable from a seed."""
 
+import copy
 import os
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,51 +12,92 @@ from impasto.errors import InputError
 from impasto.media.images import fit_within, list_pictures, read_picture, resize
 
 
-class PictureFolder:
-    """Random crops of the pictures of some folders.
+class Pictures:
+    """Random crops of some pictures, each (3, H, W) float32 in [0, 1]; kept as bytes.
 
-    Pictures are decoded once, kept as bytes with a longer side of at most `keep` pixels, and cropped, flipped and
-    recoloured anew at every draw. All randomness comes from the generator handed to `draw`.
+    Crops are drawn anew every time; all randomness comes from the generator handed to `draw`.
     """
 
-    def __init__(self, folders: list[str | os.PathLike[str]], *, keep: int = 512):
-        self.files = [file for folder in folders for file in list_pictures(folder)]
-        if not self.files:
-            raise InputError(f"no pictures in {', '.join(str(f) for f in folders)}")
-        self.keep = keep
-        self._decoded: dict[int, Tensor] = {}
+    def __init__(self, pictures: Sequence[Tensor]):
+        self._decoded = {index: picture.mul(255).round().byte() for index, picture in enumerate(pictures)}
+        self.indices = list(self._decoded)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.indices)
 
     def picture(self, index: int) -> Tensor:
-        """The whole picture, (3, H, W) uint8, longer side at most `keep`."""
-        if index not in self._decoded:
-            pixels = read_picture(self.files[index]).pixels
-            if max(pixels.shape[-2:]) > self.keep:
-                pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), self.keep))
-            self._decoded[index] = pixels.mul(255).round().byte()
-        return self._decoded[index]
+        """The whole picture, (3, H, W) uint8."""
+        return self._decoded[self.indices[index]]
 
-    def draw(self, count: int, size: int, generator: torch.Generator, *, zoom: float = 2.0) -> Tensor:
+    def sized(self, index: int, short_side: int) -> Tensor:
+        """The whole picture as (1, 3, H, W) float32 in [0, 1] with the given shorter side."""
+        pixels = self.picture(index).float().div(255)
+        scale = short_side / min(pixels.shape[-2:])
+        return resize(pixels, (round(pixels.shape[-2] * scale), round(pixels.shape[-1] * scale)))[None]
+
+    def halves(self, seed: int) -> tuple["Pictures", "Pictures"]:
+        """Two halves that share no picture. Raises InputError if there is only one."""
+        if len(self) < 2:
+            raise InputError("one picture cannot be split in two sets; give more pictures")
+        half = len(self) // 2
+        return self.part(half, seed), self._taken(self._order(seed)[half:])
+
+    def part(self, count: int, seed: int) -> "Pictures":
+        """`count` pictures (or all, if there are fewer), chosen by the seed."""
+        return self._taken(self._order(seed)[:count])
+
+    def every(self, count: int, first: int) -> "Pictures":
+        """Every `count`-th picture from number `first` on: the share of one of `count` processes."""
+        return self._taken(list(range(first, len(self), count)))
+
+    def _order(self, seed: int) -> list[int]:
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
+
+    def _taken(self, indices: list[int]) -> "Pictures":
+        part = copy.copy(self)
+        part.indices = [self.indices[index] for index in indices]
+        return part
+
+    def draw(self, count: int, size: int, generator: torch.Generator, *, zoom: tuple[float, float] = (1.0, 2.0)) -> Tensor:
         """(count, 3, size, size) float32 in [0, 1]: square crops of random pictures, half of them mirrored.
 
-        A crop's side is drawn, evenly in its logarithm, between size (or the shorter side of the picture, if that is
-        less) and zoom times size (again at most the shorter side), then resized.
+        A crop's side is drawn, evenly in its logarithm, between zoom[0] and zoom[1] times size (never more than the shorter
+        side of the picture), then resized.
         """
         return torch.stack([self._crop(size, generator, zoom) for _ in range(count)])
 
-    def _crop(self, size: int, generator: torch.Generator, zoom: float) -> Tensor:
-        index = int(torch.randint(len(self.files), (), generator=generator))
+    def _crop(self, size: int, generator: torch.Generator, zoom: tuple[float, float]) -> Tensor:
+        index = int(torch.randint(len(self), (), generator=generator))
         u, v, w, mirror = torch.rand(4, generator=generator).tolist()
         pixels = self.picture(index)
         height, width = pixels.shape[-2:]
-        side = min(height, width, round(size * zoom**u))
+        side = min(height, width, round(size * zoom[0] * (zoom[1] / zoom[0]) ** u))
         top, left = int(v * (height - side + 1)), int(w * (width - side + 1))
         crop = pixels[:, top : top + side, left : left + side].float().div(255)
         if side != size:
             crop = F.interpolate(crop[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
         return crop.flip(-1) if mirror < 0.5 else crop
+
+
+class PictureFolder(Pictures):
+    """The pictures of some folders, decoded when they are first drawn, longer side at most `keep` pixels."""
+
+    def __init__(self, folders: Sequence[str | os.PathLike[str]], *, keep: int = 512):
+        super().__init__([])
+        self.files = [file for folder in folders for file in list_pictures(folder)]
+        if not self.files:
+            raise InputError(f"no pictures in {', '.join(str(f) for f in folders)}")
+        self.indices, self.keep = list(range(len(self.files))), keep
+
+    def picture(self, index: int) -> Tensor:
+        """The whole picture, (3, H, W) uint8, longer side at most `keep`."""
+        which = self.indices[index]
+        if which not in self._decoded:
+            pixels = read_picture(self.files[which]).pixels
+            if max(pixels.shape[-2:]) > self.keep:
+                pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), self.keep))
+            self._decoded[which] = pixels.mul(255).round().byte()
+        return self._decoded[which]
 
 
 def jitter_color(batch: Tensor, generator: torch.Generator, *, amount: float = 0.3) -> Tensor:

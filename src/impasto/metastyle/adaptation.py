@@ -1,0 +1,91 @@
+"""Adaptation: from the meta-learned weights to a network for one painting, in 100 to 200 steps (section 3.3 of the paper).
+
+It needs nothing but the painting. Contents are the user's own photos where there are some, otherwise pictures that
+`training.content` makes from nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.events import Listener, silence
+from impasto.media.images import style_at
+from impasto.networks import Transformer
+from impasto.perception.loss import PRESETS, PerceptualLoss
+from impasto.runtime.device import Place
+from impasto.training.content import ALL_KINDS, KINDS, made_pictures
+from impasto.training.data import Pictures
+from impasto.training.painter import Curve, PainterTraining, fit_painter
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How a painting is learned.
+
+    style_size: shorter side that the painting is brought to, in pixels; larger paints with larger strokes. loss: a preset;
+    content_weight and tv_weight replace those of the preset. made: how many contents are made where none are given, and
+    kinds: which ones in turn.
+    """
+
+    training: PainterTraining = field(default_factory=PainterTraining)
+    style_size: int = 384
+    loss: str = "feedforward"
+    content_weight: float | None = None
+    tv_weight: float | None = None
+    made: int = 48
+    kinds: tuple[str, ...] = ALL_KINDS
+
+    def __post_init__(self) -> None:
+        if self.loss not in PRESETS:
+            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+        if self.style_size < 32:
+            raise InputError(f"a style size of {self.style_size} is less than 32 pixels, too small to hold a stroke")
+        if not self.kinds or set(self.kinds) - set(KINDS):
+            raise InputError(f"contents are made as {', '.join(KINDS)}, not as {', '.join(self.kinds) or 'nothing'}")
+
+    def weighted(self, loss: PerceptualLoss) -> PerceptualLoss:
+        """The loss with the weights that replace the preset's."""
+        given = {"content_weight": self.content_weight, "tv_weight": self.tv_weight}
+        return loss.with_weights(**{name: value for name, value in given.items() if value is not None})
+
+
+def contents_for(settings: Adaptation) -> Pictures:
+    """Contents made from nothing, from the seed of the settings."""
+    generator = torch.Generator().manual_seed(settings.training.seed)
+    return made_pictures(settings.made, round(settings.training.crop * 1.5), generator, kinds=settings.kinds)
+
+
+def adapt(
+    start: Transformer,
+    loss: PerceptualLoss,
+    paintings: Sequence[Tensor],
+    settings: Adaptation | None = None,
+    *,
+    contents: Pictures | None = None,
+    place: Place,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> tuple[Transformer, Curve]:
+    """A network for one or several paintings (1, 3, h, w), RGB in [0, 1], as one style; `start` stays as it is.
+
+    loss: over an encoder at the place. contents: photos, made ones by default. checkpoint: written when interrupted, gone on from
+    if it exists. Returns the network in float32 on the CPU, and the curve of the loss.
+    """
+    settings = settings or Adaptation()
+    target = settings.weighted(loss).style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
+    network = start.empty_copy()
+    network.load_state_dict(start.state_dict())
+    chosen = contents_for(settings) if contents is None else contents
+    curve = fit_painter(
+        network, settings.weighted(loss), target, chosen, settings.training, place=place, checkpoint=checkpoint, listener=listener
+    )
+    return network.cpu(), curve
+
+
+def with_steps(settings: Adaptation, steps: int) -> Adaptation:
+    """The same settings with another number of steps."""
+    return replace(settings, training=replace(settings.training, steps=steps))

@@ -1,0 +1,98 @@
+"""Learned paintings on this machine: the bundled start, and the cache by content, so that the second photo is immediate."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.errors import StyleError
+from impasto.events import Listener, silence
+from impasto.metastyle.adaptation import Adaptation, adapt
+from impasto.networks import Transformer
+from impasto.perception.loss import PRESETS, PerceptualLoss
+from impasto.runtime.device import Place
+from impasto.runtime.encoders import load_encoder
+from impasto.runtime.network_file import fingerprint, from_style_file, load_network, to_style_file
+from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
+from impasto.styles.registry import cache_folder
+from impasto.training.data import PictureFolder
+
+START = "metastyle"
+"""Registered name of the bundled meta-learned network."""
+
+
+def bundled_start() -> Transformer:
+    """The bundled meta-learned network, loaded once; not to be changed."""
+    return load_network(START)
+
+
+def network_of(style: StyleFile) -> Transformer:
+    """The network of a style file, in float32 on the CPU. Raises StyleError."""
+    return from_style_file(style, bundled_start() if set(style.tensors) == {"affine"} else None)
+
+
+def learned(
+    name: str,
+    paintings: list[Tensor],
+    settings: Adaptation,
+    *,
+    encoder: str,
+    place: Place,
+    photos: list[Path] | None = None,
+    start: Transformer | None = None,
+    licence: str = "not stated",
+    source: str = "",
+    listener: Listener = silence,
+) -> StyleFile:
+    """The style file of one style, out of the cache if the same paintings were learned in the same way before.
+
+    paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. Interrupted, it goes on from there the
+    next time.
+    """
+    contents = None if photos is None else PictureFolder(photos)
+    start = start or bundled_start()
+    own = asdict(settings)
+    identity = own | {"training": {key: value for key, value in own["training"].items() if key != "preview_every"}}
+    made_of = {
+        "paintings": [_digest(painting) for painting in paintings],
+        "settings": identity,
+        "encoder": encoder,
+        "precision": str(place.dtype),
+        "photos": None if contents is None else [(str(f.resolve()), f.stat().st_mtime_ns) for f in contents.files],
+        "start": fingerprint(start),
+    }
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / "adapted" / f"{key}.safetensors"
+    if path.is_file():
+        try:
+            return read_style(path)
+        except StyleError:
+            path.unlink()
+    pool = PRESETS[settings.loss].pool
+    loss = PerceptualLoss(load_encoder(encoder, place, pool=pool), settings.loss)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network, curve = adapt(
+        start, loss, paintings, settings, contents=contents, place=place, checkpoint=path.with_suffix(".checkpoint"), listener=listener
+    )
+    record = StyleRecord(
+        name,
+        "metastyle",
+        encoder=Path(encoder).stem,
+        steps=settings.training.steps,
+        loss=curve.last(),
+        licence=licence,
+        source=source,
+        settings={"adaptation": own, "curve": curve.thinned(), "contents": "made" if contents is None else f"{len(contents)} photos"},
+    )
+    only_affine = start if settings.training.parameters == "affine" else None
+    style = to_style_file(network, record, start=only_affine)
+    write_style(path, style)
+    return style
+
+
+def _digest(painting: Tensor) -> str:
+    pixels = painting.mul(255).round().to(torch.uint8).contiguous()
+    return hashlib.sha256(pixels.numpy().tobytes() + str(tuple(pixels.shape)).encode()).hexdigest()

@@ -1,0 +1,185 @@
+"""Learning paintings from the command line: what a user does first, what goes wrong, and what is kept."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from impasto.networks import Transformer
+from impasto.runtime.network_file import to_style_file
+from impasto.styles.file import StyleRecord, read_style, write_style
+from tests.cli.test_cli import ANNOUNCING, assert_sentence, impasto_command
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_painting_becomes_a_style_file_that_paints(photo, painting, tmp_path):
+    done = impasto_command(
+        "adapt", painting, "-o", tmp_path / "mine.safetensors", "--steps", "2", "--licence", "CC0", "--source", "me, 2026"
+    )
+    assert done.returncode == 0, done.stderr
+    record = read_style(tmp_path / "mine.safetensors").record
+    assert (record.name, record.method, record.licence, record.source, record.steps) == ("painting", "metastyle", "CC0", "me, 2026", 2)
+    assert len(record.settings["curve"]) == 2
+    done = impasto_command("stylize", photo, "-s", tmp_path / "mine.safetensors", "-o", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "out.png").size == Image.open(photo).size
+    told = impasto_command("info", tmp_path / "mine.safetensors").stdout
+    assert "metastyle" in told
+    assert "compact" in told
+
+
+def test_a_picture_is_learned_by_itself_and_the_second_photo_is_immediate(photo, painting, tmp_path):
+    command = ("stylize", photo, "-s", painting, "--steps", "3", "-o")
+    assert impasto_command(*command, tmp_path / "a.png").returncode == 0
+    (made,) = (tmp_path / "cache/adapted").glob("*.safetensors")
+    stamp = made.stat().st_mtime_ns
+    assert impasto_command(*command, tmp_path / "b.png").returncode == 0
+    assert made.stat().st_mtime_ns == stamp
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_bundled_styles_paint_at_once(photo, tmp_path):
+    for strength in ("0", "0.5", "1"):
+        done = impasto_command("stylize", photo, "-s", "dusk", "--strength", strength, "-o", tmp_path / f"{strength}.png")
+        assert done.returncode == 0, done.stderr
+    difference = [
+        sum(abs(a - b) for a, b in zip(Image.open(photo).tobytes(), Image.open(tmp_path / f"{s}.png").tobytes(), strict=True))
+        for s in ("0", "0.5", "1")
+    ]
+    assert difference[0] == 0
+    assert difference[0] < difference[1] < difference[2]
+
+
+def test_affine_styles_are_small_and_mix(photo, painting, tmp_path):
+    for name, rotated in (("a", 0), ("b", 90)):
+        Image.open(painting).rotate(rotated, expand=True).save(tmp_path / f"{name}.png")
+        done = impasto_command(
+            "adapt", tmp_path / f"{name}.png", "-o", tmp_path / f"{name}.safetensors", "--steps", "2", "--parameters", "affine"
+        )
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"{name}.safetensors").stat().st_size < 12_000
+    mixed = tmp_path / "m.safetensors"
+    done = impasto_command("mix", f"{tmp_path / 'a.safetensors'}:0.3", f"{tmp_path / 'b.safetensors'}:0.7", "-o", mixed)
+    assert done.returncode == 0, done.stderr
+    a, b, m = (read_style(tmp_path / f"{name}.safetensors").tensors["affine"].float() for name in "abm")
+    torch.testing.assert_close(m, 0.3 * a + 0.7 * b, atol=1e-3, rtol=0)
+    assert read_style(mixed).record.settings["mixed"] == {"a": 0.3, "b": 0.7}
+    assert impasto_command("stylize", photo, "-s", mixed, "-o", tmp_path / "out.png").returncode == 0
+
+
+def test_bundled_styles_mix_into_a_file_and_while_painting(photo, tmp_path):
+    assert impasto_command("mix", "dusk:0.5", "woodcut:0.5", "-o", tmp_path / "m.safetensors").returncode == 0
+    done = impasto_command("stylize", photo, "-s", tmp_path / "m.safetensors", "-o", tmp_path / "file.png", "--precision", "float32")
+    assert done.returncode == 0, done.stderr
+    done = impasto_command(
+        "stylize", photo, "-s", "dusk:0.5", "-s", "woodcut:0.5", "-o", tmp_path / "at-once.png", "--precision", "float32"
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (torch.tensor(list(Image.open(tmp_path / n).tobytes())).float() for n in ("file.png", "at-once.png"))
+    assert (one - two).abs().mean() < 3  # the file holds 8 bits
+
+
+def test_several_paintings_become_several_styles(painting, tmp_path):
+    Image.open(painting).rotate(90, expand=True).save(tmp_path / "second.png")
+    done = impasto_command("adapt", painting, tmp_path / "second.png", "-o", tmp_path / "styles", "--steps", "1")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "styles").iterdir()) == ["painting.safetensors", "second.safetensors"]
+    assert_sentence(
+        impasto_command("adapt", painting, tmp_path / "second.png", "-o", tmp_path / "one.safetensors"), 2, "give a folder as output"
+    )
+
+
+def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
+    narrow = write_style(tmp_path / "narrow.safetensors", to_style_file(Transformer(8), StyleRecord("narrow", "metastyle")))
+    style = read_style(narrow)
+    wrong = write_style(
+        tmp_path / "wrong.safetensors", type(style)(type(style.record)(**{**vars(style.record), "width": 32.0}), style.tensors)
+    )
+    newer = write_style(
+        tmp_path / "newer.safetensors", type(style)(type(style.record)(**{**vars(style.record), "format_version": 9}), style.tensors)
+    )
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(narrow.read_bytes()[:-40])
+    cases = [
+        (["stylize", photo, "-s", wrong], "width 32"),
+        (["stylize", photo, "-s", newer], "update Impasto"),
+        (["stylize", photo, "-s", cut], "not a whole safetensors file"),
+        (["stylize", photo, "-s", "dusk", "--strength", "2"], "strength goes from 0"),
+        (["stylize", photo, "-s", "dusk", "--steps", "5"], "dusk is learned already"),
+        (["stylize", photo, "-s", painting, "--iterations", "5"], "no setting 'iterations'"),
+        (["stylize", photo, "-s", painting, "--method", "johnson"], "impasto train johnson"),
+        (["stylize", photo, "-s", "starry-night", "--method", "gatys"], "need different methods"),
+        (["stylize", photo, "-s", narrow, "-s", "dusk"], "widths 8, 32"),
+        (["mix", narrow, painting, "-o", tmp_path / "m.safetensors"], "only trained styles are mixed"),
+        (["mix", "dusk:0", "woodcut:0", "-o", tmp_path / "m.safetensors"], "not all of them may be 0"),
+        (["adapt", tmp_path / "none.jpg"], "does not exist"),
+        (["adapt", painting, "-o", tmp_path / "style.pt"], "ends in .safetensors"),
+        (["adapt", narrow], "style file already"),
+        (["adapt", painting, "--parameters", "some"], "'all' or only the 'affine'"),
+        (["adapt", painting, "--photos", tmp_path / "cache"], "no pictures|is not a folder|does not exist"),
+        (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--preset", "x"], "no preset 'x'"),
+        (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "-o", tmp_path / "a.pt"], "ends in .safetensors"),
+        (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--order", "third"], "order is"),
+    ]
+    for words, sentence in cases:
+        assert_sentence(impasto_command(*words, cwd=tmp_path), 2, sentence)
+    words = ["train", "johnson", painting, "--content", tmp_path, "--start", "zero"]
+    assert_sentence(impasto_command(*words, cwd=tmp_path), 1, "no network named 'zero'")
+
+
+def test_training_writes_a_network_with_its_record_and_johnson_a_style(photo, painting, tmp_path):
+    contents, styles = tmp_path / "contents", tmp_path / "styles"
+    for folder, file in ((contents, photo), (styles, painting)):
+        folder.mkdir()
+        for index in range(2):
+            Image.open(file).rotate(90 * index, expand=True).save(folder / f"{index}.png")
+    output = tmp_path / "network.safetensors"
+    done = impasto_command(
+        "train", "metastyle", "--content", contents, "--style", styles, "-o", output,
+        "--steps", "2", "--width", "4", "--crop", "64", "--styles", "1", "--batch", "1", "--log-every", "1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"step 2/2 .* before [\d.]+ .*loss [\d.]+", done.stdout)
+    assert output.exists()
+    assert output.with_suffix(".json").exists()
+    assert not output.with_suffix(".checkpoint").exists()
+    done = impasto_command(
+        "train",
+        "johnson",
+        painting,
+        "--content",
+        contents,
+        "-o",
+        tmp_path / "j.safetensors",
+        "--steps",
+        "2",
+        "--batch",
+        "1",
+        "--crop",
+        "64",
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_style(tmp_path / "j.safetensors").record.method == "johnson"
+    assert impasto_command("stylize", photo, "-s", tmp_path / "j.safetensors", "-o", tmp_path / "o.png").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_an_interrupted_adaptation_leaves_no_file_and_goes_on(painting, tmp_path):
+    output = tmp_path / "mine.safetensors"
+    command = [sys.executable, "-c", ANNOUNCING, "adapt", str(painting), "-o", str(output), "--steps", "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any(line.startswith("painting 3") for line in process.stdout), "it never began"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "goes on from there" in told
+    assert not output.exists()
+    assert [path.suffix for path in (tmp_path / "cache/adapted").iterdir()] == [".checkpoint"]
