@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import impasto.metastyle.library as library
+from impasto.errors import InputError
 from impasto.metastyle.adaptation import Adaptation
 from impasto.metastyle.library import bundled_start, learned
 from impasto.networks import Transformer
 from impasto.styles.file import read_style
 from impasto.training.painter import PainterTraining
+from tests.conftest import random_encoder
 
 QUICK = Adaptation(PainterTraining(steps=2, crop=64), style_size=48, made=2)
 
@@ -47,6 +50,13 @@ def test_another_painting_size_seed_or_start_is_learned_anew(cache, start, exact
     learn(Transformer(4, 1), exact, painting)
     learn(start, exact, painting, photos=[photo.parent])
     assert len(list(cache.glob("*.safetensors"))) == 6
+
+
+def test_an_encoder_without_the_layers_of_the_loss_is_refused(cache, start, exact, tmp_path):
+    short = random_encoder(4, 6, 8, depths=(2, 2, 4))
+    save_file(short.state_dict(), tmp_path / "short.safetensors")
+    with pytest.raises(InputError, match="cannot serve the loss feedforward"):
+        learned("mine", [torch.rand(1, 3, 40, 40)], QUICK, encoder=str(tmp_path / "short.safetensors"), place=exact, start=start)
 
 
 def test_the_record_tells_how_it_was_learned(cache, start, exact):

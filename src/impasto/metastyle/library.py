@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.errors import StyleError
+from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
 from impasto.metastyle.adaptation import Adaptation, adapt
 from impasto.networks import Transformer
@@ -17,7 +17,7 @@ from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.network_file import fingerprint, from_style_file, load_network, to_style_file
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
-from impasto.styles.registry import cache_folder
+from impasto.styles.registry import bundled, cache_folder
 from impasto.training.data import PictureFolder
 
 START = "metastyle"
@@ -59,7 +59,7 @@ def learned(
     made_of = {
         "paintings": [_digest(painting) for painting in paintings],
         "settings": identity,
-        "encoder": encoder,
+        "encoder": _identity(encoder),
         "precision": str(place.dtype),
         "photos": None if contents is None else [(str(f.resolve()), f.stat().st_mtime_ns) for f in contents.files],
         "start": fingerprint(start),
@@ -71,8 +71,10 @@ def learned(
             return read_style(path)
         except StyleError:
             path.unlink()
-    pool = PRESETS[settings.loss].pool
-    loss = PerceptualLoss(load_encoder(encoder, place, pool=pool), settings.loss)
+    try:
+        loss = PerceptualLoss(load_encoder(encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
+    except ValueError as error:
+        raise InputError(f"the encoder {encoder} cannot serve the loss {settings.loss}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
     network, curve = adapt(
         start, loss, paintings, settings, contents=contents, place=place, checkpoint=path.with_suffix(".checkpoint"), listener=listener
@@ -91,6 +93,15 @@ def learned(
     style = to_style_file(network, record, start=only_affine)
     write_style(path, style)
     return style
+
+
+def _identity(encoder: str) -> list[str]:
+    """What tells one encoder from another: the checksum of a bundled one, the time of a file."""
+    own = bundled("encoder")
+    if encoder in own:
+        return [encoder, own[encoder].sha256]
+    path = Path(encoder)
+    return [str(path.resolve()), str(path.stat().st_mtime_ns)] if path.is_file() else [encoder]
 
 
 def _digest(painting: Tensor) -> str:

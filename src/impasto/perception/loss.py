@@ -129,7 +129,7 @@ PRESETS: dict[str, LossSettings] = {
     "feedforward": LossSettings(
         _even("relu4_1"),
         _FOUR,
-        0.2,
+        0.3,
         1.0,
         0.02,
         content_normaliser="energy",
