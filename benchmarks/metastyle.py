@@ -156,7 +156,7 @@ def gatys(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
         starts = {"photo": photo} | {label: MetaStyle(network, place)(photo) for label, network in networks.items()}
     for label, start in starts.items():
         losses: list[list[float]] = []
-        pixels = start.clone().requires_grad_(True)
+        pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
         optimiser = torch.optim.LBFGS([pixels], max_iter=60, history_size=20, line_search_fn="strong_wolfe", tolerance_change=0)
 
         def closure(pixels: Tensor = pixels, losses: list = losses, optimiser: torch.optim.Optimizer = optimiser) -> Tensor:

@@ -219,7 +219,7 @@ def test_an_interrupt_keeps_the_picture(photo, tmp_path):
 
 def test_lists_and_information():
     listed = said(impasto_command("styles"))
-    for word in ("dusk", "rose-window", "woodcut", "compact", "vgg19", "gatys", "Apache-2.0"):
+    for word in ("dusk", "starry-night", "van Gogh", "metastyle", "rose-window", "woodcut", "compact", "vgg19", "gatys", "Apache-2.0"):
         assert word in listed
     assert "tools/paint_examples.py" in said(impasto_command("info", "dusk"))
     assert "distilled from" in said(impasto_command("info", "compact"))
@@ -244,12 +244,12 @@ def test_training_and_evaluation_from_the_command_line(tmp_path):
     assert not (tmp_path / "small.checkpoint").exists()
     result = impasto_command(
         "evaluate", "fidelity", "--content", "photos", "--style", "paintings", "--encoder", "teacher.safetensors",
-        "--method", "gatys:small.safetensors",
+        "--method", "gatys:small.safetensors", "--method", "metastyle:small.safetensors", "--steps", "2",
         "--size", "64", "--iterations", "3", "--json", "out.json", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, said(result)
     report = json.loads((tmp_path / "out.json").read_text())
-    assert {row["method"] for row in report["rows"]} == {"optimum", "gatys:small.safetensors"}
+    assert {row["method"] for row in report["rows"]} == {"optimum", "gatys:small.safetensors", "metastyle:small.safetensors"}
     assert report["date"]
     assert report["machine"]
     result = impasto_command(
@@ -257,6 +257,7 @@ def test_training_and_evaluation_from_the_command_line(tmp_path):
     )
     assert result.returncode == 0, said(result)
     assert "channels last" in said(result)
+    assert "painting network" in said(result)
     assert_sentence(
         impasto_command("evaluate", "fidelity", "--content", "photos", cwd=tmp_path), 2, "give --content and --style, or --pairs"
     )

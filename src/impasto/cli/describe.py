@@ -12,7 +12,7 @@ from impasto.styles.registry import Record, bundled, fetchable
 
 def describe(target: str) -> dict[str, Any]:
     """Key and value of everything known. Raises StyleError if it is nothing that Impasto knows."""
-    for kind in ("style", "encoder"):
+    for kind in ("style", "encoder", "network"):
         for record in (bundled(kind) | fetchable(kind)).values():
             if record.name == target:
                 return _of_record(record)
