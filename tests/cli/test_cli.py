@@ -170,7 +170,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["-s", "woodcut:0.5"], "give every style a weight"),
         (["--content-weight", "nan"], "greater than or equal to 0"),
     ):
-        assert_sentence(impasto_command("stylize", photo, "-s", "dusk", *words, *QUICK, cwd=tmp_path), 2, sentence)
+        assert_sentence(impasto_command("stylize", photo, "-s", "dusk", *QUICK, *words, cwd=tmp_path), 2, sentence)
 
 
 def test_no_network_and_no_cache(photo, tmp_path):

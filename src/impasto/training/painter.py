@@ -29,7 +29,7 @@ class PainterTraining:
     linearly to `final_rate` times its start. blob_weight: of the penalty against blobs. preview_every: steps between previews, 0 for none.
     """
 
-    steps: int = 200
+    steps: int = 150
     parameters: str = "all"
     learning_rate: float = 1e-3
     final_rate: float = 0.1
