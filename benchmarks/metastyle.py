@@ -109,8 +109,8 @@ def contents(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
     """What to learn on: made pictures of every kind, crops of the bundled paintings, and photographs."""
     generator = torch.Generator().manual_seed(0)
     sources: dict[str, Pictures] = {kind: made_pictures(48, 384, generator, kinds=(kind,)) for kind in KINDS}
-    sources["all three"] = made_pictures(48, 384, generator)
-    sources["bundled paintings"] = PictureFolder([HERE.parent / "src/impasto/assets/paintings"])
+    sources["leaves, scenes and clouds"] = made_pictures(48, 384, generator, kinds=("leaves", "scenes", "clouds"))
+    sources["leaves and paintings"] = made_pictures(48, 384, generator)
     sources["photographs"] = PictureFolder([options.content])
     rows = {}
     for name, pictures in sources.items():

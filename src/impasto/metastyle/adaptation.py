@@ -17,7 +17,7 @@ from impasto.media.images import style_at
 from impasto.networks import Transformer
 from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.training.content import ALL_KINDS, KINDS, made_pictures
+from impasto.training.content import KINDS, USUAL_KINDS, made_pictures
 from impasto.training.data import Pictures
 from impasto.training.painter import Curve, PainterTraining, fit_painter
 
@@ -37,7 +37,7 @@ class Adaptation:
     content_weight: float | None = None
     tv_weight: float | None = None
     made: int = 48
-    kinds: tuple[str, ...] = ALL_KINDS
+    kinds: tuple[str, ...] = USUAL_KINDS
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:

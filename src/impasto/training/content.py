@@ -1,8 +1,9 @@
-"""Pictures made from nothing: contents for adapting a network where there is no folder of photographs.
+"""Pictures made from nothing, or nearly: contents for adapting a network where there is no folder of photographs.
 
     leaves  disks of all sizes that cover one another (dead leaves: Lee, Mumford and Huang 2001), each with a texture and shading
     clouds  random fields with the spectrum of photographs, 1 / frequency
     scenes  skies with clouds, ridges one behind the other, balls and boxes in the light: smooth areas and long contours
+    paintings  crops of the example paintings that come with the package
 
 They have what a painting network has to learn from contents: edges at every scale, flat areas, gradients, texture, and
 the colours of photographs. All of it is drawn from a generator, so a seed repeats it.
@@ -10,11 +11,14 @@ the colours of photographs. All of it is drawn from a generator, so a seed repea
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.media.images import read_picture, rescale
+from impasto.styles.registry import ASSETS, bundled
 from impasto.training.data import Pictures
 
 _TO_RGB = torch.tensor([[1.0, 0.5, 0.5], [1.0, 0.0, -1.0], [1.0, -0.5, 0.5]])
@@ -120,13 +124,28 @@ def scenes(size: int, generator: torch.Generator) -> Tensor:
     return picture.clamp(0, 1)
 
 
-KINDS: dict[str, Callable[[int, torch.Generator], Tensor]] = {"leaves": leaves, "clouds": clouds, "scenes": scenes}
+@lru_cache(maxsize=1)
+def _bundled_paintings() -> tuple[Tensor, ...]:
+    return tuple(read_picture(ASSETS / "paintings" / record.file).pixels for record in bundled("painting").values())
 
 
-ALL_KINDS = ("leaves", "scenes", "clouds")
+def paintings(size: int, generator: torch.Generator) -> Tensor:
+    """(3, size, size): a crop of one of the example paintings that come with the package."""
+    chosen = _bundled_paintings()
+    picture = chosen[int(torch.randint(len(chosen), (), generator=generator))]
+    side = round(min(picture.shape[-2:]) * _uniform(generator, 0.4, 1.0))
+    top, left = (int(_uniform(generator, 0, edge - side + 1)) for edge in picture.shape[-2:])
+    return rescale(picture[None, :, top : top + side, left : left + side], (size, size))[0]
 
 
-def made_pictures(count: int, size: int, generator: torch.Generator, *, kinds: tuple[str, ...] = ALL_KINDS) -> Pictures:
+KINDS: dict[str, Callable[[int, torch.Generator], Tensor]] = {"leaves": leaves, "clouds": clouds, "scenes": scenes, "paintings": paintings}
+
+
+USUAL_KINDS = ("leaves", "paintings")
+"""What networks generalise best from to photographs, of what can be made: see docs/benchmarks.md."""
+
+
+def made_pictures(count: int, size: int, generator: torch.Generator, *, kinds: tuple[str, ...] = USUAL_KINDS) -> Pictures:
     """`count` made pictures of size x size pixels, the kinds in turn; slightly blurred, as by a lens."""
     pictures = []
     for index in range(count):
