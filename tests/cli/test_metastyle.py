@@ -144,7 +144,7 @@ def test_training_writes_a_network_with_its_record_and_johnson_a_style(photo, pa
     output = tmp_path / "network.safetensors"
     done = impasto_command(
         "train", "metastyle", "--content", contents, "--style", styles, "-o", output,
-        "--steps", "2", "--width", "4", "--crop", "64", "--styles", "1", "--batch", "1", "--log-every", "1",
+        "--steps", "2", "--width", "4", "--crop", "64", "--styles", "1", "--batch", "1", "--log-every", "1", "--order", "first",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(r"step 2/2 .* before [\d.]+ .*loss [\d.]+", done.stdout)

@@ -46,7 +46,7 @@ Photos = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class MetaTraining:
-    """Settings of the meta-training; the defaults are our variant, OFFICIAL the published values.
+    """Settings of the meta-training; the defaults are those of the bundled network, OFFICIAL the published values.
 
     order: one of ORDERS. inner: the parameters that the inner loop changes, "affine" or "all". inner_steps: T, 1 to 5.
     inner_rate: delta at the start; learn_rates makes one factor per tensor that the outer loop learns.
@@ -58,28 +58,28 @@ class MetaTraining:
     rate of Adam on their affine parameters.
     """
 
-    order: str = "first"
+    order: str = "kept"
     inner: str = "affine"
     inner_steps: int = 1
     inner_rate: float = 1e-3
     learn_rates: bool = True
     steps: int = 10_000
     styles: int = 2
-    batch: int = 2
+    batch: int = 1
     crop: int = 160
     style_size: int = 256
     zoom: tuple[float, float] = (0.6, 1.8)
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     decay: float = 0.0
     warmup: int = 50
     clip: float = 1.0
     split: bool = True
     kept: int = 160
-    kept_rate: float = 2e-3
+    kept_rate: float = 2e-2
     width: int = 32
     inputs: str = "centred"
     grain: float = GRAIN
-    blob_weight: float = 0.02
+    blob_weight: float = 0.05
     loss: str = "feedforward"
     checkpoint_every: int = 500
     seed: int = 0
