@@ -92,7 +92,16 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
         if order is not None:
             inner = {"inner": "all", "inner_steps": 3, "inner_rate": 1e-2} if order == "reptile" else {"inner_rate": 1e-2}
             settings = MetaTraining(
-                order=order, steps=options.outer, styles=2, batch=1, crop=128, kept=min(40, len(style)), kept_rate=2e-2, **inner
+                order=order,
+                steps=options.outer,
+                styles=2,
+                batch=1,
+                crop=128,
+                kept=min(40, len(style)),
+                kept_rate=2e-2,
+                learning_rate=1e-3,
+                blob_weight=0.02,
+                **inner,
             )
             start = meta_train(compact, content, style, settings, place=place).cpu()
         trained = time.monotonic() - began
@@ -184,7 +193,11 @@ def pairs(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
         encoder, kind = run.split(":")
         weight = {} if options.content_weight is None else {"content_weight": options.content_weight}
         loss = losses[encoder].with_weights(**weight)
-        contents = photographs if kind == "photos" else made_pictures(48, 384, torch.Generator().manual_seed(0))
+        contents = (
+            photographs
+            if kind == "photos"
+            else made_pictures(48, 384, torch.Generator().manual_seed(0), kinds=("leaves", "scenes", "clouds"))
+        )
         results[run] = []
         for pair in read_pairs(options.pairs)[: options.limit]:
             content, style = load_at(pair.content, 256), load_at(pair.style, 256)

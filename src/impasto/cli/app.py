@@ -1,5 +1,7 @@
 """The commands of `impasto`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +10,7 @@ import typer
 from rich.table import Table
 
 from impasto import __version__
-from impasto.cli.console import console, every, fail, warn, watching
+from impasto.cli.console import Watch, console, every, fail, warn, watching
 from impasto.errors import InputError
 from impasto.files import check_folder
 from impasto.settings import Controls
@@ -43,6 +45,22 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
     """Take the options that stand before any command."""
+
+
+@contextmanager
+def resumable(name: str = "") -> Iterator[Watch]:
+    """A progress bar over long work that keeps a checkpoint when the user stops it, and says so."""
+    try:
+        with watching(name) as watch:
+            yield watch
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on from there")
+        raise typer.Exit(130) from None
+
+
+def chosen(given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given; the others keep their default, which lives in the library."""
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def split_weights(styles: list[str]) -> tuple[list[str], list[float] | None]:
@@ -131,9 +149,9 @@ def stylize(
         device=device,
         precision=precision,
         max_megapixels=max_megapixels,
-        options={key: value for key, value in given.items() if value is not None},
+        options=chosen(given),
     )
-    with watching("learning the style") as watch:
+    with resumable("learning the style") as watch:
         summary = api.stylize(
             list(inputs),
             *names,
@@ -205,20 +223,14 @@ def adapt(
         device=device,
         precision=precision,
         max_megapixels=max_megapixels,
-        options={key: value for key, value in given.items() if value is not None},
+        options=chosen(given),
     )
-    try:
-        with watching() as watch:
-            for file in files:
-                watch.name(f"learning {file.name}")
-                target = output if single else (output or Path()) / f"{name or file.stem}.safetensors"
-                written = api.adapt(
-                    file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch
-                )
-                console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
-    except KeyboardInterrupt:
-        warn("stopped; the same command goes on from there")
-        raise typer.Exit(130) from None
+    with resumable() as watch:
+        for file in files:
+            watch.name(f"learning {file.name}")
+            target = output if single else (output or Path()) / f"{name or file.stem}.safetensors"
+            written = api.adapt(file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch)
+            console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
 
 @app.command()
@@ -300,17 +312,13 @@ def train_encoder(
             given["channels"] = tuple(int(part) for part in channels.split(","))
         except ValueError:
             raise InputError(f"channels are five numbers with commas between, not {channels!r}") from None
-    settings = EncoderTraining(**{key: value for key, value in given.items() if value is not None})
-    try:
-        with watching("training") as watch:
-            network = load_encoder(teacher, choose_place("cpu", "float32"))
-            place, listener = choose_place(device), every(watch, log_every)
-            record = train_encoder_file(
-                network, Path(teacher).stem, content, style, output, settings=settings, device=place.device, listener=listener
-            )
-    except KeyboardInterrupt:
-        warn("stopped; the same command goes on from there")
-        raise typer.Exit(130) from None
+    settings = EncoderTraining(**chosen(given))
+    with resumable("training") as watch:
+        network = load_encoder(teacher, choose_place("cpu", "float32"))
+        place, listener = choose_place(device), every(watch, log_every)
+        record = train_encoder_file(
+            network, Path(teacher).stem, content, style, output, settings=settings, device=place.device, listener=listener
+        )
     console.print(f"{output}  {record.size / 1e6:.2f} MB")
 
 
@@ -348,23 +356,19 @@ def train_metastyle(
         "order": order, "inner": inner, "inner_steps": inner_steps, "inner_rate": inner_rate, "steps": steps, "styles": styles,
         "batch": batch, "crop": crop, "learning_rate": learning_rate, "width": width, "seed": seed,
     }  # fmt: skip
-    try:
-        with watching("meta-training") as watch:
-            record = train_metastyle_file(
-                content,
-                style,
-                output,
-                preset=preset,
-                changes={key: value for key, value in given.items() if value is not None},
-                start=start,
-                encoder=encoder,
-                device=device,
-                precision=precision,
-                listener=every(watch, log_every),
-            )
-    except KeyboardInterrupt:
-        warn("stopped; the same command goes on from there")
-        raise typer.Exit(130) from None
+    with resumable("meta-training") as watch:
+        record = train_metastyle_file(
+            content,
+            style,
+            output,
+            preset=preset,
+            changes=chosen(given),
+            start=start,
+            encoder=encoder,
+            device=device,
+            precision=precision,
+            listener=every(watch, log_every),
+        )
     if record is not None:
         console.print(f"{output}  {record.size / 1e6:.2f} MB")
 
@@ -393,23 +397,19 @@ def train_johnson(
 
     usual = JohnsonTraining()
     given: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop}
-    training = replace(usual.training, seed=seed, **{key: value for key, value in given.items() if value is not None})
-    try:
-        with watching("training") as watch:
-            written = train_johnson_file(
-                painting,
-                content,
-                output or Path(f"{painting.stem}.safetensors"),
-                replace(usual, training=training, style_size=style_size or usual.style_size),
-                preset=loss,
-                start=None if start == "random" else load_network(start),
-                encoder=encoder,
-                place=choose_place(device, precision),
-                listener=every(watch, log_every),
-            )
-    except KeyboardInterrupt:
-        warn("stopped; the same command goes on from there")
-        raise typer.Exit(130) from None
+    training = replace(usual.training, seed=seed, **chosen(given))
+    with resumable("training") as watch:
+        written = train_johnson_file(
+            painting,
+            content,
+            output or Path(f"{painting.stem}.safetensors"),
+            replace(usual, training=training, style_size=style_size or usual.style_size),
+            preset=loss,
+            start=None if start == "random" else load_network(start),
+            encoder=encoder,
+            place=choose_place(device, precision),
+            listener=every(watch, log_every),
+        )
     console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
 

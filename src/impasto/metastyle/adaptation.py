@@ -5,7 +5,7 @@ It needs nothing but the painting. Contents are the user's own photos where ther
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -84,8 +84,3 @@ def adapt(
         network, settings.weighted(loss), target, chosen, settings.training, place=place, checkpoint=checkpoint, listener=listener
     )
     return network.cpu(), curve
-
-
-def with_steps(settings: Adaptation, steps: int) -> Adaptation:
-    """The same settings with another number of steps."""
-    return replace(settings, training=replace(settings.training, steps=steps))
