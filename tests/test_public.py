@@ -10,7 +10,7 @@ import impasto
 
 PUBLIC = [
     "Controls", "Event", "ImpastoError", "InputError", "PictureError", "StyleError", "UnavailableError", "WeightsError",
-    "adapt", "load_style", "mix", "save_style", "stylize",
+    "adapt", "enlarge", "load_style", "mix", "save_style", "stylize",
 ]  # fmt: skip
 
 

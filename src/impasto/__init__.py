@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import adapt, load_style, mix, save_style, stylize
+    from impasto.api import adapt, enlarge, load_style, mix, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
     from impasto.settings import Controls
@@ -21,6 +21,7 @@ __version__ = version("impasto")
 
 _HOMES = {
     "adapt": "api",
+    "enlarge": "api",
     "mix": "api",
     "stylize": "api",
     "load_style": "api",
@@ -45,6 +46,7 @@ __all__ = [
     "UnavailableError",
     "WeightsError",
     "adapt",
+    "enlarge",
     "load_style",
     "mix",
     "save_style",

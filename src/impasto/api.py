@@ -12,16 +12,22 @@ from impasto import __version__
 from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
 from impasto.files import check_folder
-from impasto.media.images import fit_within, read_picture, resize
-from impasto.media.masks import Regions, load_regions
+from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
+from impasto.media.masks import Regions, load_regions, load_shares
+from impasto.media.videos import FilmReader, is_film
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
 from impasto.methods import METHODS, Style, StyleSource, adaptation, make_stylizer
 from impasto.runtime.device import choose_place
-from impasto.runtime.engine import Summary, plan, run, working_size
+from impasto.runtime.engine import Summary, plan, run
+from impasto.runtime.film import film_size
 from impasto.runtime.network_file import to_style_file
+from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
+from impasto.solver.solver import Solver
+from impasto.solver.texture import FACTOR, SCALES_OF_TEXTURES, luminance
+from impasto.solver.texture import enlarge as enlarge_texture
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
 from impasto.styles.registry import ASSETS, bundled
 
@@ -177,37 +183,86 @@ def stylize(
     *styles: PathLike,
     output: PathLike | None = None,
     weights: Sequence[float] | None = None,
-    mask: PathLike | None = None,
+    mask: PathLike | Sequence[PathLike] | None = None,
     style_masks: Sequence[PathLike] = (),
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
     on_regions: Callable[[Regions], None] = lambda regions: None,
 ) -> Summary:
-    """Paint photo files, or folders of them, in one style or a mixture: the main job.
+    """Paint photo files, films, or folders of photos, in one style or a mixture: the main job.
 
-    output: a file, a folder, or None for PHOTO-STYLE.png in the current folder. mask and style_masks: label maps, one
-    for the photo and one per style, same colours for matching regions. A photo that cannot be painted is an outcome
+    output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder. mask and style_masks: label maps, one
+    for the photo and one per style, same colours for matching regions; or mask alone: a grey picture for each style, white where it
+    paints. An interrupted film goes on from there the next time. A photo that cannot be painted is an outcome
     with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
     controls = controls or Controls()
-    if mask is not None and controls.method == AUTO:
-        controls = replace(controls, method="gatys")
+    masks_of_photo = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
+    if masks_of_photo and controls.method == AUTO:
+        controls = replace(controls, method="solver")
     source, controls = gather_styles(styles, weights, controls)
     jobs = plan(inputs, output, source.name)
     place = choose_place(controls.device, controls.precision)
     masks = None
-    if mask is not None or style_masks:
-        if mask is None or not style_masks:
-            raise InputError("regions need a mask of the photo and one of each style picture")
+    if masks_of_photo or style_masks:
+        if not masks_of_photo:
+            raise InputError("masks of style pictures need a mask of the photo too")
         if len(jobs) != 1:
             raise InputError("a mask belongs to one photo, and there are several")
-        photo = read_picture(jobs[0].source, max_pixels=controls.max_megapixels * 1_000_000)
-        size = working_size(photo.size, controls.size, str(jobs[0].source))
-        style_sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
-        regions = load_regions(mask, list(style_masks), content_size=size, style_sizes=style_sizes)
-        on_regions(regions)
-        masks, source = regions.content.to(place.device), replace(source, masks=regions.styles)
+        size = _painted_size(jobs[0].source, controls)
+        if style_masks:
+            if len(masks_of_photo) != 1:
+                raise InputError("with masks of the style pictures there is one mask of the photo, a label map")
+            style_sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
+            regions = load_regions(masks_of_photo[0], list(style_masks), content_size=size, style_sizes=style_sizes)
+            on_regions(regions)
+            masks, source = regions.content.to(place.device), replace(source, masks=regions.styles)
+        elif controls.method == "solver":
+            masks = load_shares(masks_of_photo, len(source.styles), size).to(place.device)
+        else:
+            raise InputError(
+                f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
+            )
     stylizer = make_stylizer(source, controls, place, listener)
-    return run(stylizer, jobs, controls, place, masks=masks, on_file=on_file)
+    return run(stylizer, jobs, controls, place, masks=masks, identity=source.identity, on_file=on_file, listener=listener)
+
+
+def _painted_size(path: Path, controls: Controls) -> tuple[int, int]:
+    """Height and width that a photo or a film is painted at."""
+    if is_film(path):
+        return film_size(FilmReader(path).info, controls, str(path))
+    return working_size(read_picture(path, max_pixels=controls.max_megapixels * 1_000_000).size, controls.size, str(path))
+
+
+def enlarge(
+    texture: PathLike,
+    reference: PathLike,
+    output: PathLike | None = None,
+    *,
+    factor: int = FACTOR,
+    guided: bool = True,
+    controls: Controls | None = None,
+) -> Path:
+    """Enlarge a picture of a texture with the detail of a sharp reference (Flexible Convolutional Solver, section 4.5).
+
+    output: a file, TEXTURE-xFACTOR.png in the current folder by default. guided=False takes no detail from the reference, only what the
+    small picture says. controls: strength, and as options the `scales` and the `solver`. Raises ImpastoError.
+    """
+    controls = replace(controls or Controls(), method="solver")
+    target = Path(output) if output is not None else Path(f"{Path(texture).stem}-x{factor}.png")
+    check_writable(target, inputs=(texture, reference))
+    limit = controls.max_megapixels * 1_000_000
+    small, sharp = read_picture(texture, max_pixels=limit), read_picture(reference, max_pixels=limit)
+    if min(sharp.size) < 32:
+        raise InputError(f"{reference} has {sharp.size[1]}x{sharp.size[0]} pixels, too few to show detail")
+    place = choose_place(controls.device, controls.precision)
+    grey = luminance(sharp.pixels[None]).expand(-1, 3, -1, -1)
+    options = {"scales": SCALES_OF_TEXTURES, "grain": 0.0, **(controls.options or {})}
+    style_size = controls.style_size or min(sharp.size)
+    stylizer = make_stylizer(StyleSource([Style("reference", grey)]), replace(controls, options=options, style_size=style_size), place)
+    assert isinstance(stylizer, Solver)
+    pixels = enlarge_texture(stylizer, small.pixels[None], factor=factor, guided=guided)[0].cpu()
+    alpha = None if small.alpha is None else resize(small.alpha, (pixels.shape[-2], pixels.shape[-1]))
+    return write_picture(Picture(pixels, alpha), target)

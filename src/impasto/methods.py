@@ -19,7 +19,9 @@ from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
-from impasto.styles.file import StyleFile
+from impasto.solver.network_file import SOLVER, load_solver
+from impasto.solver.solver import Solver, Steering
+from impasto.styles.file import StyleFile, checksum
 from impasto.training.painter import PainterTraining
 
 
@@ -44,6 +46,15 @@ class StyleSource:
     def name(self) -> str:
         """The names of all styles, for the name of a result."""
         return "-".join(dict.fromkeys(style.name for style in self.styles))
+
+    @property
+    def identity(self) -> str:
+        """A checksum of everything that makes the style."""
+        tensors = {f"picture {n}": style.picture for n, style in enumerate(self.styles) if style.picture is not None}
+        tensors |= {f"mask {n}": mask for n, mask in enumerate(self.masks or ())}
+        for number, style in enumerate(self.styles):
+            tensors |= {f"file {number} {name}": value for name, value in (style.file.tensors if style.file else {}).items()}
+        return f"{checksum(tensors)} {list(self.weights or ())}"
 
     @property
     def pictures(self) -> list[Tensor]:
@@ -122,6 +133,15 @@ def _johnson(source: StyleSource, controls: Controls, place: Place, listener: Li
     return _metastyle(source, controls, place, listener)
 
 
+def _solver(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    options = dict(controls.options or {})
+    network = load_solver(str(options.pop("solver", SOLVER)))
+    known = _known(options, Steering)
+    steering = Steering(**{"strength": controls.strength, "shares": source.weights, **known})
+    encoder = network.encoder if controls.encoder == Controls.encoder else controls.encoder
+    return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, controls.style_size, steering)
+
+
 def _known(options: dict[str, Any], settings: type) -> dict[str, Any]:
     known = {item.name for item in fields(settings)}
     foreign = [name for name in options if name not in known]
@@ -138,6 +158,12 @@ METHODS: dict[str, Method] = {
             "a network that learns the style in seconds, then paints in real time",
             "Zhang, Zhu and Zhu, MetaStyle: Three-Way Trade-Off Among Speed, Flexibility, and Quality in Neural Style Transfer, AAAI 2019",
             _metastyle,
+        ),
+        Method(
+            "solver",
+            "a network for any style at once, steered at run time: scales, mixing, masks, photo-realism, films",
+            "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019",
+            _solver,
         ),
         Method(
             "gatys",

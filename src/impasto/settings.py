@@ -5,6 +5,9 @@ from typing import Any
 
 AUTO = "auto"
 
+PHOTO_WEIGHT = 50.0
+"""Weight of the matting Laplacian where a painted photo shall stay a photograph (Puy and Perez 2019, section 4.3)."""
+
 
 @dataclass(frozen=True)
 class Controls:

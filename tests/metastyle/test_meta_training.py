@@ -198,7 +198,7 @@ def test_shared_gradients_are_the_mean_of_all_processes(tmp_path):
     script = tmp_path / "mean.py"
     script.write_text(
         "import torch, torch.distributed as d\n"
-        "from impasto.metastyle.meta_training import rank, share_gradients, workers\n"
+        "from impasto.training.processes import rank, share_gradients, workers\n"
         "d.init_process_group('gloo')\n"
         "a, b = torch.zeros(2, requires_grad=True), torch.zeros(3, requires_grad=True)\n"
         "a.grad = torch.full((2,), float(rank()))\n"

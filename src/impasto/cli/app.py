@@ -13,7 +13,7 @@ from impasto import __version__
 from impasto.cli.console import Watch, console, every, fail, warn, watching
 from impasto.errors import InputError
 from impasto.files import check_folder
-from impasto.settings import Controls
+from impasto.settings import AUTO, PHOTO_WEIGHT, Controls
 
 DEFAULT = Controls()
 
@@ -23,13 +23,14 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Measure methods: how fait
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
-Inputs = Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)]
+Inputs = Annotated[list[Path], typer.Argument(help="Photos, films, or folders of photos.", show_default=False)]
 Styles = Annotated[
     list[str],
     typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PHOTO-STYLE.png here)", show_default=False)
+    Path | None,
+    typer.Option("--output", "-o", help="A file, or a folder. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)", show_default=False),
 ]
 Encoder = Annotated[str, typer.Option(help="Network that sees: compact, vgg19, or a safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
@@ -81,6 +82,14 @@ def split_weights(styles: list[str]) -> tuple[list[str], list[float] | None]:
     return names, [weight for weight in weights if weight is not None]
 
 
+def five_scales(text: str) -> tuple[float, ...]:
+    """`1,1,1,0,0` as numbers. Raises InputError."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"scales are five numbers with commas between, not {text!r}") from None
+
+
 @app.command()
 def stylize(
     inputs: Inputs,
@@ -94,7 +103,8 @@ def stylize(
         int | None,
         typer.Option(
             min=32,
-            help="Shorter side of the style picture in pixels: larger, larger strokes. (default: metastyle 384, gatys the photo's)",
+            help="Shorter side of the style picture in pixels: larger, larger strokes. "
+            "(default: metastyle 384, gatys the photo's, solver the photo's up to 384)",
             show_default=False,
         ),
     ] = DEFAULT.style_size,
@@ -102,8 +112,23 @@ def stylize(
     keep_color: Annotated[
         str | None, typer.Option(help="Keep the photo's colours: luma or coral.", show_default=False)
     ] = DEFAULT.keep_color,
-    mask: Annotated[Path | None, typer.Option(help="Label map of the photo; with --style-mask.", show_default=False)] = None,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Label map of the photo, with --style-mask; or a grey picture for each style, white where it paints.", show_default=False
+        ),
+    ] = None,
     style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
+    scales: Annotated[
+        str | None, typer.Option(help="Weights of the five scales, finest first, as 1,1,1,0,0 (solver).", show_default=False)
+    ] = None,
+    photoreal: Annotated[
+        bool, typer.Option("--photoreal", help="Keep the picture a photograph: only its colours and light change (solver).")
+    ] = False,
+    consistency: Annotated[
+        float | None, typer.Option(min=0, help="Films: weight of the frame before, 0 for none. (solver; default: 0.37)", show_default=False)
+    ] = None,
+    solver: Annotated[str | None, typer.Option(help="Another trained solver: a safetensors file.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Steps to learn a style picture (metastyle).", show_default=False)] = None,
     photos: Annotated[
         list[Path] | None, typer.Option(help="Folder of photos to learn a style picture on (metastyle); repeatable.", show_default=False)
@@ -123,7 +148,7 @@ def stylize(
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
 ) -> None:
-    """Paint photos in the style of a picture, or of several."""
+    """Paint photos and films in the style of a picture, or of several. An interrupted film goes on with the same command."""
     from impasto import api
 
     names, weights = split_weights(style)
@@ -136,7 +161,13 @@ def stylize(
         "start": start,
         "loss": loss,
         "content_weight": content_weight,
+        "scales": None if scales is None else five_scales(scales),
+        "photoreal": PHOTO_WEIGHT if photoreal else None,
+        "consistency": consistency,
+        "solver": solver,
     }
+    if method == AUTO and any(given[name] is not None for name in ("scales", "photoreal", "consistency", "solver")):
+        method = "solver"
     controls = Controls(
         method=method,
         encoder=encoder,
@@ -157,7 +188,7 @@ def stylize(
             *names,
             output=output,
             weights=weights,
-            mask=mask,
+            mask=mask or None,
             style_masks=style_mask or (),
             controls=controls,
             listener=watch,
@@ -167,8 +198,10 @@ def stylize(
     for outcome in summary.painted:
         height, width = outcome.size or (0, 0)
         console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
+        if outcome.remark:
+            warn(outcome.remark)
     if summary.interrupted:
-        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped")
+        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; a film goes on with the same command")
         raise typer.Exit(130)
     if len(summary.outcomes) == 1 and summary.failed:
         fail(summary.failed[0].error)  # type: ignore[arg-type]
@@ -231,6 +264,31 @@ def adapt(
             target = output if single else (output or Path()) / f"{name or file.stem}.safetensors"
             written = api.adapt(file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch)
             console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
+@app.command()
+def enlarge(
+    texture: Annotated[Path, typer.Argument(help="A small picture of a texture.", show_default=False)],
+    reference: Annotated[Path, typer.Option("--reference", "-r", help="A sharp picture of such a texture.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="(default: TEXTURE-xFACTOR.png here)", show_default=False)] = None,
+    factor: Annotated[int, typer.Option(min=2, help="How many times as wide and as high.")] = 3,
+    strength: Annotated[float, typer.Option(min=0, help="How much of the reference's detail; 0 for none.")] = DEFAULT.strength,
+    scales: Annotated[
+        str | None, typer.Option(help="Weights of the five scales, finest first. (default: 1,1,1,1,0)", show_default=False)
+    ] = None,
+    style_size: Annotated[
+        int | None, typer.Option(min=32, help="Shorter side of the reference in pixels. (default: its own)", show_default=False)
+    ] = None,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+) -> None:
+    """Enlarge a texture with the detail of a sharp picture of the same material."""
+    from impasto import api
+
+    options = chosen({"scales": None if scales is None else five_scales(scales)})
+    controls = Controls(strength=strength, style_size=style_size, device=device, precision=precision, options=options)
+    written = api.enlarge(texture, reference, output, factor=factor, controls=controls)
+    console.print(str(written), soft_wrap=True)
 
 
 @app.command()
@@ -365,6 +423,66 @@ def train_metastyle(
             changes=chosen(given),
             start=start,
             encoder=encoder,
+            device=device,
+            precision=precision,
+            listener=every(watch, log_every),
+        )
+    if record is not None:
+        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+
+
+@train_app.command("solver")
+def train_solver(
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of paintings; repeatable. Without any, styles are photographs too.", show_default=False),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the solver goes; its record is put beside it.")] = Path(
+        "solver.safetensors"
+    ),
+    preset: Annotated[str, typer.Option(help="recommended, or flex: the published values.")] = "recommended",
+    iterations: Annotated[int | None, typer.Option(min=1, help="N, trained updates in a row.", show_default=False)] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="L, channels of the finest scale.", show_default=False)] = None,
+    feedback: Annotated[
+        bool | None,
+        typer.Option("--feedback/--no-feedback", help="Whether the updates see the picture's own statistics.", show_default=False),
+    ] = None,
+    shared: Annotated[
+        bool | None, typer.Option("--shared/--separate", help="One way down for all scales, or one for each.", show_default=False)
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pairs per step.", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, show_default=False)] = None,
+    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss.", show_default=False)] = None,
+    start: Annotated[Path | None, typer.Option(help="A solver to begin with instead of random weights.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    encoder: Annotated[str, typer.Option(help="Whose Gram matrices steer the solver, in training and after.")] = DEFAULT.encoder,
+    loss_encoder: Annotated[
+        str | None, typer.Option(help="Whose features the loss is taken in. (default: the encoder)", show_default=False)
+    ] = None,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Train a solver for any style. Under torchrun on several devices; interrupted, the same command goes on."""
+    from impasto.solver.training import train_solver_file
+
+    given = {
+        "iterations": iterations, "width": width, "feedback": feedback, "shared": shared, "steps": steps, "batch": batch, "crop": crop,
+        "learning_rate": learning_rate, "loss": loss, "seed": seed,
+    }  # fmt: skip
+    with resumable("training") as watch:
+        record = train_solver_file(
+            content,
+            style or [],
+            output,
+            preset=preset,
+            changes=chosen(given),
+            start=start,
+            encoder=encoder,
+            loss_encoder=loss_encoder,
             device=device,
             precision=precision,
             listener=every(watch, log_every),

@@ -5,6 +5,7 @@ Colours that lie near each other are one label, so that masks saved as JPEG work
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,3 +131,26 @@ def load_regions(
         raise InputError(f"{len(style_sizes)} style pictures need as many style masks, and {len(style_masks)} were given")
     labels = [read_labels(Path(file)) for file in style_masks]
     return match_regions(read_labels(mask), labels, content_size=content_size, style_sizes=style_sizes)
+
+
+def load_shares(paths: Sequence[str | os.PathLike[str]], styles: int, size: tuple[int, int]) -> Tensor:
+    """Grey pictures that say how much of each style every place of the photo takes, as (1, K, H, W) in [0, 1], K = styles.
+
+    One for each style, white where it paints fully; a single one for two styles is the first's share, and the second takes the
+    rest. Sizes may differ from the photo's, shapes may not. Raises InputError for another number or another shape.
+    """
+    wanted = 1 if styles == 2 and len(paths) == 1 else styles
+    if len(paths) != wanted:
+        raise InputError(f"{styles} style{'s' * (styles > 1)} need{'s' * (styles == 1)} a mask each, and {len(paths)} were given")
+    shares = []
+    for path in paths:
+        grey = read_picture(path).pixels.mean(0, keepdim=True)
+        height, width = grey.shape[-2:]
+        if abs(width / height * size[0] / size[1] - 1) > 0.02 and max(abs(width - size[1]), abs(height - size[0])) > 1:
+            raise InputError(
+                f"{path} has {width}x{height} pixels and the photo is painted at {size[1]}x{size[0]}: a mask has the photo's shape"
+            )
+        shares.append(F.interpolate(grey[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0])
+    if wanted < styles:
+        shares.append(1 - shares[0])
+    return torch.cat(shares)[None].clamp(0, 1)

@@ -14,10 +14,8 @@ new painting is the mean of the affine parameters.
 """
 
 import math
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from impasto.runtime.network_file import read_network
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.data import PictureFolder, Pictures
+from impasto.training.processes import joined, rank, share_gradients, workers
 
 ORDERS = ("second", "first", "reptile", "joint", "kept")
 Parameters = dict[str, Tensor]
@@ -262,26 +261,6 @@ class StyleBank:
         return self._targets[index]
 
 
-def rank() -> int:
-    """Number of this process under torchrun; 0 without it."""
-    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-
-
-def workers() -> int:
-    """Processes that train together under torchrun; 1 without it."""
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-
-
-def share_gradients(tensors: list[Tensor]) -> None:
-    """Average .grad over all processes: one all-reduce of one flat vector, so that every process takes the same step."""
-    if workers() == 1:
-        return
-    flat = torch.cat([(torch.zeros_like(t) if t.grad is None else t.grad).flatten() for t in tensors])
-    torch.distributed.all_reduce(flat)
-    for tensor, part in zip(tensors, torch.split(flat / workers(), [t.numel() for t in tensors]), strict=True):
-        tensor.grad = part.view_as(tensor)
-
-
 def scale_of_rate(settings: MetaTraining, step: int) -> float:
     """Factor of the outer learning rate at a step, from 0."""
     if settings.decay:
@@ -419,7 +398,7 @@ def train_metastyle_file(
         raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
     check_folder(output)
     settings = replace(PRESETS_OF_TRAINING[preset], **(changes or {}))
-    with _together(device) as own_device:
+    with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos, paintings = PictureFolder(contents), PictureFolder(styles)
         loss = PerceptualLoss(load_encoder(encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
@@ -445,19 +424,3 @@ def train_metastyle_file(
         write_record(record, output.parent)
         output.with_suffix(".checkpoint").unlink(missing_ok=True)
         return read_record(output.with_suffix(".json"))
-
-
-@contextmanager
-def _together(device: str) -> Iterator[str]:
-    """Join the processes that torchrun started, if it did; yields the device of this one."""
-    if "LOCAL_RANK" not in os.environ:
-        yield device
-        return
-    on_cuda = torch.cuda.is_available() and device in ("auto", "cuda")
-    if on_cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("nccl" if on_cuda else "gloo")
-    try:
-        yield f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else device
-    finally:
-        torch.distributed.destroy_process_group()

@@ -40,7 +40,8 @@ def style_distance(statistic: Tensor, target: Tensor, *, reduction: str = "mean"
     """Squared Frobenius distance of Gram matrices (or moments) over the last two axes: (..., C, C) twice -> (...).
 
     reduction "sum" is the distance itself, "mean" divides by the number of entries, "gatys" by four times that (Gatys
-    et al. 2016, Eq. 4), "relative" by the squared norm of the target.
+    et al. 2016, Eq. 4), "relative" by the squared norm of the target; "log" is the logarithm of 1 + relative, which is nearly the
+    same where it is small, and keeps pairs that are far apart from outweighing all others in a batch.
     """
     distance = (statistic - target).square().sum((-2, -1))
     entries = statistic.shape[-1] * statistic.shape[-2]
@@ -50,9 +51,10 @@ def style_distance(statistic: Tensor, target: Tensor, *, reduction: str = "mean"
         return distance / entries
     if reduction == "gatys":
         return distance / (4 * entries)
-    if reduction == "relative":
-        return distance / target.square().sum((-2, -1)).clamp_min(1e-12)
-    raise ValueError(f"reduction is 'sum', 'mean', 'gatys' or 'relative', not {reduction!r}")
+    if reduction in ("relative", "log"):
+        relative = distance / target.square().sum((-2, -1)).clamp_min(1e-12)
+        return relative if reduction == "relative" else relative.log1p()
+    raise ValueError(f"reduction is 'sum', 'mean', 'gatys', 'relative' or 'log', not {reduction!r}")
 
 
 def total_variation(image: Tensor, *, kind: str = "l1mean") -> Tensor:
@@ -134,6 +136,18 @@ PRESETS: dict[str, LossSettings] = {
         0.02,
         content_normaliser="energy",
         style_reduction="relative",
+        family=0,
+    ),
+    # The same for the solver, with all five layers that it is steered by: content where the yardstick has it.
+    "solver": LossSettings(
+        _even("relu4_2"),
+        _FOUR | {"relu5_1": 0.05},
+        0.2,
+        1.0,
+        0.02,
+        1.0,
+        content_normaliser="energy",
+        style_reduction="log",
         family=0,
     ),
     # The yardstick of the benchmarks: 0 for the perfect picture, about 0.5 to 1 for the photo itself.

@@ -8,27 +8,31 @@ from pathlib import Path
 
 from torch import Tensor
 
-from impasto.errors import ImpastoError, InputError, PictureError
-from impasto.events import Interrupted
+from impasto.errors import ImpastoError, InputError
+from impasto.events import Interrupted, Listener, silence
 from impasto.media.color import KEEP_COLOR
-from impasto.media.images import Picture, check_writable, fit_within, list_pictures, read_picture, resize, write_picture
+from impasto.media.images import Picture, check_writable, list_pictures, read_picture, resize, write_picture
+from impasto.media.videos import check_film_output, is_film
 from impasto.runtime.device import Place
+from impasto.runtime.film import paint_film
+from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
-
-LEAST_SIDE = 32
-"""Pictures with a shorter side below this, after fitting to the size, are refused."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: where the result lies, its size (height, width) and seconds; or the error."""
+    """What became of one file: where the result lies, its size (height, width) and seconds; or the error.
+
+    remark: what was wrong with a source that was painted all the same, such as a film that is cut off.
+    """
 
     source: Path
     output: Path | None = None
     size: tuple[int, int] | None = None
     seconds: float = 0.0
     error: ImpastoError | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Job:
 
 
 def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, style_name: str) -> list[Job]:
-    """Which file becomes which: folders are searched for pictures, results are named PHOTO-STYLE.png.
+    """Which file becomes which: folders are searched for pictures, results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
 
     output: a file (one photo only), a folder, or None for the current folder. Raises InputError.
     """
@@ -79,16 +83,10 @@ def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str
     folder = target or Path()
     stems = [source.stem for source in sources]
     names = [stem if stems.count(stem) == 1 else source.name.replace(".", "-") for stem, source in zip(stems, sources, strict=True)]
-    return [Job(source, folder / f"{name}-{style_name}.png") for source, name in zip(sources, names, strict=True)]
-
-
-def working_size(size: tuple[int, int], longest: int, origin: str = "the picture") -> tuple[int, int]:
-    """Height and width that a picture is painted at: fitted to `longest` if it is larger. Raises PictureError if too thin."""
-    fitted = fit_within(size, longest) if longest and max(size) > longest else size
-    if min(fitted) < LEAST_SIDE:
-        shrunk = "" if fitted == size else f", {fitted[1]}x{fitted[0]} at a size of {longest}"
-        raise PictureError(f"{origin} has {size[1]}x{size[0]} pixels{shrunk}; at least {LEAST_SIDE} on each side are needed to paint")
-    return fitted
+    return [
+        Job(source, folder / f"{name}-{style_name}{'.mp4' if is_film(source) else '.png'}")
+        for source, name in zip(sources, names, strict=True)
+    ]
 
 
 def paint(
@@ -119,11 +117,14 @@ def run(
     place: Place,
     *,
     masks: Tensor | None = None,
+    identity: str = "",
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+    listener: Listener = silence,
 ) -> Summary:
     """Paint all jobs. A file that cannot be painted becomes an outcome with an error; the others go on.
 
-    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends.
+    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film goes on
+    another time, if the style's `identity` is the same. listener: hears the frames of films.
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
         raise InputError(f"colours can be kept by {' or '.join(KEEP_COLOR)}, not by {controls.keep_color!r}")
@@ -133,6 +134,13 @@ def run(
         on_file(index, len(jobs), job.source)
         started = time.monotonic()
         try:
+            if is_film(job.source):
+                check_film_output(job.output, job.source)
+                size, remark = paint_film(
+                    stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=listener
+                )
+                outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
+                continue
             check_writable(job.output, inputs=everything)
             picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
             result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))

@@ -1,6 +1,7 @@
-"""The one contract that every method keeps."""
+"""The one contract that every method keeps, and its extension for films."""
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -13,4 +14,15 @@ class Stylizer(Protocol):
 
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint."""
+        ...
+
+
+@runtime_checkable
+class VideoStylizer(Stylizer, Protocol):
+    """A stylizer that remembers: what it paints depends on the frame before."""
+
+    def stream(
+        self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
+    ) -> Iterator[Tensor]:
+        """Paint frames (3, H, W) in order. first: the frame before them and how it was painted, to go on from there."""
         ...

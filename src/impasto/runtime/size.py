@@ -1,0 +1,16 @@
+"""The size that a picture or a film is painted at."""
+
+from impasto.errors import PictureError
+from impasto.media.images import fit_within
+
+LEAST_SIDE = 32
+"""Pictures with a shorter side below this, after fitting to the size, are refused."""
+
+
+def working_size(size: tuple[int, int], longest: int, origin: str = "the picture") -> tuple[int, int]:
+    """Height and width that a picture is painted at: fitted to `longest` if it is larger. Raises PictureError if too thin."""
+    fitted = fit_within(size, longest) if longest and max(size) > longest else size
+    if min(fitted) < LEAST_SIDE:
+        shrunk = "" if fitted == size else f", {fitted[1]}x{fitted[0]} at a size of {longest}"
+        raise PictureError(f"{origin} has {size[1]}x{size[0]} pixels{shrunk}; at least {LEAST_SIDE} on each side are needed to paint")
+    return fitted

@@ -1,0 +1,1 @@
+"""The Flexible Convolutional Solver (Puy and Perez, CVPR 2019): unrolled gradient descent, rewired at run time."""

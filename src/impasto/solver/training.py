@@ -1,0 +1,397 @@
+"""Training of a solver: random pairs of a content and a style, the losses of its iterates (Puy and Perez 2019, section 3.3).
+
+Every step draws which scales of the style count; the same weights enter the loss and the network, so that the scales can be
+switched at run time. The published recipe is the preset `flex`; the bundled solver's is the default.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.events import Event, Listener, silence
+from impasto.files import check_folder
+from impasto.perception.encoder import Encoder
+from impasto.perception.loss import PRESETS, PerceptualLoss, StyleTarget
+from impasto.perception.statistics import gram
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.encoders import load_encoder
+from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
+from impasto.solver.network_file import read_solver, write_solver
+from impasto.styles.registry import Record, read_record, write_record
+from impasto.training.checkpoint import load_checkpoint, save_checkpoint
+from impasto.training.data import PictureFolder, Pictures, jitter_color
+from impasto.training.processes import joined, rank, share_gradients, workers
+
+
+@dataclass(frozen=True)
+class SolverTraining:
+    """Settings of the training; the defaults are those of the bundled solver, FLEX the published values.
+
+    iterations: N. width: L. shared, gated, feedback, clipped, normaliser, grain: see `SolverNetwork`; metric: bring the Gram
+    matrices to the metric of the mean style. steps: of the training, `batch` pairs each. crop and style_size: pixels; the crop's
+    side in the photo is drawn from `zoom` times the crop, the style's from `style_zoom`. The learning rate rises for `warmup`
+    steps and falls linearly to `final_rate` times its height. keep_scale: probability that a scale counts. paintings: share of
+    styles that are drawn from the paintings, if there are any. early: weight of the loss of earlier iterates, one of which is
+    drawn at each step; with "all", every iterate counts fully. noise: largest amplitude of the uniform noise on both pictures.
+    jitter: of the styles' colours.
+    """
+
+    iterations: int = 4
+    width: int = 32
+    shared: bool = True
+    gated: bool = True
+    feedback: bool = True
+    clipped: bool = True
+    metric: bool = True
+    normaliser: str = "none"
+    grain: float = 0.04
+    steps: int = 10_000
+    batch: int = 4
+    crop: int = 160
+    style_size: int = 224
+    zoom: tuple[float, float] = (1.0, 1.8)
+    style_zoom: tuple[float, float] = (0.9, 1.3)
+    learning_rate: float = 1e-3
+    final_rate: float = 0.02
+    warmup: int = 100
+    clip: float = 1.0
+    keep_scale: float = 0.9
+    paintings: float = 0.8
+    early: float | str = 0.3
+    noise: float = 0.0
+    jitter: float = 0.2
+    loss: str = "solver"
+    checkpoint_every: int = 250
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in PRESETS:
+            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+        if self.iterations < 1 or self.width < 1 or self.steps < 0 or self.batch < 1:
+            raise InputError("a solver needs at least one iteration, a width of 1 and a batch of 1")
+        if self.crop < 32 or self.style_size < 32:
+            raise InputError("crops and styles need at least 32 pixels")
+        if isinstance(self.early, str) and self.early != "all":
+            raise InputError(f"early is a weight or 'all', not {self.early!r}")
+
+
+FLEX = SolverTraining(
+    width=64,
+    feedback=False,
+    clipped=False,
+    metric=False,
+    normaliser="alpha",
+    grain=0.0,
+    steps=2_000_000,
+    batch=1,
+    crop=320,
+    style_size=320,
+    zoom=(1.0, 1.0),
+    style_zoom=(1.0, 1.0),
+    learning_rate=2e-5,
+    final_rate=1.0,
+    warmup=0,
+    clip=math.inf,
+    paintings=0.0,
+    early="all",
+    noise=0.1,
+    jitter=0.0,
+    loss="flex",
+    checkpoint_every=2000,
+)
+"""The published values, N = 4 and L = 64, where the paper states them."""
+
+PRESETS_OF_TRAINING = {"recommended": SolverTraining(), "flex": FLEX}
+
+
+class PairSource:
+    """Contents and styles, drawn anew each time."""
+
+    def __init__(self, contents: Pictures, paintings: Pictures | None, settings: SolverTraining, generator: torch.Generator):
+        self.contents, self.paintings, self.settings, self.generator = contents, paintings, settings, generator
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Contents (B, 3, crop, crop) and styles (B, 3, size, size), with noise."""
+        own, generator = self.settings, self.generator
+        content = self.contents.draw(own.batch, own.crop, generator, zoom=own.zoom)
+        painted = torch.rand(own.batch, generator=generator) < own.paintings if self.paintings else torch.zeros(own.batch)
+        folders = [self.paintings if chosen and self.paintings else self.contents for chosen in painted.tolist()]
+        style = torch.cat([folder.draw(1, own.style_size, generator, zoom=own.style_zoom) for folder in folders])
+        if own.jitter:
+            style = jitter_color(style, generator, amount=own.jitter)
+        return self._noisy(content), self._noisy(style)
+
+    def _noisy(self, batch: Tensor) -> Tensor:
+        if not self.settings.noise:
+            return batch
+        amplitude = self.settings.noise * torch.rand(len(batch), 1, 1, 1, generator=self.generator)
+        return batch + amplitude * (2 * torch.rand(batch.shape, generator=self.generator) - 1)
+
+
+class SolverLearner:
+    """A solver's network and the loss of its iterates for one batch of pairs."""
+
+    def __init__(self, network: SolverNetwork, loss: PerceptualLoss, encoder: Encoder, settings: SolverTraining, dtype: torch.dtype):
+        self.network, self.loss, self.encoder, self.settings, self.dtype = network, loss, encoder, settings, dtype
+
+    @torch.no_grad()
+    def encoded(self, pictures: Tensor) -> list[Tensor]:
+        """Features (B, c_l, h_l, w_l) of the network's encoder."""
+        features = self.encoder(pictures, SCALES)
+        return [features[layer] for layer in SCALES]
+
+    def grams(self, pictures: Tensor) -> list[Tensor]:
+        """Gram matrices (B, 1, c_l, c_l) of the network's encoder."""
+        return [gram(value)[:, None] for value in self.encoded(pictures)]
+
+    def steer(self, step: int, x: Tensor, grams: Sequence[Tensor], scales: Sequence[Tensor]) -> tuple[Filters, Sequence[Tensor] | None]:
+        """Q_l times the weight of its scale for the picture x at iteration `step`, and with feedback the picture's features."""
+        encoded, wanted = None, list(grams)
+        if self.network.feedback:
+            encoded = self.encoded(x.detach().clamp(0, 1))
+            wanted = [style - gram(own)[:, None] for style, own in zip(grams, encoded, strict=True)]
+        steered = self.network.of_step(step).filters(self.network.measured(wanted))
+        return [scale * q for scale, q in zip(scales, steered, strict=True)], encoded
+
+    def __call__(self, content: Tensor, style: Tensor, kept: Sequence[float], grain: Tensor | None, drawn: int) -> dict[str, Tensor]:
+        """The losses of one batch: "total" to be minimised; of the last iterate "loss", its "style" and "content"; "excess" over [0, 1].
+
+        kept: beta of each scale. drawn: the earlier iterate that counts.
+        """
+        grams = self.grams(style)
+        energy = alpha(grams)[..., None, None] if self.network.normaliser == "alpha" else torch.ones(1, 1, 1, 1, device=style.device)
+        scales = [beta / energy for beta in kept]
+        weights = {
+            layer: weight * kept[SCALES.index(layer)] if layer in SCALES else weight
+            for layer, weight in self.loss.settings.style_layers.items()
+        }
+        loss = PerceptualLoss(self.loss.encoder, replace(self.loss.settings, style_layers=weights))
+        target, reference = self._target(loss, style, grams), loss.content_target(content)
+        cast = [{name: value.to(self.dtype) for name, value in update.named_parameters()} for update in self.network.updates]
+        iterates = unroll(self.network, content, lambda step, x: self.steer(step, x, grams, scales), grain=grain, weights=cast)
+        total, last, count = torch.zeros(()), None, self.network.steps
+        for step, x in enumerate(iterates):
+            every = self.settings.early == "all"
+            if step < count - 1 and not every and step != drawn:
+                continue
+            terms = loss(x.clamp(0, 1), reference, target)
+            excess = loss.settings.range_weight * (x - x.clamp(0, 1)).square().mean()
+            share = 1.0 if every or step == count - 1 else float(self.settings.early)
+            total, last = total + share * (terms.total + excess), terms
+        assert last is not None
+        style_term = sum(last.style[layer].detach() * weight for layer, weight in weights.items())
+        parts = {"loss": last.total, "style": torch.as_tensor(style_term), "content": last.content, "excess": excess}
+        return {"total": total} | {name: value.detach() for name, value in parts.items()}
+
+    def _target(self, loss: PerceptualLoss, style: Tensor, grams: Sequence[Tensor]) -> StyleTarget:
+        """The loss's target; the Gram matrices are not computed twice."""
+        known = dict(zip(SCALES, grams, strict=True))
+        settings = loss.settings
+        if (
+            loss.encoder is self.encoder
+            and settings.style_statistic == "gram"
+            and settings.gram_norm == "n"
+            and set(settings.style_layers) <= set(known)
+        ):
+            return StyleTarget({layer: known[layer] for layer in settings.style_layers}, torch.ones(1, dtype=torch.bool))
+        return loss.style_target([style])
+
+
+def scale_of_rate(settings: SolverTraining, step: int) -> float:
+    """Factor of the learning rate at a step, from 0."""
+    falling = 1 - (1 - settings.final_rate) * step / max(1, settings.steps)
+    return min(1.0, (step + 1) / max(1, settings.warmup)) * falling
+
+
+def new_network(settings: SolverTraining, encoder: Encoder, name: str) -> SolverNetwork:
+    """A network as the settings say, with random weights, for the Gram matrices of an encoder."""
+    return SolverNetwork(
+        settings.iterations,
+        settings.width,
+        encoder.channels,
+        shared=settings.shared,
+        gated=settings.gated,
+        feedback=settings.feedback,
+        clipped=settings.clipped,
+        normaliser=settings.normaliser,
+        grain=settings.grain,
+        encoder=name,
+    )
+
+
+def train_solver(
+    loss: PerceptualLoss,
+    encoder: Encoder,
+    contents: Pictures,
+    paintings: Pictures | None,
+    settings: SolverTraining,
+    *,
+    place: Place,
+    encoder_name: str = "compact",
+    start: SolverNetwork | None = None,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> SolverNetwork:
+    """Train a solver, in float32, computed in the place's precision.
+
+    loss and encoder: at that place; the encoder is the one that gives the style's Gram matrices at run time. paintings: None for
+    pairs of photos only, as published. start: weights to begin with. checkpoint: written every settings.checkpoint_every steps and when
+    interrupted; if it exists, the training goes on from there. Under torchrun every process draws its own pairs and all take
+    the same steps. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
+    """
+    missing = [layer for layer in SCALES if layer not in encoder.layers]
+    if missing:
+        raise InputError(f"a solver is steered by {', '.join(SCALES)}, and this encoder has no {missing[0]}")
+    torch.manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed + 7919 * rank())
+    pairs = PairSource(contents, paintings, settings, generator)
+    network = start if start is not None else new_network(settings, encoder, encoder_name)
+    network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner = SolverLearner(network, loss, encoder, settings, place.dtype)
+    if settings.metric and start is None:
+        alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
+        seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
+        network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
+    trained: list[Tensor] = list(network.parameters())
+    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
+    step, before = 0, 0.0
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        if not _same(state["settings"], settings) or len(state["random"]) != workers():
+            raise InputError(f"{checkpoint} belongs to a training with other settings; give another output or delete it")
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["random"][rank()])
+        step, before = state["step"], state["seconds"]
+    started = time.monotonic() - before
+
+    def save() -> None:
+        random = [generator.get_state()]
+        if workers() > 1:
+            random = [torch.empty(0)] * workers()
+            torch.distributed.all_gather_object(random, generator.get_state())
+        if rank() == 0 and checkpoint is not None:
+            state = {
+                "step": step,
+                "seconds": time.monotonic() - started,
+                "settings": asdict(settings),
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "random": random,
+            }
+            save_checkpoint(checkpoint, state)
+
+    try:
+        while step < settings.steps:
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * scale_of_rate(settings, step)
+            content, style = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pairs.draw())
+            kept = (torch.rand(5, generator=generator) < settings.keep_scale).float() / settings.keep_scale
+            drawn = int(torch.randint(max(1, network.steps - 1), (), generator=generator))
+            amount = 1.5 * settings.grain * torch.rand((len(content), 1, 1, 1), generator=generator)
+            grain = network.grained(content, generator, amount=1.0) * amount.to(content) if settings.grain else None
+            optimiser.zero_grad(set_to_none=True)
+            values = learner(content, style, kept.tolist(), grain, drawn)
+            values["total"].backward()  # type: ignore[no-untyped-call]
+            share_gradients(trained)
+            norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip)
+            if not bool(torch.isfinite(norm)):
+                raise InputError(f"the loss left the numbers at step {step}: lower the learning rate")
+            optimiser.step()
+            step += 1
+            if rank() == 0:
+                listener(Event(step, settings.steps, time.monotonic() - started, {name: value.item() for name, value in values.items()}))
+            if step % settings.checkpoint_every == 0:
+                save()
+    except KeyboardInterrupt:
+        if workers() == 1:
+            save()
+        raise
+    save()
+    return network
+
+
+def _same(written: dict[str, object], settings: SolverTraining) -> bool:
+    """Whether a checkpoint's settings are these; the number of steps may grow, how often it is saved may change."""
+    free = ("steps", "checkpoint_every")
+    return all(
+        written.get(key) == (list(value) if isinstance(written.get(key), list) else value)
+        for key, value in asdict(settings).items()
+        if key not in free
+    )
+
+
+def train_solver_file(
+    contents: Sequence[Path],
+    paintings: Sequence[Path],
+    output: Path,
+    *,
+    preset: str = "recommended",
+    changes: Mapping[str, Any] | None = None,
+    start: Path | None = None,
+    encoder: str = "compact",
+    loss_encoder: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    listener: Listener = silence,
+) -> Record | None:
+    """`train_solver` from folders to a file, and the registry's record beside it.
+
+    paintings: folders, or none for pairs of photos. encoder: whose Gram matrices steer the solver; loss_encoder: whose features
+    the loss is taken in, the same by default. changes: settings that differ from the preset's, by name. The checkpoint lies
+    beside the output while the training lasts. Under torchrun every process calls this; the first one writes, the others
+    return None. Raises InputError or WeightsError.
+    """
+    if preset not in PRESETS_OF_TRAINING:
+        raise InputError(f"there is no preset {preset!r}; there are {', '.join(PRESETS_OF_TRAINING)}")
+    if output.suffix != ".safetensors":
+        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
+    check_folder(output)
+    settings = replace(PRESETS_OF_TRAINING[preset], **(changes or {}))
+    with joined(device) as own_device:
+        place = choose_place(own_device, precision)
+        photos = PictureFolder(contents)
+        styles = PictureFolder(paintings) if paintings else None
+        try:
+            loss = PerceptualLoss(load_encoder(loss_encoder or encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
+        except ValueError as error:
+            raise InputError(f"the encoder {loss_encoder or encoder} cannot serve the loss {settings.loss}: {error}") from None
+        first = None if start is None else read_solver(start)
+        began = time.monotonic()
+        network = train_solver(
+            loss,
+            load_encoder(encoder, place),
+            photos,
+            styles,
+            settings,
+            place=place,
+            encoder_name=Path(encoder).stem,
+            start=first,
+            checkpoint=output.with_suffix(".checkpoint"),
+            listener=listener,
+        )
+        if rank() > 0:
+            return None
+        write_solver(network, output)
+        spent = f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)"
+        seen = f"{len(photos)} photographs and {len(styles) if styles else 0} paintings"
+        record = Record(
+            output.stem,
+            "solver",
+            output.name,
+            "Apache-2.0",
+            f"solver for any style, N = {network.steps}, L = {network.width}",
+            f"{settings.steps} steps of {settings.batch} pairs on {seen}, steered by {encoder}, "
+            f"loss with {loss_encoder or encoder}, {spent}",
+            "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019",
+        )
+        write_record(record, output.parent)
+        output.with_suffix(".checkpoint").unlink(missing_ok=True)
+        return read_record(output.with_suffix(".json"))

@@ -1,0 +1,151 @@
+"""Films in and out: nothing is lost on the way, and what cannot be read says so."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from impasto.media.videos import FilmError, FilmReader, FilmWriter, check_film_output, even, is_film
+from tests.films import make_film
+
+
+def copied(source: Path, output: Path, *, stop: int | None = None, part: int = 7) -> FilmWriter:
+    reader = FilmReader(source)
+    writer = FilmWriter(output, source, reader.info, reader.info.size, "key", part=part)
+    for frame in reader:
+        if frame.number >= (stop if stop is not None else 10**9):
+            return writer
+        if frame.number >= writer.done:
+            writer.write(frame.pixels[:, : writer.size[0], : writer.size[1]], frame.time)
+    writer.finish()
+    return writer
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("variable", [False, True], ids=["steady", "variable"])
+def test_every_frame_comes_back_at_its_time_with_the_sound(tmp_path, suffix, variable):
+    source, output = make_film(tmp_path / f"in{suffix}", variable=variable), tmp_path / f"out{suffix}"
+    copied(source, output)
+    before, after = FilmReader(source), FilmReader(output)
+    pairs = list(zip(before, after, strict=True))
+    assert len(pairs) == 30
+    for one, other in pairs:
+        assert (one.pixels - other.pixels).abs().mean() < 0.03
+        assert one.time * before.info.time_base == pytest.approx(other.time * after.info.time_base, abs=1e-3)
+    assert after.info.sound == before.info.sound == "aac"
+    assert after.info.duration == pytest.approx(before.info.duration, abs=0.1)
+    assert sound_of(source) == sound_of(output)
+    assert not list(tmp_path.glob(".*"))
+
+
+def sound_of(path: Path) -> bytes:
+    with av.open(str(path)) as film:
+        return b"".join(bytes(packet) for packet in film.demux(film.streams.audio[0]) if packet.dts is not None)
+
+
+def test_a_film_without_sound_stays_without(tmp_path):
+    copied(make_film(tmp_path / "in.mp4", sound=False), tmp_path / "out.mp4")
+    assert FilmReader(tmp_path / "out.mp4").info.sound == ""
+
+
+def test_interrupted_it_goes_on_after_the_last_whole_part(tmp_path):
+    source, output = make_film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    copied(source, output, stop=16)
+    assert not output.exists()
+    reader = FilmReader(source)
+    again = FilmWriter(output, source, reader.info, reader.info.size, "key", part=7)
+    assert again.done == 14
+    assert again.last.dtype == torch.uint8
+    thirteenth = list(reader)[13].pixels.mul(255).round()
+    assert torch.equal(again.last.float(), thirteenth)
+    other = FilmWriter(tmp_path / "out.mp4", source, reader.info, reader.info.size, "another key", part=7)
+    assert other.done == 0
+    copied(source, output)
+    assert len(list(FilmReader(output))) == 30
+
+
+def test_a_paused_film_keeps_every_frame(tmp_path):
+    source, output = make_film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    copied(source, output, stop=16).pause()
+    reader = FilmReader(source)
+    assert FilmWriter(output, source, reader.info, reader.info.size, "key").done == 16
+    copied(source, output)
+    assert len(list(FilmReader(output))) == 30
+
+
+def test_a_turned_film_is_read_upright(tmp_path):
+    """A phone held upright writes a film on its side and a matrix that turns it."""
+    source = make_film(tmp_path / "in.mp4", size=(48, 64), turned=90)
+    reader = FilmReader(source)
+    assert reader.info.size == (64, 48)
+    frame = next(iter(reader))
+    assert frame.pixels.shape == (3, 64, 48)
+    flat = next(iter(FilmReader(make_film(tmp_path / "flat.mp4", size=(48, 64)))))
+    turned = [torch.rot90(flat.pixels, k, (1, 2)) for k in (1, 3)]
+    assert min(float((frame.pixels - t).abs().mean()) for t in turned) < 0.02
+
+
+def test_a_film_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path):
+    source = make_film(tmp_path / "in.mkv", count=120)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    reader = FilmReader(source)
+    frames = list(reader)
+    assert 5 < len(frames) < 118
+    assert "cut off, and what there is was kept" in reader.problem
+    whole = make_film(tmp_path / "in.mp4", count=60, front=True)
+    whole.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
+    reader = FilmReader(whole)
+    frames = list(reader)
+    assert 5 < len(frames) < 58
+    assert "kept" in reader.problem
+
+
+def test_what_is_no_film_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "text.mp4").write_text("not a film at all")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    make_film(tmp_path / "heard.mp4", pictures=False)
+    for name, sentence in (
+        ("missing.mp4", "does not exist"),
+        ("text.mp4", "not a film that can be read"),
+        ("empty.mp4", "not a film that can be read"),
+        ("heard.mp4", "no video stream"),
+        (".", "is a folder"),
+    ):
+        with pytest.raises(FilmError, match=sentence):
+            FilmReader(tmp_path / name)
+
+
+def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path):
+    source = make_film(tmp_path / "in.mp4")
+    for target, sentence in ((tmp_path / "out.xyz", "has to end in"), (source, "the input itself"), (tmp_path / "in.png", "has to end in")):
+        with pytest.raises(FilmError, match=sentence):
+            check_film_output(target, source)
+    (tmp_path / "dir.mp4").mkdir()
+    with pytest.raises(FilmError, match="folder"):
+        check_film_output(tmp_path / "dir.mp4", source)
+
+
+def test_sound_that_does_not_fit_the_container_is_said(tmp_path):
+    source = make_film(tmp_path / "in.mkv", codec="pcm_s16le")
+    with pytest.raises(FilmError, match="does not fit"):
+        copied(source, tmp_path / "out.webm")
+    copied(source, tmp_path / "out.mkv")
+    assert FilmReader(tmp_path / "out.mkv").info.sound == "pcm_s16le"
+
+
+def test_memory_holds_one_part_at_most(tmp_path):
+    """The writer keeps no frames: what is written lies on disk."""
+    source, output = make_film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    writer = copied(source, output, stop=29)
+    assert len(list((tmp_path / ".out.mp4.parts").glob("*.mp4"))) >= 4
+    assert not any(isinstance(value, (list, np.ndarray)) and len(value) > 10 for value in vars(writer).values())
+
+
+def test_odd_sizes_become_even_and_suffixes_tell_films():
+    assert even((49, 65)) == (48, 64)
+    assert is_film("a.MP4")
+    assert not is_film("a.png")
+    assert Fraction(1, 2) == 0.5
