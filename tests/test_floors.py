@@ -51,6 +51,7 @@ def test_only_media_opens_and_writes_pictures():
         if path.parent.name != "media":
             assert "from PIL" not in text, path
             assert "import PIL" not in text, path
+            assert "import av" not in text, path
 
 
 def test_nothing_is_ever_unpickled():

@@ -53,20 +53,28 @@ def matting_laplacian(picture: Tensor, *, eps: float = EPS, dtype: torch.dtype =
     height, width = picture.shape[-2:]
     if picture.ndim != 3 or picture.shape[0] != 3 or min(height, width) < 3:
         raise ValueError(f"the matting Laplacian needs a picture (3, H, W) of at least 3x3 pixels, not {tuple(picture.shape)}")
-    colors = F.unfold(picture[None].double(), 3)[0].view(3, 9, -1)
-    centred = colors - colors.mean(1, keepdim=True)
-    covariance = torch.einsum("ain,bin->nab", centred, centred) / 9
-    inverse = torch.linalg.inv(covariance + eps / 9 * torch.eye(3, dtype=torch.float64, device=picture.device))
-    turned = torch.einsum("nab,bin->ain", inverse, centred)
-    weights = torch.zeros(13, height, width, dtype=torch.float64, device=picture.device)
     inner = (height - 2, width - 2)
+    colors = torch.stack([picture[:, i : i + inner[0], k : k + inner[1]] for i in range(3) for k in range(3)]).double()
+    centred = colors - colors.mean(0)
+    inverse = _inverse((centred[:, :, None] * centred[:, None]).mean(0), eps / 9)
+    # Products of these two have the size of the weights again, so that float32 will do.
+    turned, centred = (part.to(dtype) for part in ((inverse[None] * centred[:, None]).sum(2), centred))
+    weights = torch.zeros(13, height, width, dtype=dtype, device=picture.device)
     for i in range(9):
-        for j in range(9):
-            offset = (j // 3 - i // 3, j % 3 - i % 3)
-            if offset not in OFFSETS:
-                continue
-            couple = (1 + (turned[:, i] * centred[:, j]).sum(0)).view(inner) / 9
-            weights[OFFSETS.index(offset), i // 3 : i // 3 + inner[0], i % 3 : i % 3 + inner[1]] += couple
+        for k in range(9):
+            offset = (k // 3 - i // 3, k % 3 - i % 3)
+            if offset in OFFSETS:
+                couple = (1 + (turned[i] * centred[k]).sum(0)) / 9
+                weights[OFFSETS.index(offset), i // 3 : i // 3 + inner[0], i % 3 : i % 3 + inner[1]] += couple
     covered = torch.ones(inner, dtype=torch.float64, device=picture.device)[None, None]
     degree = F.conv_transpose2d(covered, torch.ones(1, 1, 3, 3, dtype=torch.float64, device=picture.device))[0, 0]
-    return MattingLaplacian(weights.to(dtype), degree.to(dtype))
+    return MattingLaplacian(weights, degree.to(dtype))
+
+
+def _inverse(matrix: Tensor, eps: float) -> Tensor:
+    """Inverse of symmetric (3, 3, ...) with eps added to the diagonal, by cofactors."""
+    a, b, c = matrix[0, 0] + eps, matrix[0, 1], matrix[0, 2]
+    d, e, f = matrix[1, 1] + eps, matrix[1, 2], matrix[2, 2] + eps
+    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
+    rows = [first, second, third, second, a * f - c * c, b * c - a * e, third, b * c - a * e, a * d - b * b]
+    return torch.stack(rows).view_as(matrix) / (a * first + b * second + c * third)

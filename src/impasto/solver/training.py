@@ -253,14 +253,14 @@ def train_solver(
     generator = torch.Generator().manual_seed(settings.seed + 7919 * rank())
     pairs = PairSource(contents, paintings, settings, generator)
     network = start if start is not None else new_network(settings, encoder, encoder_name)
-    network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(place.device, torch.float32).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
     learner = SolverLearner(network, loss, encoder, settings, place.dtype)
     if settings.metric and start is None:
         alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
         seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
         network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
     trained: list[Tensor] = list(network.parameters())
-    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
     step, before = 0, 0.0
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint)
