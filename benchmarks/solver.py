@@ -82,6 +82,14 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     "N=3 L=16, separate chains": {"shared": False},
     "N=3 L=16, metric": {"metric": True, "normaliser": "none"},
     "N=3 L=16, metric and feedback": {"metric": True, "normaliser": "none", "feedback": True, "clipped": True},
+    "N=3 L=16, the same, each step by itself": {
+        "metric": True,
+        "normaliser": "none",
+        "feedback": True,
+        "clipped": True,
+        "horizon": "step",
+        "balanced": True,
+    },
 }
 
 

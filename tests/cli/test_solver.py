@@ -73,7 +73,7 @@ def test_a_solver_trained_here_paints(photo, painting, tmp_path):
     folder.mkdir()
     for number in range(2):
         scene(80 + number, 72).save(folder / f"{number}.png")
-    small = ["--steps", "2", "--batch", "1", "--crop", "64", "--width", "2", "--iterations", "2", "--log-every", "1"]
+    small = ["--steps", "2", "--batch", "1", "--crop", "64", "--width", "2", "--iterations", "2", "--passes", "3", "--log-every", "1"]
     trained = impasto_command("train", "solver", "--content", folder, "-o", tmp_path / "own.safetensors", *small)
     assert trained.returncode == 0, said(trained)
     assert "step 2/2" in trained.stdout

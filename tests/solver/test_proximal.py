@@ -1,5 +1,8 @@
 """Proximal maps: against direct solutions, gradients and limits; a user's own regulariser; what goes wrong is named."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -154,6 +157,16 @@ def test_five_lines_make_a_regulariser():
     calm = proximal_map([Term(Quiet(), 1.0)])(y)
     torch.testing.assert_close(calm.std((2, 3)), y.std((2, 3)) / 3)
     torch.testing.assert_close(calm.mean((2, 3)), y.mean((2, 3)))
+
+
+def test_the_example_of_the_docs_is_this_one():
+    text = (Path(__file__).resolve().parents[2] / "docs/solver.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(class .*?)```", text, re.DOTALL)
+    found: dict[str, type] = {}
+    exec(block, found)
+    y = torch.rand(1, 3, 8, 8)
+    assert torch.equal(found["Quiet"]().prox(y, 0.3), Quiet().prox(y, 0.3))
+    assert len(block.split('"""')[2].strip().splitlines()) + 2 <= 5
 
 
 def test_the_order_of_other_regularisers_is_kept():

@@ -68,6 +68,14 @@ def test_each_scale_has_its_part(make, photo):
         assert (solver.paint(photo, Steering(scales=without)) - whole).abs().max() > 1e-5, scale
 
 
+def test_the_last_update_can_be_repeated(make, photo):
+    solver = make(1)
+    once, thrice, more = (solver.paint(photo, Steering(passes=passes)) for passes in (1, 3, 5))
+    torch.testing.assert_close(thrice, solver(photo))
+    assert (once - thrice).abs().mean() > 1e-4
+    assert (more - thrice).abs().mean() > 1e-4
+
+
 def test_one_of_two_styles_alone_is_that_style(make, photo):
     both = make(1, 2)
     first = both.paint(photo, Steering(shares=(1, 0)))
@@ -209,6 +217,7 @@ def test_a_broken_regulariser_is_named(make, photo):
         ({"shares": (0, 0)}, "not all of them may be 0"),
         ({"shares": (float("nan"), 1)}, "weight of at least 0"),
         ({"photoreal": -1.0}, "photoreal is a number"),
+        ({"passes": 0}, "1 to 64 iterations"),
         ({"consistency": float("inf")}, "consistency is a number"),
     ],
 )

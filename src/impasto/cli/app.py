@@ -125,6 +125,9 @@ def stylize(
     photoreal: Annotated[
         bool, typer.Option("--photoreal", help="Keep the picture a photograph: only its colours and light change (solver).")
     ] = False,
+    passes: Annotated[
+        int | None, typer.Option(min=1, help="Iterations: fewer are faster. (solver; default: 8)", show_default=False)
+    ] = None,
     consistency: Annotated[
         float | None, typer.Option(min=0, help="Films: weight of the frame before, 0 for none. (solver; default: 0.37)", show_default=False)
     ] = None,
@@ -163,10 +166,11 @@ def stylize(
         "content_weight": content_weight,
         "scales": None if scales is None else five_scales(scales),
         "photoreal": PHOTO_WEIGHT if photoreal else None,
+        "passes": passes,
         "consistency": consistency,
         "solver": solver,
     }
-    if method == AUTO and any(given[name] is not None for name in ("scales", "photoreal", "consistency", "solver")):
+    if method == AUTO and any(given[name] is not None for name in ("scales", "photoreal", "passes", "consistency", "solver")):
         method = "solver"
     controls = Controls(
         method=method,
@@ -443,6 +447,12 @@ def train_solver(
     ),
     preset: Annotated[str, typer.Option(help="recommended, or flex: the published values.")] = "recommended",
     iterations: Annotated[int | None, typer.Option(min=1, help="N, trained updates in a row.", show_default=False)] = None,
+    passes: Annotated[
+        int | None, typer.Option(min=1, help="Iterations; the last update is repeated where they are more than N.", show_default=False)
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option(help="Of the gradient: whole, through all iterations, or step, each by itself.", show_default=False)
+    ] = None,
     width: Annotated[int | None, typer.Option(min=1, help="L, channels of the finest scale.", show_default=False)] = None,
     feedback: Annotated[
         bool | None,
@@ -470,8 +480,8 @@ def train_solver(
     from impasto.solver.training import train_solver_file
 
     given = {
-        "iterations": iterations, "width": width, "feedback": feedback, "shared": shared, "steps": steps, "batch": batch, "crop": crop,
-        "learning_rate": learning_rate, "loss": loss, "seed": seed,
+        "iterations": iterations, "passes": passes, "horizon": horizon, "width": width, "feedback": feedback, "shared": shared,
+        "steps": steps, "batch": batch, "crop": crop, "learning_rate": learning_rate, "loss": loss, "seed": seed,
     }  # fmt: skip
     with resumable("training") as watch:
         record = train_solver_file(

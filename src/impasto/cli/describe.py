@@ -6,13 +6,14 @@ from typing import Any
 from impasto.errors import StyleError, WeightsError
 from impasto.files import sha256_of
 from impasto.perception.weights import read_encoder
+from impasto.solver.network_file import read_solver
 from impasto.styles.file import read_style
 from impasto.styles.registry import Record, bundled, fetchable
 
 
 def describe(target: str) -> dict[str, Any]:
     """Key and value of everything known. Raises StyleError if it is nothing that Impasto knows."""
-    for kind in ("style", "encoder", "network"):
+    for kind in ("style", "encoder", "network", "solver"):
         for record in (bundled(kind) | fetchable(kind)).values():
             if record.name == target:
                 return _of_record(record)
@@ -37,6 +38,13 @@ def _of_record(record: Record) -> dict[str, Any]:
 
 
 def _of_weights(path: Path, error: StyleError) -> dict[str, Any]:
+    try:
+        solver = read_solver(path)
+    except WeightsError:
+        pass
+    else:
+        count = sum(parameter.numel() for parameter in solver.parameters())
+        return {"kind": "solver", **solver.settings(), "parameters": f"{count:,}", "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     try:
         encoder = read_encoder(path)
     except WeightsError:

@@ -147,7 +147,7 @@ class SolverNetwork(nn.Module):
     steps: N. encoder: name of the encoder of the Gram matrices, and channels its widths. feedback: see `Update`. clipped: each
     iterate is clipped to [0, 1], which keeps the chain stable, with the gradient of no clipping; not so as published. metric: for each
     scale a symmetric (c_l, c_l), the Gram matrices enter as metric S metric; the identity as published. grain: deviation of the noise
-    that the updates see on the picture.
+    that the updates see on the picture. passes: iterations that it was trained for; if they are more than N, the last update is repeated.
     normaliser: "alpha" scales the style by the energy of its Gram matrices (section 3.3), "none" does not.
     """
 
@@ -163,12 +163,13 @@ class SolverNetwork(nn.Module):
         clipped: bool = False,
         normaliser: str = "alpha",
         grain: float = 0.0,
+        passes: int | None = None,
         encoder: str = "vgg19",
     ):
         super().__init__()
         if normaliser not in ("alpha", "none"):
             raise ValueError(f"normaliser is 'alpha' or 'none', not {normaliser!r}")
-        self.steps, self.width, self.channels = steps, width, tuple(channels)
+        self.steps, self.width, self.channels, self.passes = steps, width, tuple(channels), steps if passes is None else passes
         self.shared, self.gated, self.feedback, self.clipped = shared, gated, feedback, clipped
         self.normaliser, self.grain, self.encoder = normaliser, grain, encoder
         self.updates = nn.ModuleList(Update(width, channels, shared=shared, gated=gated, feedback=feedback) for _ in range(steps))
@@ -180,14 +181,14 @@ class SolverNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def of_step(self, step: int) -> Update:
-        """g_t for t = step."""
-        update = self.updates[step]
+        """g_t for t = step; the last for all that follow."""
+        update = self.updates[min(step, self.steps - 1)]
         assert isinstance(update, Update)
         return update
 
     def settings(self) -> dict[str, object]:
         """What has to be known to build the same network again."""
-        names = ("steps", "width", "shared", "gated", "feedback", "clipped", "normaliser", "grain", "encoder")
+        names = ("steps", "passes", "width", "shared", "gated", "feedback", "clipped", "normaliser", "grain", "encoder")
         return {name: getattr(self, name) for name in names} | {"channels": list(self.channels)}
 
     @torch.no_grad()
@@ -241,23 +242,24 @@ def unroll(
     *,
     grain: Tensor | None = None,
     masks: Sequence[Tensor] | None = None,
-    proximal: Callable[[Tensor], Tensor] | None = None,
+    proximal: Callable[[int, Tensor], Tensor] | None = None,
     weights: Sequence[Mapping[str, Tensor]] | None = None,
+    passes: int | None = None,
 ) -> Iterator[Tensor]:
     """The iterates X(1) .. X(N), (B, 3, H, W) each, the last not clipped; section 3.1.
 
         X(0) = content,   X(t+1) = P_R[ X(t) - g_t(X(t), style) ]
 
-    steer: gives the filters Q_l for t and X(t), and, with feedback, the encoder's features of X(t). proximal: P_R, if there is a
-    regulariser. weights: see `SolverNetwork.update`.
+    steer: gives the filters Q_l for t and X(t), and, with feedback, the encoder's features of X(t). proximal: P_R for t and Y, if there is
+    a regulariser. weights: see `SolverNetwork.update`. passes: iterations, those of the network by default.
     """
     x = content
-    for step in range(network.steps):
-        own = None if weights is None else weights[step]
+    for step in range(network.passes if passes is None else passes):
+        own = None if weights is None else weights[min(step, network.steps - 1)]
         filters, encoded = steer(step, x)
         x = x - network.update(step, x, filters, grain=grain, masks=masks, encoded=encoded, weights=own)
         if proximal is not None:
-            x = proximal(x)
+            x = proximal(step, x)
         yield x
         if network.clipped:
             x = x + (x.clamp(0, 1) - x).detach()

@@ -20,7 +20,7 @@ class Photo:
     SciPy; slow, the reference). Raises InputError for another name.
     """
 
-    def __init__(self, photo: Tensor, *, solver: str = "cg", steps: int = 60, tolerance: float = 1e-3):
+    def __init__(self, photo: Tensor, *, solver: str = "cg", steps: int = 100, tolerance: float = 5e-3):
         if solver not in SOLVERS:
             raise InputError(f"the matting system is solved by {', '.join(SOLVERS)}, not by {solver!r}")
         self.laplacian: MattingLaplacian = matting_laplacian(photo)

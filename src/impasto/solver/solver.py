@@ -4,6 +4,7 @@ A style is five Gram matrices, and for every update the filters made of them; bo
 pass through the network.
 """
 
+import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,11 @@ from impasto.runtime.device import Place, settle
 from impasto.solver import temporal
 from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.solver.photo import Photo
-from impasto.solver.proximal import Term, proximal_map
+from impasto.solver.proximal import Term, proximal_map, solve_together
 from impasto.solver.temporal import Consistency
+
+MOST_PASSES = 64
+"""Most iterations that are taken."""
 
 STRONGEST = 2.0
 """Largest strength that is taken; the paper shows 0.2 to 1.4."""
@@ -37,7 +41,8 @@ class Steering:
     scales: beta of the five scales, from the finest to the coarsest; 0 switches one off. strength: multiplies all of them, 0 to 2.
     shares: one weight for each style, brought to a sum of 1; None for equal ones. photoreal: weight of the matting Laplacian of
     the photo, 0 for none (the paper's is 50). consistency: weight of the previous frame in a film, 0 for none (the paper's is 0.37).
-    terms: further regularisers. grain: times the usual deviation of the noise that the updates see.
+    terms: further regularisers. grain: times the usual deviation of the noise that the updates see. passes: iterations; None for
+    as many as the network was trained for.
     """
 
     scales: Sequence[float] = (1.0,) * 5
@@ -47,6 +52,7 @@ class Steering:
     consistency: float = temporal.WEIGHT
     terms: Sequence[Term] = ()
     grain: float = 1.0
+    passes: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.scales) != 5 or not all(math.isfinite(scale) and scale >= 0 for scale in self.scales):
@@ -55,6 +61,8 @@ class Steering:
             raise InputError(f"strength goes from 0, the photo, over 1 to {STRONGEST:g} with this method; {self.strength:g} does not")
         if self.shares is not None and (not all(0 <= s < math.inf for s in self.shares) or sum(self.shares) <= 0):
             raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
+        if self.passes is not None and not 1 <= self.passes <= MOST_PASSES:
+            raise InputError(f"there are 1 to {MOST_PASSES} iterations, not {self.passes}")
         for name in ("photoreal", "consistency", "grain"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number from 0 on, not {getattr(self, name):g}")
@@ -122,13 +130,23 @@ class Solver:
         weights, regions = self._regions(style, steering, content, masks)
         grain = self._grain_of(content) * steering.grain if steering.grain and self.network.grain else None
         own = [*terms, *steering.terms]
+        rough = own
         if steering.photoreal:
-            own.append(Term(Photos(content), steering.photoreal))
+            photos = Photos(content)
+            own, rough = ([*own, Term(each, steering.photoreal)] for each in (photos, photos.rough()))
+        exact, early = proximal_map(own), proximal_map(rough)
+        passes = steering.passes or self.network.passes
+
+        def proximal(step: int, y: Tensor) -> Tensor:
+            """The regularisers; on the way they need not be solved as exactly as at the end."""
+            apply = exact if step == passes - 1 else early
+            return y if apply is None else apply(y)
+
         scales = self._scales(style, weights, steering)
 
         def steer(step: int, x: Tensor) -> tuple[Filters, list[Tensor] | None]:
             """Filters (B or 1, K, k, k) for the picture x, and with feedback its features."""
-            mixed = [torch.einsum("sk,skij->kij", weights, q)[None] for q in style.filters[step]]
+            mixed = [torch.einsum("sk,skij->kij", weights, q)[None] for q in style.filters[min(step, self.network.steps - 1)]]
             encoded = None
             if self.network.feedback:
                 encoded = self._encoded(x.clamp(0, 1))
@@ -140,9 +158,7 @@ class Solver:
                 mixed = [wanted - has for wanted, has in zip(mixed, found, strict=True)]
             return [scale * q for scale, q in zip(scales, mixed, strict=True)], encoded
 
-        x = content
-        for x in unroll(self.network, content, steer, grain=grain, masks=regions, proximal=proximal_map(own)):  # noqa: B007
-            pass
+        *_, x = unroll(self.network, content, steer, grain=grain, masks=regions, proximal=proximal, passes=passes)
         return x.clamp(0, 1).to(image.device)
 
     def stream(
@@ -158,7 +174,7 @@ class Solver:
             terms = []
             if before is not None and before[0].shape == frame.shape and self.steering.consistency:
                 backward, forward = flow(frame, before[0])[None], flow(before[0], frame)[None]
-                warped, inside = warp(before[1][None], backward)
+                warped, inside = warp(before[1][None], backward, mode="bicubic")
                 trusted = reliability(backward, forward) * inside * _alike(frame, before[0], backward)
                 terms = [Term(Consistency(warped.to(self.place.device), trusted.to(self.place.device)), self.steering.consistency)]
             painted = self.paint(frame[None], self.steering, masks=masks, terms=terms)[0].cpu()
@@ -241,12 +257,22 @@ LARGEST_STYLE = 384
 """Shorter side, in pixels, that styles are brought to at most by default: about what the bundled solver was trained with."""
 
 
+ROUGH_STEPS, EXACT_STEPS = 8, 60
+"""Steps of conjugate gradients for the matting Laplacian, at most: on the way, and after the last update."""
+
+
 class Photos:
     """The matting regularisers of a batch of photos (B, 3, H, W), one for each."""
 
     def __init__(self, photos: Tensor):
         self.each = [Photo(photo) for photo in photos.float()]
-        self.target = 0.0
+        self.steps, self.tolerance, self.target = EXACT_STEPS, 5e-3, 0.0
+
+    def rough(self) -> "Photos":
+        """The same, solved in few steps: for iterations that others follow."""
+        other = copy.copy(self)
+        other.steps = ROUGH_STEPS
+        return other
 
     def apply(self, x: Tensor) -> Tensor:
         """L x of each photo."""
@@ -254,7 +280,7 @@ class Photos:
 
     def prox(self, y: Tensor, weight: float) -> Tensor:
         """The proximal map of each photo."""
-        return torch.cat([own.prox(part[None], weight) for own, part in zip(self.each, y, strict=True)])
+        return solve_together([Term(self, weight)], y, steps=self.steps, tolerance=self.tolerance).x
 
 
 def settled(network: SolverNetwork, place: Place) -> SolverNetwork:

@@ -18,7 +18,7 @@ from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
 from impasto.files import check_folder
 from impasto.perception.encoder import Encoder
-from impasto.perception.loss import PRESETS, PerceptualLoss, StyleTarget
+from impasto.perception.loss import PRESETS, ContentTarget, PerceptualLoss, StyleTarget
 from impasto.perception.statistics import gram
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
@@ -34,16 +34,20 @@ from impasto.training.processes import joined, rank, share_gradients, workers
 class SolverTraining:
     """Settings of the training; the defaults are those of the bundled solver, FLEX the published values.
 
-    iterations: N. width: L. shared, gated, feedback, clipped, normaliser, grain: see `SolverNetwork`; metric: bring the Gram
+    iterations: N, and passes: how often an update is applied, the last one again and again where that is more; None for N. horizon:
+    "whole", the gradient goes through all iterations as published, or "step", each is trained by itself on pictures that the
+    earlier ones made. width: L. shared, gated, feedback, clipped, normaliser, grain: see `SolverNetwork`; metric: bring the Gram
     matrices to the metric of the mean style. steps: of the training, `batch` pairs each. crop and style_size: pixels; the crop's
     side in the photo is drawn from `zoom` times the crop, the style's from `style_zoom`. The learning rate rises for `warmup`
-    steps and falls linearly to `final_rate` times its height. keep_scale: probability that a scale counts. paintings: share of
-    styles that are drawn from the paintings, if there are any. early: weight of the loss of earlier iterates, one of which is
-    drawn at each step; with "all", every iterate counts fully. noise: largest amplitude of the uniform noise on both pictures.
-    jitter: of the styles' colours.
+    steps and falls linearly to `final_rate` times its height; balanced: filters with many inputs take smaller steps. keep_scale:
+    probability that a scale counts. paintings: share of styles that are drawn from the paintings, if there are any. early: weight
+    of the loss of earlier iterates, one of which is drawn at each step, with a whole horizon; with "all", every iterate counts
+    fully. noise: largest amplitude of the uniform noise on both pictures. jitter: of the styles' colours.
     """
 
-    iterations: int = 4
+    iterations: int = 2
+    passes: int | None = 8
+    horizon: str = "step"
     width: int = 32
     shared: bool = True
     gated: bool = True
@@ -52,13 +56,14 @@ class SolverTraining:
     metric: bool = True
     normaliser: str = "none"
     grain: float = 0.04
-    steps: int = 10_000
+    steps: int = 20_000
     batch: int = 4
-    crop: int = 160
+    crop: int = 128
     style_size: int = 224
-    zoom: tuple[float, float] = (1.0, 1.8)
+    zoom: tuple[float, float] = (0.7, 1.8)
     style_zoom: tuple[float, float] = (0.9, 1.3)
     learning_rate: float = 1e-3
+    balanced: bool = True
     final_rate: float = 0.02
     warmup: int = 100
     clip: float = 1.0
@@ -68,7 +73,7 @@ class SolverTraining:
     noise: float = 0.0
     jitter: float = 0.2
     loss: str = "solver"
-    checkpoint_every: int = 250
+    checkpoint_every: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,11 +83,18 @@ class SolverTraining:
             raise InputError("a solver needs at least one iteration, a width of 1 and a batch of 1")
         if self.crop < 32 or self.style_size < 32:
             raise InputError("crops and styles need at least 32 pixels")
+        if self.horizon not in ("whole", "step"):
+            raise InputError(f"the horizon of the gradient is 'whole' or 'step', not {self.horizon!r}")
+        if self.passes is not None and self.passes < self.iterations:
+            raise InputError(f"{self.passes} passes are fewer than the {self.iterations} updates")
         if isinstance(self.early, str) and self.early != "all":
             raise InputError(f"early is a weight or 'all', not {self.early!r}")
 
 
 FLEX = SolverTraining(
+    iterations=4,
+    passes=None,
+    horizon="whole",
     width=64,
     feedback=False,
     clipped=False,
@@ -96,6 +108,7 @@ FLEX = SolverTraining(
     zoom=(1.0, 1.0),
     style_zoom=(1.0, 1.0),
     learning_rate=2e-5,
+    balanced=False,
     final_rate=1.0,
     warmup=0,
     clip=math.inf,
@@ -135,6 +148,25 @@ class PairSource:
         return batch + amplitude * (2 * torch.rand(batch.shape, generator=self.generator) - 1)
 
 
+Values = dict[str, Tensor]
+
+
+@dataclass
+class Task:
+    """A batch of pairs while it is painted: its style, its losses, what it was made of, and how far it is."""
+
+    content: Tensor
+    grams: Sequence[Tensor]
+    scales: Sequence[Tensor]
+    grain: Tensor | None
+    loss: PerceptualLoss
+    target: StyleTarget
+    reference: ContentTarget
+    given: tuple[Tensor, Tensor, Tensor, Tensor | None]
+    x: Tensor
+    step: int = 0
+
+
 class SolverLearner:
     """A solver's network and the loss of its iterates for one batch of pairs."""
 
@@ -160,35 +192,51 @@ class SolverLearner:
         steered = self.network.of_step(step).filters(self.network.measured(wanted))
         return [scale * q for scale, q in zip(scales, steered, strict=True)], encoded
 
-    def __call__(self, content: Tensor, style: Tensor, kept: Sequence[float], grain: Tensor | None, drawn: int) -> dict[str, Tensor]:
-        """The losses of one batch: "total" to be minimised; of the last iterate "loss", its "style" and "content"; "excess" over [0, 1].
-
-        kept: beta of each scale. drawn: the earlier iterate that counts.
-        """
+    def task(self, content: Tensor, style: Tensor, kept: Tensor, grain: Tensor | None) -> "Task":
+        """Everything that stays the same while one batch of pairs is painted. kept: beta of each scale, (5)."""
         grams = self.grams(style)
         energy = alpha(grams)[..., None, None] if self.network.normaliser == "alpha" else torch.ones(1, 1, 1, 1, device=style.device)
-        scales = [beta / energy for beta in kept]
         weights = {
-            layer: weight * kept[SCALES.index(layer)] if layer in SCALES else weight
+            layer: weight * float(kept[SCALES.index(layer)]) if layer in SCALES else weight
             for layer, weight in self.loss.settings.style_layers.items()
         }
         loss = PerceptualLoss(self.loss.encoder, replace(self.loss.settings, style_layers=weights))
         target, reference = self._target(loss, style, grams), loss.content_target(content)
-        cast = [{name: value.to(self.dtype) for name, value in update.named_parameters()} for update in self.network.updates]
-        iterates = unroll(self.network, content, lambda step, x: self.steer(step, x, grams, scales), grain=grain, weights=cast)
-        total, last, count = torch.zeros(()), None, self.network.steps
-        for step, x in enumerate(iterates):
+        scales, given = [beta / energy for beta in kept], (content, style, kept, grain)
+        return Task(content, grams, scales, grain, loss, target, reference, given, content)
+
+    def whole(self, task: "Task", drawn: int) -> Values:
+        """The losses of all iterations: "total" to be minimised; of the last iterate "loss", its "style" and "content"; "excess"
+        over [0, 1]. drawn: the earlier iterate that counts.
+        """
+        cast = [self._cast(step) for step in range(self.network.steps)]
+        steer = lambda step, x: self.steer(step, x, task.grams, task.scales)  # noqa: E731
+        total, values, count = torch.zeros(()), {}, self.network.passes
+        for step, x in enumerate(unroll(self.network, task.content, steer, grain=task.grain, weights=cast)):
             every = self.settings.early == "all"
-            if step < count - 1 and not every and step != drawn:
-                continue
-            terms = loss(x.clamp(0, 1), reference, target)
-            excess = loss.settings.range_weight * (x - x.clamp(0, 1)).square().mean()
-            share = 1.0 if every or step == count - 1 else float(self.settings.early)
-            total, last = total + share * (terms.total + excess), terms
-        assert last is not None
-        style_term = sum(last.style[layer].detach() * weight for layer, weight in weights.items())
-        parts = {"loss": last.total, "style": torch.as_tensor(style_term), "content": last.content, "excess": excess}
-        return {"total": total} | {name: value.detach() for name, value in parts.items()}
+            if step == count - 1 or every or step == drawn:
+                values = self._judged(task, x)
+                total = total + (1.0 if every or step == count - 1 else float(self.settings.early)) * values["total"]
+        return values | {"total": total}
+
+    def next(self, task: "Task") -> Values:
+        """The same of the next iteration alone, without a gradient through those before; the task moves on by it."""
+        filters, encoded = self.steer(task.step, task.x, task.grams, task.scales)
+        cast = self._cast(min(task.step, self.network.steps - 1))
+        change = self.network.update(task.step, task.x, filters, grain=task.grain, encoded=encoded, weights=cast)
+        x = task.x - change
+        task.x, task.step = (x.detach().clamp(0, 1) if self.network.clipped else x.detach()), task.step + 1
+        return self._judged(task, x)
+
+    def _cast(self, step: int) -> dict[str, Tensor]:
+        return {name: value.to(self.dtype) for name, value in self.network.of_step(step).named_parameters()}
+
+    def _judged(self, task: "Task", x: Tensor) -> Values:
+        terms = task.loss(x.clamp(0, 1), task.reference, task.target)
+        excess = task.loss.settings.range_weight * (x - x.clamp(0, 1)).square().mean()
+        style = sum((terms.style[layer].detach() * weight for layer, weight in task.loss.settings.style_layers.items()), torch.zeros(()))
+        parts = {"loss": terms.total, "style": style, "content": terms.content, "excess": excess}
+        return {name: value.detach() for name, value in parts.items()} | {"total": terms.total + excess}
 
     def _target(self, loss: PerceptualLoss, style: Tensor, grams: Sequence[Tensor]) -> StyleTarget:
         """The loss's target; the Gram matrices are not computed twice."""
@@ -210,6 +258,23 @@ def scale_of_rate(settings: SolverTraining, step: int) -> float:
     return min(1.0, (step + 1) / max(1, settings.warmup)) * falling
 
 
+POOL = 8
+"""Batches that are painted by turns where each iteration is trained by itself, so that successive steps see different pairs."""
+
+
+def share_of_rate(name: str, parameter: Tensor, settings: SolverTraining) -> float:
+    """Factor of the learning rate for one parameter: filters of many inputs take smaller steps, since Adam moves all alike."""
+    if not settings.balanced or parameter.ndim != 4:
+        return 1.0
+    inputs = parameter[0].numel()
+    last = 0.3 if parameter.shape[0] == 3 else 1.0
+    return last * min(1.0, WIDE / inputs)
+
+
+WIDE = 288
+"""Inputs of a filter, 32 channels of 3x3, above which its steps become smaller."""
+
+
 def new_network(settings: SolverTraining, encoder: Encoder, name: str) -> SolverNetwork:
     """A network as the settings say, with random weights, for the Gram matrices of an encoder."""
     return SolverNetwork(
@@ -222,6 +287,7 @@ def new_network(settings: SolverTraining, encoder: Encoder, name: str) -> Solver
         clipped=settings.clipped,
         normaliser=settings.normaliser,
         grain=settings.grain,
+        passes=settings.passes,
         encoder=name,
     )
 
@@ -260,23 +326,32 @@ def train_solver(
         seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
         network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
     trained: list[Tensor] = list(network.parameters())
-    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
+    groups = [{"params": [parameter], "share": share_of_rate(name, parameter, settings)} for name, parameter in network.named_parameters()]
+    optimiser = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+    pool: list[Task] = []
     step, before = 0, 0.0
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint)
-        if not _same(state["settings"], settings) or len(state["random"]) != workers():
+        if not _same(state["settings"], settings) or len(state["own"]) != workers():
             raise InputError(f"{checkpoint} belongs to a training with other settings; give another output or delete it")
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["random"][rank()])
+        mine = state["own"][rank()]
+        generator.set_state(mine["random"])
+        for (content, style, kept, grain), x, done in mine["pool"]:
+            on = [part.to(place.device) for part in (content, style, kept)]
+            pool.append(learner.task(on[0], on[1], on[2], None if grain is None else grain.to(place.device)))
+            pool[-1].x, pool[-1].step = x.to(place.device), done
         step, before = state["step"], state["seconds"]
     started = time.monotonic() - before
 
     def save() -> None:
-        random = [generator.get_state()]
+        waiting = [([None if part is None else part.cpu() for part in task.given], task.x.cpu(), task.step) for task in pool]
+        mine = {"random": generator.get_state(), "pool": waiting}
+        own: list[Any] = [mine]
         if workers() > 1:
-            random = [torch.empty(0)] * workers()
-            torch.distributed.all_gather_object(random, generator.get_state())
+            own = [None] * workers()
+            torch.distributed.all_gather_object(own, mine)
         if rank() == 0 and checkpoint is not None:
             state = {
                 "step": step,
@@ -284,21 +359,36 @@ def train_solver(
                 "settings": asdict(settings),
                 "network": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
-                "random": random,
+                "own": own,
             }
             save_checkpoint(checkpoint, state)
+
+    def draw() -> Task:
+        content, style = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pairs.draw())
+        kept = (torch.rand(5, generator=generator) < settings.keep_scale).float() / settings.keep_scale
+        amount = 1.5 * settings.grain * torch.rand((len(content), 1, 1, 1), generator=generator)
+        grain = network.grained(content, generator, amount=1.0) * amount.to(content) if settings.grain else None
+        return learner.task(content, style, kept.to(place.device), grain)
+
+    def values_of_step() -> Values:
+        if settings.horizon == "whole":
+            task = draw()
+            return learner.whole(task, int(torch.randint(max(1, network.passes - 1), (), generator=generator)))
+        while len(pool) < POOL:
+            pool.append(draw())
+        chosen = int(torch.randint(POOL, (), generator=generator))
+        values = learner.next(pool[chosen])
+        if pool[chosen].step >= network.passes:
+            values = values | {"last": values["loss"]}
+            pool[chosen] = draw()
+        return values
 
     try:
         while step < settings.steps:
             for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * scale_of_rate(settings, step)
-            content, style = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pairs.draw())
-            kept = (torch.rand(5, generator=generator) < settings.keep_scale).float() / settings.keep_scale
-            drawn = int(torch.randint(max(1, network.steps - 1), (), generator=generator))
-            amount = 1.5 * settings.grain * torch.rand((len(content), 1, 1, 1), generator=generator)
-            grain = network.grained(content, generator, amount=1.0) * amount.to(content) if settings.grain else None
+                group["lr"] = settings.learning_rate * group["share"] * scale_of_rate(settings, step)
             optimiser.zero_grad(set_to_none=True)
-            values = learner(content, style, kept.tolist(), grain, drawn)
+            values = values_of_step()
             values["total"].backward()  # type: ignore[no-untyped-call]
             share_gradients(trained)
             norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip)

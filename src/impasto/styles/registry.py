@@ -25,7 +25,9 @@ NETWORK_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one file. kind: "encoder", "network", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
+    """What is known of one file.
+
+    kind: "encoder", "network", "solver", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
 
     hub: "owner/repository/file" on the public model hub, empty if the file is bundled. source: the painting's painter
     and year, or what a network was trained with.
