@@ -1,17 +1,23 @@
-"""Pictures of the docs that show what the bundled styles do, from photographs that scikit-image brings along.
+"""Pictures of the docs that show what the methods do, from photographs that scikit-image brings along and our own paintings.
 
-python tools/figures.py            # writes docs/figures/gallery.jpg, metastyle-mix.jpg, metastyle-strength.jpg
+python tools/figures.py            # writes docs/figures/gallery.jpg, metastyle-*.jpg and solver-*.jpg
 """
 
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
 import impasto
-from impasto.media.images import Picture, fit_within, resize, write_picture
-from impasto.styles.registry import bundled
+from impasto.media.images import Picture, fit_within, read_picture, resize, write_picture
+from impasto.runtime.device import choose_place
+from impasto.runtime.encoders import load_encoder
+from impasto.solver.network_file import load_solver
+from impasto.solver.solver import Solver, Steering
+from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
+from impasto.styles.registry import ASSETS, bundled
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs/figures"
 HEIGHT = 300
@@ -39,8 +45,8 @@ def painted(pixels: Tensor, *styles: str, weights: list[float] | None = None, st
     return stylizer(pixels[None])[0]
 
 
-def main() -> None:
-    """Write all figures."""
+def metastyle() -> None:
+    """The bundled styles, a mixture, and strengths."""
     astronaut, cat = photo("astronaut"), photo("chelsea")
     names = list(bundled("style"))
     shown = [astronaut, *(painted(astronaut, name) for name in names)]
@@ -50,6 +56,47 @@ def main() -> None:
     mixed = [painted(cat, "starry-night", "woodcut", weights=[1 - share, share]) for share in steps]
     write_picture(Picture(strip(mixed)), FIGURES / "metastyle-mix.jpg")
     write_picture(Picture(strip([painted(cat, "scream", strength=strength) for strength in steps])), FIGURES / "metastyle-strength.jpg")
+
+
+def solver() -> None:
+    """Every control of the solver."""
+    place, encoder = choose_place(), "compact"
+    network = load_solver("solver")
+
+    def holding(*styles: Tensor, steering: Steering | None = None, size: int | None = None) -> Solver:
+        return Solver(network, load_encoder(encoder, place), place, styles, style_size=size, steering=steering or Steering())
+
+    astronaut, cat, coffee = (photo(name)[None] for name in ("astronaut", "chelsea", "coffee"))
+    dusk, window, woodcut = (read_picture(ASSETS / f"paintings/{name}.jpg").pixels[None] for name in ("dusk", "rose-window", "woodcut"))
+    one = holding(window)
+    shown = [one.paint(astronaut, Steering(strength=strength))[0] for strength in (0.2, 0.6, 1.0, 1.4)]
+    write_picture(Picture(strip([astronaut[0], *shown])), FIGURES / "solver-strength.jpg")
+    first = [[float(scale <= last) for scale in range(5)] for last in range(5)]
+    write_picture(Picture(strip([one.paint(astronaut, Steering(scales=scales))[0] for scales in first])), FIGURES / "solver-scales.jpg")
+    both = holding(dusk, woodcut)
+    mixed = [both.paint(cat, Steering(shares=(1 - share, share)))[0] for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    write_picture(Picture(strip(mixed)), FIGURES / "solver-mix.jpg")
+    ramp = torch.linspace(-2, 3, cat.shape[-1]).clamp(0, 1).expand(1, 1, cat.shape[-2], -1)
+    masked = both(cat, masks=torch.cat([1 - ramp, ramp], 1))
+    write_picture(Picture(strip([cat[0], ramp[0].expand(3, -1, -1), masked[0]])), FIGURES / "solver-masks.jpg")
+    light = holding(coffee)
+    pictures = [astronaut, light(astronaut), light.paint(astronaut, Steering(photoreal=50.0))]
+    write_picture(Picture(strip([picture[0] for picture in [coffee, *pictures]])), FIGURES / "solver-photo.jpg")
+    rows = []
+    for name in ("brick", "gravel"):
+        pixels = torch.from_numpy(getattr(data, name)()).float().div(255).expand(1, 3, -1, -1)
+        sharp, reference = pixels[..., :252, :252], pixels[..., :252, -252:]
+        small = torch.stack([Reduction((252, 252))(channel) for channel in sharp[0]])[None]
+        guide = holding(luminance(reference).expand(-1, 3, -1, -1), steering=Steering(scales=SCALES_OF_TEXTURES, grain=0.0), size=252)
+        enlarged = [F.interpolate(small, scale_factor=3, mode="bicubic"), enlarge(guide, small, guided=False), enlarge(guide, small)]
+        rows.append([sharp[0], *(picture[0] for picture in enlarged)])
+    write_picture(Picture(grid(rows)), FIGURES / "solver-texture.jpg")
+
+
+def main() -> None:
+    """Write all figures."""
+    metastyle()
+    solver()
 
 
 if __name__ == "__main__":
