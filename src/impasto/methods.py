@@ -113,7 +113,7 @@ def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
 
 def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     if source.masks is not None:
-        raise InputError("metastyle paints whole pictures; for regions choose --method gatys")
+        raise InputError("metastyle paints whole pictures; for regions choose --method solver")
     settings, photos = adaptation(controls)
     if controls.options and all(style.file is not None for style in source.styles):
         raise InputError(f"{next(iter(controls.options))} says how a picture is learned, and {source.name} is learned already")
@@ -185,7 +185,7 @@ METHODS: dict[str, Method] = {
 
 def default_method(source: StyleSource) -> str:
     """What "auto" means for style pictures: the fastest method that can do what is asked."""
-    return "metastyle" if source.masks is None else "gatys"
+    return "metastyle" if source.masks is None else "solver"
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:

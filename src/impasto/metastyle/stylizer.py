@@ -26,7 +26,7 @@ class MetaStyle:
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint; regions are not for this method."""
         if masks is not None:
-            raise InputError("metastyle paints whole pictures; for regions choose --method gatys")
+            raise InputError("metastyle paints whole pictures; for regions choose --method solver")
         if self.strength == 0:
             return image.clone()
         photo = image.to(self.place.device).contiguous(memory_format=torch.channels_last)
