@@ -145,6 +145,18 @@ def test_regions_take_the_statistics_of_matching_regions(make, photo):
     assert near < float((whole - other(photo)).abs().mean())
 
 
+def test_a_region_that_no_style_has_stays_as_it_is(make):
+    """Away from the border of the regions, where receptive fields reach over."""
+    left = torch.zeros(1, 2, 48, 40)
+    left[:, 0] = 1
+    masks = torch.zeros(1, 2, 40, 400)
+    masks[:, 0, :, :200], masks[:, 1, :, 200:] = 1, 1
+    wide = torch.rand(1, 3, 40, 400, generator=torch.Generator().manual_seed(3))
+    painted = make(1, style_masks=[left])(wide, masks=masks)
+    torch.testing.assert_close(painted[..., -30:], wide[..., -30:], atol=1e-4, rtol=0)
+    assert (painted[..., :200] - wide[..., :200]).abs().mean() > 1e-3
+
+
 def test_a_photoreal_picture_moves_colours_and_keeps_edges(make):
     """A photo of two flat halves: painted with the matting Laplacian, each half stays nearly flat."""
     flat = torch.full((1, 3, 40, 48), 0.3)

@@ -3,6 +3,9 @@
 R(X) = Tr(X^T L X) with the matting Laplacian L of the photo. Published weight: 50.
 """
 
+import copy
+
+import torch
 from torch import Tensor
 
 from impasto.errors import InputError
@@ -37,4 +40,30 @@ class Photo:
             return chebyshev_polynomial(self.laplacian, y, weight, largest=LARGEST_EIGENVALUE)
         if self.solver == "direct":
             return solve_directly(self.laplacian, y, weight)
+        return solve_together([Term(self, weight)], y, steps=self.steps, tolerance=self.tolerance).x
+
+
+ROUGH_STEPS, EXACT_STEPS = 8, 60
+"""Steps of conjugate gradients for the matting Laplacian, at most: on the way, and after the last update."""
+
+
+class Photos:
+    """The matting regularisers of a batch of photos (B, 3, H, W), one for each."""
+
+    def __init__(self, photos: Tensor):
+        self.each = [Photo(photo) for photo in photos.float()]
+        self.steps, self.tolerance, self.target = EXACT_STEPS, 5e-3, 0.0
+
+    def rough(self) -> "Photos":
+        """The same, solved in few steps: for iterations that others follow."""
+        other = copy.copy(self)
+        other.steps = ROUGH_STEPS
+        return other
+
+    def apply(self, x: Tensor) -> Tensor:
+        """L x of each photo."""
+        return torch.stack([own.apply(part) for own, part in zip(self.each, x, strict=True)])
+
+    def prox(self, y: Tensor, weight: float) -> Tensor:
+        """The proximal map of each photo."""
         return solve_together([Term(self, weight)], y, steps=self.steps, tolerance=self.tolerance).x

@@ -4,7 +4,6 @@ A style is five Gram matrices, and for every update the filters made of them; bo
 pass through the network.
 """
 
-import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ from impasto.perception.statistics import gram
 from impasto.runtime.device import Place, settle
 from impasto.solver import temporal
 from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
-from impasto.solver.photo import Photo
-from impasto.solver.proximal import Term, proximal_map, solve_together
+from impasto.solver.photo import Photos
+from impasto.solver.proximal import Term, proximal_map
 from impasto.solver.temporal import Consistency
 
 MOST_PASSES = 64
@@ -32,6 +31,10 @@ MOST_PASSES = 64
 
 STRONGEST = 2.0
 """Largest strength that is taken; the paper shows 0.2 to 1.4."""
+
+
+LARGEST_STYLE = 384
+"""Shorter side, in pixels, that styles are brought to at most by default: about what the bundled solver was trained with."""
 
 
 @dataclass(frozen=True)
@@ -237,12 +240,16 @@ class Solver:
         return weights, [F.adaptive_avg_pool2d(masks, size) for size in sizes]
 
     def _scales(self, style: _Style, weights: Tensor, steering: Steering) -> list[Tensor]:
-        """lambda of each scale for each region, (1, K, 1, 1): beta times the strength, by alpha of the mixed style if so normalised."""
+        """lambda of each scale for each region, (1, K, 1, 1): beta times the strength, by alpha of the mixed style if so normalised.
+
+        Regions that no style has stay as they are: 0.
+        """
         energy = torch.ones(1, weights.shape[1], 1, 1, device=self.place.device)
         if self.network.normaliser == "alpha":
             mixed = [torch.einsum("sk,skij->kij", weights, g.expand(-1, weights.shape[1], -1, -1))[None] for g in style.grams]
             energy = alpha(mixed).clamp_min(1e-12)[..., None, None]
-        return [beta * steering.strength / energy for beta in steering.scales]
+        painted = (weights.sum(0) > 0).float().view(1, -1, 1, 1)
+        return [beta * steering.strength * painted / energy for beta in steering.scales]
 
     def _grain_of(self, content: Tensor) -> Tensor:
         """The grain of this size, always the same, so that frames of a film and the same photo twice are painted alike."""
@@ -251,36 +258,6 @@ class Solver:
             self._grain.clear()
             self._grain[size] = self.network.grained(torch.zeros(1, 1, *size), torch.Generator().manual_seed(0)).to(content.device)
         return self._grain[size]
-
-
-LARGEST_STYLE = 384
-"""Shorter side, in pixels, that styles are brought to at most by default: about what the bundled solver was trained with."""
-
-
-ROUGH_STEPS, EXACT_STEPS = 8, 60
-"""Steps of conjugate gradients for the matting Laplacian, at most: on the way, and after the last update."""
-
-
-class Photos:
-    """The matting regularisers of a batch of photos (B, 3, H, W), one for each."""
-
-    def __init__(self, photos: Tensor):
-        self.each = [Photo(photo) for photo in photos.float()]
-        self.steps, self.tolerance, self.target = EXACT_STEPS, 5e-3, 0.0
-
-    def rough(self) -> "Photos":
-        """The same, solved in few steps: for iterations that others follow."""
-        other = copy.copy(self)
-        other.steps = ROUGH_STEPS
-        return other
-
-    def apply(self, x: Tensor) -> Tensor:
-        """L x of each photo."""
-        return torch.stack([own.apply(part) for own, part in zip(self.each, x, strict=True)])
-
-    def prox(self, y: Tensor, weight: float) -> Tensor:
-        """The proximal map of each photo."""
-        return solve_together([Term(self, weight)], y, steps=self.steps, tolerance=self.tolerance).x
 
 
 def settled(network: SolverNetwork, place: Place) -> SolverNetwork:
