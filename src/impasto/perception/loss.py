@@ -142,7 +142,7 @@ PRESETS: dict[str, LossSettings] = {
     "solver": LossSettings(
         _even("relu4_2"),
         _FOUR | {"relu5_1": 0.05},
-        0.1,
+        0.15,
         1.0,
         0.02,
         1.0,

@@ -56,7 +56,7 @@ class SolverTraining:
     metric: bool = True
     normaliser: str = "none"
     grain: float = 0.04
-    steps: int = 20_000
+    steps: int = 11_000
     batch: int = 4
     crop: int = 128
     style_size: int = 224
