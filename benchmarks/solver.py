@@ -147,7 +147,7 @@ def gatys(options: argparse.Namespace) -> dict[str, object]:
         pictures = {"solver": painted, "gatys, same seconds": stopped_gatys(content, style, seconds)}
         for name, picture in pictures.items():
             figures = judge(picture)
-            row = {"share": share(figures, pair.photo, pair.optimum), "ratio": figures.content / pair.optimum.content}
+            row = {"share": share(pair.photo, figures, pair.optimum), "ratio": figures.content / pair.optimum.content}
             rows[name].append({"pair": pair.name, **row, "seconds": seconds})
             if options.keep:
                 folder = options.keep / name.split(",")[0]

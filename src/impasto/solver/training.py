@@ -478,8 +478,8 @@ def train_solver_file(
             output.name,
             "Apache-2.0",
             f"solver for any style, N = {network.steps}, L = {network.width}",
-            f"{settings.steps} steps of {settings.batch} pairs on {seen}, steered by {encoder}, "
-            f"loss with {loss_encoder or encoder}, {spent}",
+            f"{settings.steps} steps of {settings.batch} pairs on {seen}, steered by {Path(encoder).stem}, "
+            f"loss with {Path(loss_encoder or encoder).stem}, {spent}",
             "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019",
         )
         write_record(record, output.parent)
