@@ -12,6 +12,7 @@ Every part writes benchmarks/results/solver-PART.json. L_TV is the preset `flex`
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -67,6 +68,10 @@ def l_tv(network: SolverNetwork, photos: list[Tensor], vgg: Encoder, count: int)
     return values
 
 
+def described(values: list[float]) -> dict[str, float]:
+    return {"mean": mean(values), "median": median(values), "deviation": stdev(values), "pairs": len(values)}
+
+
 def photographs(options: argparse.Namespace) -> list[Tensor]:
     return [load_at(path, options.size)[..., : options.size, : options.size] for path in list_pictures(options.photos)]
 
@@ -98,22 +103,25 @@ def study(options: argparse.Namespace) -> dict[str, object]:
     contents, photos = PictureFolder([options.content]), photographs(options)
     vgg, compact = load_encoder(options.encoder, PLACE), load_encoder("compact", PLACE)
     base = replace(
-        FLEX, iterations=3, width=16, steps=options.steps, batch=2, crop=96, style_size=128, learning_rate=5e-4, final_rate=0.05,
+        FLEX, iterations=3, width=16, steps=options.steps, batch=2, crop=96, style_size=128, learning_rate=2e-4, final_rate=0.05,
         warmup=50, clip=1.0, early="all", zoom=(1.0, 2.0), style_zoom=(1.0, 2.0), checkpoint_every=10**9,
     )  # fmt: skip
     photo_itself = [
         (loss := PerceptualLoss(vgg, "flex"))(c, loss.content_target(c), loss.style_target([s])).total.item()
         for c, s in zip(photos, photos[1:] + photos[:1], strict=True)
     ]
-    rows: dict[str, object] = {"the photo itself": {"mean": mean(photo_itself), "deviation": stdev(photo_itself)}}
+    known = HERE / "results/solver-study.json"
+    written = json.loads(known.read_text()) if known.exists() else {}
+    rows: dict[str, object] = written["rows"] if written.get("settings") == json.loads(json.dumps(asdict(base))) else {}
+    rows["the photo itself"] = described(photo_itself)
     for name, changes in CONFIGURATIONS.items():
-        if options.only and not any(part in name for part in options.only):
+        if options.only and name not in options.only:
             continue
         began = time.monotonic()
         settings: SolverTraining = replace(base, **changes)  # type: ignore[arg-type]
         network = train_solver(PerceptualLoss(compact, "flex"), compact, contents, None, settings, place=PLACE)
         values = l_tv(network, photos, vgg, options.count)
-        rows[name] = {"mean": mean(values), "deviation": stdev(values), "pairs": len(values), "seconds": round(time.monotonic() - began)}
+        rows[name] = described(values) | {"seconds": round(time.monotonic() - began)}
         print(name, rows[name], flush=True)
         if options.keep:
             write_solver(network, options.keep / f"{name.replace(' ', '-').replace(',', '')}.safetensors")
@@ -126,7 +134,7 @@ def losses(options: argparse.Namespace) -> dict[str, object]:
     rows = {}
     for name in options.solvers:
         values = l_tv(load_solver(name), photos, vgg, options.count)
-        rows[Path(name).stem] = {"mean": mean(values), "deviation": stdev(values), "pairs": len(values)}
+        rows[Path(name).stem] = described(values)
         print(name, rows[Path(name).stem], flush=True)
     return {"rows": rows}
 
@@ -284,10 +292,12 @@ def texture(options: argparse.Namespace) -> dict[str, object]:
         small = torch.stack([reduction(channel) for channel in sharp[0]])[None].float()
         grey = luminance(reference).expand(-1, 3, -1, -1)
         guide = solver_of(network, [grey], Steering(scales=SCALES_OF_TEXTURES, grain=0.0), style_size=side)
+        published = solver_of(network, [grey], Steering(scales=(1, 1, 1, 1, 0), grain=0.0), style_size=side)
         shown = {
             "bicubic": F.interpolate(small, scale_factor=3, mode="bicubic").clamp(0, 1),
             "not guided": enlarge(guide, small, guided=False),
             "guided": enlarge(guide, small),
+            "guided, weights of the paper": enlarge(published, small, weight=50.0),
         }
         row: dict[str, object] = {"texture": name, "side": side}
         for kind, picture in shown.items():
@@ -358,7 +368,7 @@ def main() -> None:
     parser.add_argument("--paintings", type=Path, nargs="+", default=[])
     parser.add_argument("--encoder", help="VGG-19, which judges")
     parser.add_argument("--solvers", nargs="+", default=["solver"])
-    parser.add_argument("--only", nargs="+", help="parts of the names of the study's configurations")
+    parser.add_argument("--only", nargs="+", help="names of the study's configurations")
     parser.add_argument("--steps", type=int, default=600, help="of the study's trainings")
     parser.add_argument("--count", type=int, default=100, help="pairs of photos, or frames of a sequence at most")
     parser.add_argument("--size", type=int, default=256, help="of held-out photos, or longer side of frames")

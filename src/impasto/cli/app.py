@@ -278,7 +278,7 @@ def enlarge(
     factor: Annotated[int, typer.Option(min=2, help="How many times as wide and as high.")] = 3,
     strength: Annotated[float, typer.Option(min=0, help="How much of the reference's detail; 0 for none.")] = DEFAULT.strength,
     scales: Annotated[
-        str | None, typer.Option(help="Weights of the five scales, finest first. (default: 1,1,1,1,0)", show_default=False)
+        str | None, typer.Option(help="Weights of the five scales, finest first. (default: 0.2,0.2,0.2,0.2,0)", show_default=False)
     ] = None,
     style_size: Annotated[
         int | None, typer.Option(min=32, help="Shorter side of the reference in pixels. (default: its own)", show_default=False)
