@@ -76,25 +76,21 @@ def photographs(options: argparse.Namespace) -> list[Tensor]:
     return [load_at(path, options.size)[..., : options.size, : options.size] for path in list_pictures(options.photos)]
 
 
-CONFIGURATIONS: dict[str, dict[str, object]] = {
+OURS: dict[str, object] = {"metric": True, "normaliser": "none", "feedback": True, "clipped": True}
+_SIZES: dict[str, dict[str, object]] = {
     "N=1 L=16": {"iterations": 1},
     "N=2 L=16": {"iterations": 2},
     "N=3 L=16": {"iterations": 3},
     "N=4 L=16": {"iterations": 4},
     "N=3 L=4": {"width": 4},
     "N=3 L=8": {"width": 8},
+}
+CONFIGURATIONS: dict[str, dict[str, object]] = {
+    **_SIZES,
     "N=3 L=16, ReLUs instead of gates": {"gated": False},
     "N=3 L=16, separate chains": {"shared": False},
-    "N=3 L=16, metric": {"metric": True, "normaliser": "none"},
-    "N=3 L=16, metric and feedback": {"metric": True, "normaliser": "none", "feedback": True, "clipped": True},
-    "N=3 L=16, the same, each step by itself": {
-        "metric": True,
-        "normaliser": "none",
-        "feedback": True,
-        "clipped": True,
-        "horizon": "step",
-        "balanced": True,
-    },
+    **{f"{name}, metric and feedback": changes | OURS for name, changes in _SIZES.items()},
+    "N=3 L=16, metric and feedback, each step by itself": OURS | {"horizon": "step", "balanced": True},
 }
 
 
