@@ -51,19 +51,21 @@ HERE = Path(__file__).resolve().parent
 PLACE = choose_place("cpu")
 
 
-def solver_of(network: SolverNetwork, styles: list[Tensor], steering: Steering | None = None, **given: object) -> Solver:
+def solver_of(
+    network: SolverNetwork, styles: list[Tensor], steering: Steering | None = None, *, encoder: Encoder | None = None, **given: object
+) -> Solver:
     """A solver with the encoder that it was trained with."""
-    return Solver(network, load_encoder(network.encoder, PLACE), PLACE, styles, steering=steering or Steering(), **given)  # type: ignore[arg-type]
+    return Solver(network, encoder or load_encoder(network.encoder, PLACE), PLACE, styles, steering=steering or Steering(), **given)  # type: ignore[arg-type]
 
 
-def l_tv(network: SolverNetwork, photos: list[Tensor], vgg: Encoder, count: int) -> list[float]:
+def l_tv(network: SolverNetwork, photos: list[Tensor], vgg: Encoder, count: int, encoder: Encoder | None = None) -> list[float]:
     """The published loss of `count` pairs of photos, content and style: photo k in the style of another, all different."""
     loss = PerceptualLoss(vgg, "flex")
     values = []
     for number in range(count):
         content = photos[number % len(photos)]
         style = photos[(number + 1 + number // len(photos) * 7) % len(photos)]
-        painted = solver_of(network, [style])(content)
+        painted = solver_of(network, [style], encoder=encoder)(content)
         values.append(loss(painted, loss.content_target(content), loss.style_target([style])).total.item())
     return values
 
@@ -89,6 +91,7 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     **_SIZES,
     "N=3 L=16, ReLUs instead of gates": {"gated": False},
     "N=3 L=16, separate chains": {"shared": False},
+    "N=3 L=16, steered by VGG-19": {},
     **{f"{name}, metric and feedback": changes | OURS for name, changes in _SIZES.items()},
     "N=3 L=16, metric and feedback, each step by itself": OURS | {"horizon": "step", "balanced": True},
 }
@@ -114,9 +117,10 @@ def study(options: argparse.Namespace) -> dict[str, object]:
         if options.only and name not in options.only:
             continue
         began = time.monotonic()
+        steering = vgg if "steered by VGG-19" in name else compact
         settings: SolverTraining = replace(base, **changes)  # type: ignore[arg-type]
-        network = train_solver(PerceptualLoss(compact, "flex"), compact, contents, None, settings, place=PLACE)
-        values = l_tv(network, photos, vgg, options.count)
+        network = train_solver(PerceptualLoss(compact, "flex"), steering, contents, None, settings, place=PLACE)
+        values = l_tv(network, photos, vgg, options.count, steering)
         rows[name] = described(values) | {"seconds": round(time.monotonic() - began)}
         print(name, rows[name], flush=True)
         if options.keep:
