@@ -79,7 +79,7 @@ def test_regions(photo, painting, tmp_path):
     assert result.returncode == 0, said(result)
     assert "#ff0000: 50% of the photo, not in the style mask" in said(result)
     assert_sentence(
-        impasto_command("stylize", photo, "-s", painting, "--mask", mask, *QUICK), 2, "regions need a mask of the photo and one of each"
+        impasto_command("stylize", photo, "-s", painting, "--mask", mask, *QUICK), 2, "gatys needs a mask of each style picture too"
     )
 
 

@@ -23,7 +23,7 @@ class Photo:
     SciPy; slow, the reference). Raises InputError for another name.
     """
 
-    def __init__(self, photo: Tensor, *, solver: str = "cg", steps: int = 100, tolerance: float = 5e-3):
+    def __init__(self, photo: Tensor, *, solver: str = "cg", steps: int = 100, tolerance: float = 7e-3):
         if solver not in SOLVERS:
             raise InputError(f"the matting system is solved by {', '.join(SOLVERS)}, not by {solver!r}")
         self.laplacian: MattingLaplacian = matting_laplacian(photo)
@@ -52,7 +52,7 @@ class Photos:
 
     def __init__(self, photos: Tensor):
         self.each = [Photo(photo) for photo in photos.float()]
-        self.steps, self.tolerance, self.target = EXACT_STEPS, 5e-3, 0.0
+        self.steps, self.tolerance, self.target = EXACT_STEPS, 7e-3, 0.0
 
     def rough(self) -> "Photos":
         """The same, solved in few steps: for iterations that others follow."""
