@@ -68,5 +68,5 @@ def test_half_precision_paints_nearly_the_same():
 
 
 def test_regions_are_for_other_methods():
-    with pytest.raises(InputError, match="--method gatys"):
+    with pytest.raises(InputError, match="--method solver"):
         MetaStyle(network(), EXACT)(torch.rand(1, 3, 32, 32), masks=torch.ones(1, 1, 32, 32))

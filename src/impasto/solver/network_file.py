@@ -54,7 +54,7 @@ def read_solver(path: str | os.PathLike[str]) -> SolverNetwork:
 
 def load_solver(name: str) -> SolverNetwork:
     """The solver of a registered name ("solver") or of a safetensors file; loaded once, and not to be changed."""
-    return _load(Path(name) if name.endswith(".safetensors") else locate(name, "solver"))
+    return _load(Path(name) if Path(name).suffix or os.sep in name else locate(name, "solver"))
 
 
 @lru_cache(maxsize=2)

@@ -43,7 +43,7 @@ class Photo:
         return solve_together([Term(self, weight)], y, steps=self.steps, tolerance=self.tolerance).x
 
 
-ROUGH_STEPS, EXACT_STEPS = 8, 60
+ROUGH_STEPS, EXACT_STEPS = 6, 60
 """Steps of conjugate gradients for the matting Laplacian, at most: on the way, and after the last update."""
 
 
