@@ -12,7 +12,6 @@ from impasto.solver.photo import Photo
 from impasto.solver.proximal import (
     Quadratic,
     Term,
-    chebyshev_iteration,
     chebyshev_polynomial,
     conjugate_gradients,
     proximal_map,
@@ -83,8 +82,6 @@ def test_all_solvers_reach_the_direct_solution(weight):
     assert float((exact[0].reshape(3, -1) - by_hand).norm() / by_hand.norm()) < 1e-5
     assert error(Photo(image).prox(y, weight)) < 1e-3
     assert error(Photo(image, solver="chebyshev").prox(y, weight)) < 2e-3
-    operator = lambda x: x + 2 * weight * Photo(image).laplacian(x)  # noqa: E731
-    assert error(chebyshev_iteration(operator, y, y, largest=1 + 18 * weight, steps=150).x) < 1e-3
 
 
 def test_the_chebyshev_series_has_the_known_error():

@@ -89,21 +89,6 @@ def conjugate_gradients(
     return Solution(x, reached, taken)
 
 
-def chebyshev_iteration(operator: Operator, right: Tensor, start: Tensor, *, largest: float, steps: int = 60) -> Solution:
-    """Solve A x = right for A with its spectrum in [1, largest]: no inner products, as suits many devices (Golub and Varga 1961)."""
-    centre, radius = (largest + 1) / 2, (largest - 1) / 2
-    x, residual = start, right - operator(start)
-    direction, rate = residual / centre, centre and radius / centre
-    rho = rate
-    for _ in range(steps):
-        x = x + direction
-        residual = residual - operator(direction)
-        following = 1 / (2 / rate - rho) if rate else 0.0
-        direction = following * rho * direction + (2 * following / radius if radius else 1.0) * residual
-        rho = following
-    return Solution(x, _relative(_dot(residual, residual), _dot(right, right)), steps)
-
-
 def chebyshev_polynomial(laplacian: Operator, y: Tensor, weight: float, *, largest: float, degree: int = 100) -> Tensor:
     """(I + 2 weight L)^{-1} y by the truncated Chebyshev series of 1 / (1 + 2 weight x) on [0, largest]: graph filtering as in the paper.
 
