@@ -133,6 +133,13 @@ def test_a_broken_film_does_not_stop_the_others(tmp_path):
     assert [outcome.source.name for outcome in summary.painted] == ["b.mp4"]
 
 
+def test_sound_that_does_not_fit_is_said_before_anything_is_painted(tmp_path):
+    source, stylizer = make_film(tmp_path / "in.mp4"), Negative()
+    (outcome,) = paint(stylizer, source, tmp_path / "out.webm").failed
+    assert "does not fit into .webm; give a name that ends in .mkv" in str(outcome.error)
+    assert stylizer.painted == 0
+
+
 def test_colours_are_kept_if_asked(tmp_path):
     source = make_film(tmp_path / "in.mp4")
     paint(Negative(), source, tmp_path / "out.mp4", dataclasses.replace(SMALL, keep_color="luma"))

@@ -153,6 +153,12 @@ def check_film_output(path: Path, source: Path) -> None:
     check_folder(path)
 
 
+def check_sound(path: Path, info: FilmInfo, source: Path) -> None:
+    """Say before any long work if the sound cannot go into a file of this suffix: .webm holds Opus and Vorbis. Raises FilmError."""
+    if path.suffix.lower() == ".webm" and info.sound and info.sound not in ("opus", "vorbis"):
+        raise FilmError(f"the sound of {source} ({info.sound}) does not fit into .webm; give a name that ends in .mkv")
+
+
 class FilmWriter:
     """Writes a film in parts of `part` frames beside the output, and joins them with the sound of the source.
 

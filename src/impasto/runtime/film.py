@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.events import Event, Listener, silence
 from impasto.media.color import KEEP_COLOR
 from impasto.media.images import resize
-from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, Frame, even
+from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, Frame, check_sound, even
 from impasto.runtime.device import Place
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer, VideoStylizer
@@ -43,6 +43,7 @@ def paint_film(
     """
     reader = FilmReader(source)
     size = film_size(reader.info, controls, str(source))
+    check_sound(output, reader.info, source)
     stat = source.stat()
     told = f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{sorted(asdict(controls).items())}|{identity}"
     writer = FilmWriter(output, source, reader.info, size, hashlib.sha256(told.encode()).hexdigest())
