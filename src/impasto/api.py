@@ -13,17 +13,19 @@ from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
 from impasto.files import check_folder
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
-from impasto.media.masks import Regions, load_regions, load_shares
+from impasto.media.masks import Regions, load_regions, load_shares, overview
 from impasto.media.videos import FilmReader, is_film
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
 from impasto.methods import METHODS, Style, StyleSource, adaptation, make_stylizer
-from impasto.runtime.device import choose_place
-from impasto.runtime.engine import Summary, plan, run
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.encoders import load_encoder
+from impasto.runtime.engine import Job, Summary, plan, run
 from impasto.runtime.film import film_size
 from impasto.runtime.network_file import to_style_file
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
+from impasto.semantic.regions import joint_regions
 from impasto.settings import AUTO, Controls
 from impasto.solver.solver import Solver
 from impasto.solver.texture import FACTOR, SCALES_OF_TEXTURES, luminance
@@ -185,6 +187,8 @@ def stylize(
     weights: Sequence[float] | None = None,
     mask: PathLike | Sequence[PathLike] | None = None,
     style_masks: Sequence[PathLike] = (),
+    regions: str | None = None,
+    show_regions: bool = False,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -194,39 +198,91 @@ def stylize(
 
     output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder. mask and style_masks: label maps, one
     for the photo and one per style, same colours for matching regions; or mask alone: a grey picture for each style, white where it
-    paints. An interrupted film goes on from there the next time. A photo that cannot be painted is an outcome
-    with an error in the summary; what concerns all of them raises ImpastoError at once.
+    paints. regions: "auto:4" finds four matching regions by itself. show_regions: also write PHOTO-STYLE-regions.png, the photo and
+    the style pictures under the colours of their regions. An interrupted film goes on from there the next time. A photo that cannot
+    be painted is an outcome with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
     controls = controls or Controls()
     masks_of_photo = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
-    if masks_of_photo and controls.method == AUTO:
-        controls = replace(controls, method="solver")
+    count = None if regions is None else _count_of(regions)
+    if count is not None and (masks_of_photo or style_masks):
+        raise InputError("regions are found by themselves or given as masks, not both")
+    if show_regions and count is None and not style_masks:
+        raise InputError('there are no regions to show: give masks of photo and style, or regions="auto:4"')
+    if controls.method == AUTO and (style_masks or count is not None or masks_of_photo):
+        controls = replace(controls, method="semantic" if style_masks or count is not None else "solver")
     source, controls = gather_styles(styles, weights, controls)
     jobs = plan(inputs, output, source.name)
     place = choose_place(controls.device, controls.precision)
     masks = None
-    if masks_of_photo or style_masks:
-        if not masks_of_photo:
-            raise InputError("masks of style pictures need a mask of the photo too")
+    if masks_of_photo or style_masks or count is not None:
         if len(jobs) != 1:
             raise InputError("a mask belongs to one photo, and there are several")
-        size = _painted_size(jobs[0].source, controls)
-        if style_masks:
-            if len(masks_of_photo) != 1:
-                raise InputError("with masks of the style pictures there is one mask of the photo, a label map")
-            style_sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
-            regions = load_regions(masks_of_photo[0], list(style_masks), content_size=size, style_sizes=style_sizes)
-            on_regions(regions)
-            masks, source = regions.content.to(place.device), replace(source, masks=regions.styles)
-        elif controls.method == "solver":
-            masks = load_shares(masks_of_photo, len(source.styles), size).to(place.device)
+        if style_masks or count is not None:
+            found = _regions(jobs[0].source, source, masks_of_photo, list(style_masks), count, controls, place)
+            on_regions(found)
+            masks = found.content.to(place.device)
+            if show_regions:
+                _show(jobs[0], source, found, controls)
+            source = replace(source, masks=found.styles)
+        elif controls.method in ("solver", "semantic"):
+            masks = load_shares(masks_of_photo, len(source.styles), _painted_size(jobs[0].source, controls)).to(place.device)
         else:
             raise InputError(
                 f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
             )
     stylizer = make_stylizer(source, controls, place, listener)
     return run(stylizer, jobs, controls, place, masks=masks, identity=source.identity, on_file=on_file, listener=listener)
+
+
+def _count_of(regions: str) -> int:
+    """4 of "auto:4", or of "auto". Raises InputError."""
+    kind, _, count = regions.partition(":")
+    if kind != AUTO or not (count or "4").isdigit():
+        raise InputError(f"regions are auto:4, for four of them, not {regions!r}")
+    return int(count or 4)
+
+
+def _regions(
+    photo: Path,
+    source: StyleSource,
+    masks: Sequence[PathLike],
+    style_masks: list[PathLike],
+    count: int | None,
+    controls: Controls,
+    place: Place,
+) -> Regions:
+    """Matching regions of photo and styles: by their masks, or `count` of them found by themselves."""
+    size = _painted_size(photo, controls)
+    if count is None:
+        if not masks:
+            raise InputError("masks of style pictures need a mask of the photo too")
+        if len(masks) != 1:
+            raise InputError("with masks of the style pictures there is one mask of the photo, a label map")
+        sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
+        return load_regions(masks[0], style_masks, content_size=size, style_sizes=sizes)
+    if is_film(photo):
+        raise InputError("regions are found in photos; a film needs masks")
+    pixels = resize(read_picture(photo, max_pixels=controls.max_megapixels * 1_000_000).pixels, size)[None]
+    content, styles = joint_regions(load_encoder(controls.encoder, place), pixels, source.pictures, count, seed=controls.seed)
+    report = []
+    for region in range(content.shape[1]):
+        shares = [f"{float(mask[0, region].mean()):.0%} of {style.name}" for mask, style in zip(styles, source.styles, strict=True)]
+        report.append(f"region {region + 1}: {float(content[0, region].mean()):.0%} of the photo, {', '.join(shares)}")
+    return Regions(content, styles, report)
+
+
+def _show(job: Job, source: StyleSource, regions: Regions, controls: Controls) -> None:
+    """Write the regions beside the result; of a film, over its first frame."""
+    size = (regions.content.shape[-2], regions.content.shape[-1])
+    if is_film(job.source):
+        photo = next(iter(FilmReader(job.source))).pixels
+    else:
+        photo = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000).pixels
+    target = job.output.with_name(f"{job.output.stem}-regions.png")
+    check_writable(target, inputs=(job.source,))
+    write_picture(Picture(overview(resize(photo, size), source.pictures, regions)), target)
 
 
 def _painted_size(path: Path, controls: Controls) -> tuple[int, int]:

@@ -13,11 +13,16 @@ from impasto.metastyle.adaptation import Adaptation
 from impasto.metastyle.library import learned, network_of
 from impasto.metastyle.mixing import mix
 from impasto.metastyle.stylizer import MetaStyle
+from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.reference.gatys import Gatys, GatysSettings
+from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
+from impasto.semantic.decoder import Decoder
+from impasto.semantic.network_file import load_decoder
+from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
 from impasto.settings import AUTO, Controls
 from impasto.solver.network_file import SOLVER, load_solver
 from impasto.solver.solver import Solver, Steering
@@ -113,7 +118,7 @@ def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
 
 def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     if source.masks is not None:
-        raise InputError("metastyle paints whole pictures; for regions choose --method solver")
+        raise InputError("metastyle paints whole pictures; for regions choose --method semantic or solver")
     settings, photos = adaptation(controls)
     if controls.options and all(style.file is not None for style in source.styles):
         raise InputError(f"{next(iter(controls.options))} says how a picture is learned, and {source.name} is learned already")
@@ -142,6 +147,41 @@ def _solver(source: StyleSource, controls: Controls, place: Place, listener: Lis
     return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, controls.style_size, steering)
 
 
+def _coded(options: dict[str, Any], controls: Controls, place: Place) -> tuple[Decoder, Encoder]:
+    """The encoder that the controls name, and its decoder."""
+    encoder = load_encoder(controls.encoder, place)
+    return load_decoder(encoder, options.pop("decoder", None)), encoder
+
+
+def _semantic(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    options = dict(controls.options or {})
+    decoder, encoder = _coded(options, controls, place)
+    settings = SemanticSettings(**{"strength": controls.strength, **_known(options, SemanticSettings)})
+    return SemanticTransfer(decoder, encoder, place, source.pictures, source.masks, source.weights, controls.style_size, settings)
+
+
+def _patch_swap(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    if len(source.styles) > 1:
+        raise InputError("patch-swap takes the patches of one style picture, and several were given")
+    options = dict(controls.options or {})
+    decoder, encoder = _coded(options, controls, place)
+    known = {name: options.pop(name) for name in ("layer", "size") if name in options}
+    if options:
+        raise InputError(f"no setting {next(iter(options))!r}; there are decoder, layer, size")
+    mask = source.masks[0] if source.masks else None
+    return StyleSwap(decoder, encoder, place, source.pictures[0], mask, controls.style_size, controls.strength, **known)
+
+
+def _doodle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    if len(source.styles) > 1:
+        raise InputError("doodle takes the patches of one style picture, and several were given")
+    settings = DoodleSettings(
+        **{"strength": controls.strength, "style_size": controls.style_size, **_known(dict(controls.options or {}), DoodleSettings)}
+    )
+    mask = source.masks[0] if source.masks else None
+    return NeuralDoodle(load_encoder(controls.encoder, place, pool="avg"), source.pictures[0], mask, settings, listener)
+
+
 def _known(options: dict[str, Any], settings: type) -> dict[str, Any]:
     known = {item.name for item in fields(settings)}
     foreign = [name for name in options if name not in known]
@@ -166,11 +206,29 @@ METHODS: dict[str, Method] = {
             _solver,
         ),
         Method(
+            "semantic",
+            "matching regions of photo and painting, in one pass: masks, or regions found by itself",
+            "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
+            _semantic,
+        ),
+        Method(
+            "patch-swap",
+            "the photo's features, made of patches of the painting's",
+            "Chen and Schmidt, Fast Patch-based Style Transfer of Arbitrary Style, 2016",
+            _patch_swap,
+        ),
+        Method(
             "gatys",
             "optimisation of the picture, any style, the best quality, seconds to minutes",
             "Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; "
             "Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017",
             _gatys,
+        ),
+        Method(
+            "doodle",
+            "optimisation by patches of matching regions, minutes to hours",
+            "Champandard, Semantic Style Transfer and Turning Two-Bit Doodles into Fine Artworks, 2016",
+            _doodle,
         ),
         Method(
             "johnson",
@@ -185,7 +243,7 @@ METHODS: dict[str, Method] = {
 
 def default_method(source: StyleSource) -> str:
     """What "auto" means for style pictures: the fastest method that can do what is asked."""
-    return "metastyle" if source.masks is None else "solver"
+    return "metastyle" if source.masks is None else "semantic"
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:

@@ -90,6 +90,14 @@ def five_scales(text: str) -> tuple[float, ...]:
         raise InputError(f"scales are five numbers with commas between, not {text!r}") from None
 
 
+def whole_numbers(text: str, what: str) -> tuple[int, ...]:
+    """`16,32,64` as numbers. Raises InputError."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{what} are numbers with commas between, not {text!r}") from None
+
+
 @app.command()
 def stylize(
     inputs: Inputs,
@@ -104,7 +112,7 @@ def stylize(
         typer.Option(
             min=32,
             help="Shorter side of the style picture in pixels: larger, larger strokes. "
-            "(default: metastyle 384, gatys the photo's, solver the photo's up to 384)",
+            "(default: metastyle 384, solver the photo's up to 384, others the photo's)",
             show_default=False,
         ),
     ] = DEFAULT.style_size,
@@ -119,6 +127,30 @@ def stylize(
         ),
     ] = None,
     style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
+    regions: Annotated[
+        str | None, typer.Option(help="Find matching regions by itself instead of masks: auto:4 for four.", show_default=False)
+    ] = None,
+    show_regions: Annotated[bool, typer.Option("--show-regions", help="Write the regions too, as OUTPUT-regions.png.")] = False,
+    transform: Annotated[
+        str | None,
+        typer.Option(help="How features are changed: mean, adain, adain_lambda, wct or ost. (semantic; default: ost)", show_default=False),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help="Where: one layer, or several as relu2_1,relu3_1,relu4_1. (semantic; default: these)", show_default=False),
+    ] = None,
+    detail: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the photo's own detail, 0 to 1. (semantic; default: 0.5)", show_default=False),
+    ] = None,
+    hard: Annotated[bool, typer.Option("--hard", help="Regions do not blend where they meet (semantic).")] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Films: of the running averages, 1 for none. (semantic; default: 0.1)", show_default=False),
+    ] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="Decoder of another encoder: a safetensors file. (semantic, patch-swap)", show_default=False)
+    ] = None,
     scales: Annotated[
         str | None, typer.Option(help="Weights of the five scales, finest first, as 1,1,1,0,0 (solver).", show_default=False)
     ] = None,
@@ -169,9 +201,17 @@ def stylize(
         "passes": passes,
         "consistency": consistency,
         "solver": solver,
+        "transform": transform,
+        "layers": None if layers is None else tuple(layers.split(",")),
+        "detail": detail,
+        "soft": False if hard else None,
+        "rate": rate,
+        "decoder": decoder,
     }
     if method == AUTO and any(given[name] is not None for name in ("scales", "photoreal", "passes", "consistency", "solver")):
         method = "solver"
+    if method == AUTO and any(given[name] is not None for name in ("transform", "layers", "detail", "soft", "rate", "decoder")):
+        method = "semantic"
     controls = Controls(
         method=method,
         encoder=encoder,
@@ -194,6 +234,8 @@ def stylize(
             weights=weights,
             mask=mask or None,
             style_masks=style_mask or (),
+            regions=regions,
+            show_regions=show_regions,
             controls=controls,
             listener=watch,
             on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
@@ -370,10 +412,7 @@ def train_encoder(
 
     given: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop, "seed": seed}
     if channels is not None:
-        try:
-            given["channels"] = tuple(int(part) for part in channels.split(","))
-        except ValueError:
-            raise InputError(f"channels are five numbers with commas between, not {channels!r}") from None
+        given["channels"] = whole_numbers(channels, "channels")
     settings = EncoderTraining(**chosen(given))
     with resumable("training") as watch:
         network = load_encoder(teacher, choose_place("cpu", "float32"))
@@ -487,6 +526,60 @@ def train_solver(
         record = train_solver_file(
             content,
             style or [],
+            output,
+            preset=preset,
+            changes=chosen(given),
+            start=start,
+            encoder=encoder,
+            loss_encoder=loss_encoder,
+            device=device,
+            precision=precision,
+            listener=every(watch, log_every),
+        )
+    if record is not None:
+        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+
+
+@train_app.command("decoder")
+def train_decoder(
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    style: Annotated[list[Path], typer.Option(help="Folder of paintings; repeatable.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the decoder goes; its record is put beside it.")] = Path(
+        "decoder.safetensors"
+    ),
+    preset: Annotated[str, typer.Option(help="recommended, or published: inversion alone.")] = "recommended",
+    hidden: Annotated[
+        str | None, typer.Option(help="Widths on the way to relu1_1, relu2_1, relu3_1. (default: the encoder's)", show_default=False)
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Photos, and paintings, per step.", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, show_default=False)] = None,
+    painting: Annotated[
+        float | None, typer.Option(min=0, help="Weight of painting at several layers; 0 for inversion alone.", show_default=False)
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="A decoder to begin with instead of random weights.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    encoder: Annotated[str, typer.Option(help="Whose features are decoded.")] = DEFAULT.encoder,
+    loss_encoder: Annotated[
+        str | None, typer.Option(help="Whose features the loss of painting is taken in. (default: the encoder)", show_default=False)
+    ] = None,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Train the decoder of an encoder. Under torchrun on several devices; interrupted, the same command goes on."""
+    from impasto.semantic.training import train_decoder_file
+
+    given: dict[str, Any] = {
+        "steps": steps, "batch": batch, "crop": crop, "learning_rate": learning_rate, "painting": painting, "seed": seed,
+    }  # fmt: skip
+    if hidden is not None:
+        given["hidden"] = whole_numbers(hidden, "hidden widths")
+    with resumable("training") as watch:
+        record = train_decoder_file(
+            content,
+            style,
             output,
             preset=preset,
             changes=chosen(given),

@@ -133,6 +133,39 @@ def load_regions(
     return match_regions(read_labels(mask), labels, content_size=content_size, style_sizes=style_sizes)
 
 
+_TINTS = torch.tensor(
+    [[0.90, 0.16, 0.22], [0.16, 0.45, 0.90], [0.95, 0.75, 0.10], [0.15, 0.70, 0.35], [0.65, 0.25, 0.80], [0.10, 0.75, 0.80],
+     [0.95, 0.50, 0.15], [0.90, 0.45, 0.70], [0.50, 0.35, 0.20], [0.60, 0.80, 0.20], [0.30, 0.30, 0.35], [0.80, 0.80, 0.80]]
+)  # fmt: skip
+
+
+def tinted(picture: Tensor, masks: Tensor) -> Tensor:
+    """A picture (3, H, W) in grey under the colours of its regions, masks (1, K, H, W); what belongs to none stays grey."""
+    grey = (0.25 + 0.75 * picture.mean(0, keepdim=True)).expand(3, -1, -1)
+    colors = _TINTS[torch.arange(masks.shape[1]) % len(_TINTS)]
+    weights = masks[0].to(picture) / masks[0].sum(0).clamp_min(1.0)
+    painted = torch.einsum("kc,khw->chw", colors.to(picture), weights)
+    covered = weights.sum(0)
+    shown: Tensor = grey * (1 - covered) + (0.45 * grey + 0.55 * painted / covered.clamp_min(1e-6)) * covered
+    return shown.clamp(0, 1)
+
+
+def overview(photo: Tensor, styles: Sequence[Tensor], regions: Regions) -> Tensor:
+    """The photo and its style pictures side by side, as high as the photo, each under the colours of its regions: (3, H, W).
+
+    photo (3, H, W), the size of `regions.content`; styles (1, 3, h, w) each, the size of its masks.
+    """
+    parts = [tinted(photo, regions.content)]
+    for style, masks in zip(styles, regions.styles, strict=True):
+        size = (photo.shape[-2], max(1, round(style.shape[-1] * photo.shape[-2] / style.shape[-2])))
+        shown = tinted(style[0], masks)
+        parts += [
+            torch.ones(3, photo.shape[-2], 8),
+            F.interpolate(shown[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1),
+        ]
+    return torch.cat(parts, -1)
+
+
 def load_shares(paths: Sequence[str | os.PathLike[str]], styles: int, size: tuple[int, int]) -> Tensor:
     """Grey pictures that say how much of each style every place of the photo takes, as (1, K, H, W) in [0, 1], K = styles.
 

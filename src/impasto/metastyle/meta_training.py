@@ -16,17 +16,16 @@ new painting is the mean of the affine parameters.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.errors import InputError
-from impasto.events import Event, Listener, silence
+from impasto.events import Listener, silence
 from impasto.files import atomic_file, check_folder
 from impasto.networks import GRAIN, Transformer, blobs, paint
 from impasto.perception.loss import PRESETS, PerceptualLoss, StyleTarget, join_targets
@@ -34,9 +33,9 @@ from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.network_file import read_network
 from impasto.styles.registry import Record, read_record, write_record
-from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.data import PictureFolder, Pictures
-from impasto.training.processes import joined, rank, share_gradients, workers
+from impasto.training.loop import own_generator, train
+from impasto.training.processes import joined, rank, workers
 
 ORDERS = ("second", "first", "reptile", "joint", "kept")
 Parameters = dict[str, Tensor]
@@ -152,7 +151,7 @@ class MetaLearner:
         self.network, self.loss, self.settings, self.dtype = network, loss, settings, dtype
         self.names = inner_names(network, settings.inner)
         device = network.last.weight.device
-        self.log_rates = torch.full((len(self.names),), math.log(settings.inner_rate), device=device, requires_grad=settings.learn_rates)
+        self.log_rates = nn.Parameter(torch.full((len(self.names),), math.log(settings.inner_rate), device=device), settings.learn_rates)
         self.kept = KeptLoops(settings.kept if settings.order == "kept" else 0, len(network.affine()), device)
 
     def objective(self, parameters: Mapping[str, Tensor], photos: Photos, style: StyleTarget, affine: Tensor | None = None) -> Tensor:
@@ -229,12 +228,12 @@ class KeptLoops:
 
     def state(self) -> dict[str, Tensor]:
         """Everything a checkpoint needs."""
-        return {"offsets": self.offsets, "first": self.first, "second": self.second, "steps": self.steps}
+        return {name: getattr(self, name).cpu() for name in ("offsets", "first", "second", "steps")}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from `state`."""
-        for name, value in self.state().items():
-            value.copy_(state[name])
+        for name, value in state.items():
+            getattr(self, name).copy_(value)
 
 
 def _accumulate(parameter: Tensor, gradient: Tensor) -> None:
@@ -281,9 +280,8 @@ def meta_train(
 ) -> Transformer:
     """Meta-train a network, in float32, on the place's device.
 
-    loss: over an encoder at that place. start: weights to begin with instead of random ones. checkpoint: written every
-    settings.checkpoint_every steps and when interrupted; if it exists, the training goes on from there. Events bring the loss before and
-    after the inner loop. Under torchrun every process draws its own tasks and all take the same steps.
+    loss: over an encoder at that place. start: weights to begin with instead of random ones. checkpoint: see
+    `impasto.training.loop.train`. Events bring the loss before and after the inner loop. Under torchrun every process draws its own tasks.
 
     Raises InputError if the checkpoint belongs to other settings.
     """
@@ -291,44 +289,13 @@ def meta_train(
     network = Transformer(settings.width, inputs=settings.inputs, grain=settings.grain) if start is None else start
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = MetaLearner(network, loss, settings, place.dtype)
-    trained = [*network.parameters(), *([learner.log_rates] if settings.learn_rates else [])]
-    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate)
-    generator = torch.Generator().manual_seed(settings.seed + 7919 * rank())
+    rates = nn.ParameterList([learner.log_rates])
+    generator = own_generator(settings.seed)
     bilevel = settings.order not in ("joint", "kept")
     inner, outer = content.halves(settings.seed) if settings.split and bilevel else (content, content)
     # A kept inner loop belongs to one process: each has its own share of the paintings.
     paintings = style if settings.order != "kept" else style.part(settings.kept, settings.seed).every(workers(), rank())
     bank = StyleBank(paintings, loss, settings.style_size, place.device)
-    step, before = 0, 0.0
-    if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        if not _same(state["settings"], settings) or len(state["own"]) != workers():
-            raise InputError(f"{checkpoint} belongs to a training with other settings; give another output or delete it")
-        network.load_state_dict(state["network"])
-        learner.log_rates.data.copy_(state["log_rates"])
-        learner.kept.load(state["own"][rank()]["kept"])
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["own"][rank()]["random"])
-        step, before = state["step"], state["seconds"]
-    started = time.monotonic() - before
-
-    def save() -> None:
-        mine = {"random": generator.get_state(), "kept": {name: value.cpu() for name, value in learner.kept.state().items()}}
-        own = [mine]
-        if workers() > 1:
-            own = [{}] * workers()
-            torch.distributed.all_gather_object(own, mine)
-        if rank() == 0 and checkpoint is not None:
-            state = {
-                "step": step,
-                "seconds": time.monotonic() - started,
-                "settings": asdict(settings),
-                "network": network.state_dict(),
-                "log_rates": learner.log_rates.detach(),
-                "optimiser": optimiser.state_dict(),
-                "own": own,
-            }
-            save_checkpoint(checkpoint, state)
 
     def photos(folder: Pictures) -> Photos:
         drawn = folder.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
@@ -336,39 +303,25 @@ def meta_train(
         first, second = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pair)
         return first, second
 
-    try:
-        while step < settings.steps:
-            scale = scale_of_rate(settings, step)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * scale
-            tasks = []
-            for index, target in bank.draw(settings.styles, generator):
-                query = photos(outer)
-                tasks.append(Task(index, target, photos(inner) if bilevel else query, query))
-            optimiser.zero_grad(set_to_none=True)
-            values = learner.outer_gradient(tasks, rate=scale if settings.decay or not bilevel else 1.0)
-            share_gradients(trained)
-            norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip)
-            if not bool(torch.isfinite(norm)):
-                raise InputError(f"the loss left the numbers at step {step}: lower the learning rate or the inner rate")
-            optimiser.step()
-            step += 1
-            if rank() == 0:
-                listener(Event(step, settings.steps, time.monotonic() - started, values))
-            if step % settings.checkpoint_every == 0:
-                save()
-    except KeyboardInterrupt:
-        if workers() == 1:
-            save()
-        raise
-    save()
+    def gradient(step: int) -> dict[str, float]:
+        tasks = []
+        for index, target in bank.draw(settings.styles, generator):
+            query = photos(outer)
+            tasks.append(Task(index, target, photos(inner) if bilevel else query, query))
+        return learner.outer_gradient(tasks, rate=scale_of_rate(settings, step) if settings.decay or not bilevel else 1.0)
+
+    train(
+        settings,
+        gradient,
+        rate=lambda step: scale_of_rate(settings, step),
+        networks={"network": network, "rates": rates},
+        optimiser=torch.optim.Adam([*network.parameters(), *(rates if settings.learn_rates else [])], lr=settings.learning_rate),
+        generator=generator,
+        memory=learner.kept,
+        checkpoint=checkpoint,
+        listener=listener,
+    )
     return network
-
-
-def _same(written: dict[str, object], settings: MetaTraining) -> bool:
-    """Whether a checkpoint's settings are these; the number of steps may grow, how often it is saved may change."""
-    free = ("steps", "checkpoint_every")
-    return all(written.get(key) == value for key, value in asdict(settings).items() if key not in free)
 
 
 PRESETS_OF_TRAINING = {"recommended": MetaTraining(), "metastyle-official": OFFICIAL}

@@ -6,8 +6,8 @@ switched at run time. The published recipe is the preset `flex`; the bundled sol
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.events import Event, Listener, silence
+from impasto.events import Listener, silence
 from impasto.files import check_folder
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, ContentTarget, PerceptualLoss, StyleTarget
@@ -25,9 +25,9 @@ from impasto.runtime.encoders import load_encoder
 from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.solver.network_file import read_solver, write_solver
 from impasto.styles.registry import Record, read_record, write_record
-from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.processes import joined, rank, share_gradients, workers
+from impasto.training.loop import own_generator, train
+from impasto.training.processes import joined, rank, workers
 
 
 @dataclass(frozen=True)
@@ -262,6 +262,37 @@ POOL = 8
 """Batches that are painted by turns where each iteration is trained by itself, so that successive steps see different pairs."""
 
 
+class Pool:
+    """The batches that are being painted."""
+
+    def __init__(self, learner: SolverLearner, place: Place):
+        self.learner, self.place = learner, place
+        self.tasks: list[Task] = []
+
+    def next(self, draw: Callable[[], Task], generator: torch.Generator) -> Values:
+        """The losses of one more iteration of one of them; those that are done are replaced by new ones."""
+        while len(self.tasks) < POOL:
+            self.tasks.append(draw())
+        chosen = int(torch.randint(POOL, (), generator=generator))
+        values = self.learner.next(self.tasks[chosen])
+        if self.tasks[chosen].step >= self.learner.network.passes:
+            values = values | {"last": values["loss"]}
+            self.tasks[chosen] = draw()
+        return values
+
+    def state(self) -> list[Any]:
+        """What each was made of, its picture, and how far it is."""
+        return [([None if part is None else part.cpu() for part in task.given], task.x.cpu(), task.step) for task in self.tasks]
+
+    def load(self, state: list[Any]) -> None:
+        """Go on from `state`."""
+        for given, x, done in state:
+            content, style, kept = (part.to(self.place.device) for part in given[:3])
+            task = self.learner.task(content, style, kept, None if given[3] is None else given[3].to(self.place.device))
+            task.x, task.step = x.to(self.place.device), done
+            self.tasks.append(task)
+
+
 def share_of_rate(name: str, parameter: Tensor, settings: SolverTraining) -> float:
     """Factor of the learning rate for one parameter: filters of many inputs take smaller steps, since Adam moves all alike."""
     if not settings.balanced or parameter.ndim != 4:
@@ -308,15 +339,14 @@ def train_solver(
     """Train a solver, in float32, computed in the place's precision.
 
     loss and encoder: at that place; the encoder is the one that gives the style's Gram matrices at run time. paintings: None for
-    pairs of photos only, as published. start: weights to begin with. checkpoint: written every settings.checkpoint_every steps and when
-    interrupted; if it exists, the training goes on from there. Under torchrun every process draws its own pairs and all take
-    the same steps. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
+    pairs of photos only, as published. start: weights to begin with. checkpoint: see `impasto.training.loop.train`. Under torchrun
+    every process draws its own pairs. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
     """
     missing = [layer for layer in SCALES if layer not in encoder.layers]
     if missing:
         raise InputError(f"a solver is steered by {', '.join(SCALES)}, and this encoder has no {missing[0]}")
     torch.manual_seed(settings.seed)
-    generator = torch.Generator().manual_seed(settings.seed + 7919 * rank())
+    generator = own_generator(settings.seed)
     pairs = PairSource(contents, paintings, settings, generator)
     network = start if start is not None else new_network(settings, encoder, encoder_name)
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
@@ -325,43 +355,11 @@ def train_solver(
         alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
         seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
         network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
-    trained: list[Tensor] = list(network.parameters())
-    groups = [{"params": [parameter], "share": share_of_rate(name, parameter, settings)} for name, parameter in network.named_parameters()]
-    optimiser = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
-    pool: list[Task] = []
-    step, before = 0, 0.0
-    if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        if not _same(state["settings"], settings) or len(state["own"]) != workers():
-            raise InputError(f"{checkpoint} belongs to a training with other settings; give another output or delete it")
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        mine = state["own"][rank()]
-        generator.set_state(mine["random"])
-        for (content, style, kept, grain), x, done in mine["pool"]:
-            on = [part.to(place.device) for part in (content, style, kept)]
-            pool.append(learner.task(on[0], on[1], on[2], None if grain is None else grain.to(place.device)))
-            pool[-1].x, pool[-1].step = x.to(place.device), done
-        step, before = state["step"], state["seconds"]
-    started = time.monotonic() - before
-
-    def save() -> None:
-        waiting = [([None if part is None else part.cpu() for part in task.given], task.x.cpu(), task.step) for task in pool]
-        mine = {"random": generator.get_state(), "pool": waiting}
-        own: list[Any] = [mine]
-        if workers() > 1:
-            own = [None] * workers()
-            torch.distributed.all_gather_object(own, mine)
-        if rank() == 0 and checkpoint is not None:
-            state = {
-                "step": step,
-                "seconds": time.monotonic() - started,
-                "settings": asdict(settings),
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "own": own,
-            }
-            save_checkpoint(checkpoint, state)
+    groups = [
+        {"params": [parameter], "lr": settings.learning_rate * share_of_rate(name, parameter, settings)}
+        for name, parameter in network.named_parameters()
+    ]
+    pool = Pool(learner, place)
 
     def draw() -> Task:
         content, style = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pairs.draw())
@@ -370,52 +368,26 @@ def train_solver(
         grain = network.grained(content, generator, amount=1.0) * amount.to(content) if settings.grain else None
         return learner.task(content, style, kept.to(place.device), grain)
 
-    def values_of_step() -> Values:
+    def gradient(step: int) -> Values:
         if settings.horizon == "whole":
-            task = draw()
-            return learner.whole(task, int(torch.randint(max(1, network.passes - 1), (), generator=generator)))
-        while len(pool) < POOL:
-            pool.append(draw())
-        chosen = int(torch.randint(POOL, (), generator=generator))
-        values = learner.next(pool[chosen])
-        if pool[chosen].step >= network.passes:
-            values = values | {"last": values["loss"]}
-            pool[chosen] = draw()
-        return values
+            values = learner.whole(draw(), int(torch.randint(max(1, network.passes - 1), (), generator=generator)))
+        else:
+            values = pool.next(draw, generator)
+        values["total"].backward()  # type: ignore[no-untyped-call]
+        return {name: value.detach() for name, value in values.items()}
 
-    try:
-        while step < settings.steps:
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * group["share"] * scale_of_rate(settings, step)
-            optimiser.zero_grad(set_to_none=True)
-            values = values_of_step()
-            values["total"].backward()  # type: ignore[no-untyped-call]
-            share_gradients(trained)
-            norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip)
-            if not bool(torch.isfinite(norm)):
-                raise InputError(f"the loss left the numbers at step {step}: lower the learning rate")
-            optimiser.step()
-            step += 1
-            if rank() == 0:
-                listener(Event(step, settings.steps, time.monotonic() - started, {name: value.item() for name, value in values.items()}))
-            if step % settings.checkpoint_every == 0:
-                save()
-    except KeyboardInterrupt:
-        if workers() == 1:
-            save()
-        raise
-    save()
-    return network
-
-
-def _same(written: dict[str, object], settings: SolverTraining) -> bool:
-    """Whether a checkpoint's settings are these; the number of steps may grow, how often it is saved may change."""
-    free = ("steps", "checkpoint_every")
-    return all(
-        written.get(key) == (list(value) if isinstance(written.get(key), list) else value)
-        for key, value in asdict(settings).items()
-        if key not in free
+    train(
+        settings,
+        gradient,
+        rate=lambda step: scale_of_rate(settings, step),
+        networks={"solver": network},
+        optimiser=torch.optim.Adam(groups, fused=True),
+        generator=generator,
+        memory=pool,
+        checkpoint=checkpoint,
+        listener=listener,
     )
+    return network
 
 
 def train_solver_file(

@@ -1,0 +1,56 @@
+"""A network of one of the methods as a file: weights in half precision, with a note of what kind it is and how it is built."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from impasto.errors import WeightsError
+from impasto.files import atomic_file, looks_like_pickle
+
+
+def write_weights(path: Path, network: nn.Module, *, kind: str, settings: dict[str, Any]) -> None:
+    """Write the weights of a network, whole or not at all."""
+    tensors = {name: value.detach().half().contiguous().cpu() for name, value in network.state_dict().items()}
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, metadata={f"impasto-{kind}": json.dumps(settings)})
+
+
+def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and weights, in float32, of a file of this kind ("solver", "decoder").
+
+    Raises WeightsError that says what was expected, for any other file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist; the weights of a {kind} were expected")
+    if looks_like_pickle(path):
+        raise WeightsError(f"{path} is a pickle, which can run code when loaded; a {kind} is a safetensors file made by Impasto")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            written = (stored.metadata() or {}).get(f"impasto-{kind}")
+            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is not a whole safetensors file: the weights of a {kind} were expected ({error})") from None
+    if written is None:
+        raise WeightsError(f"{path} holds weights of something else, not of a {kind}")
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise WeightsError(f"{path} holds weights that are not finite numbers")
+    try:
+        settings = json.loads(written)
+    except ValueError:
+        raise WeightsError(f"{path} has a damaged note; the weights of a {kind} were expected") from None
+    return settings, tensors
+
+
+def filled(network: nn.Module, tensors: dict[str, Tensor], path: str | os.PathLike[str], *, kind: str) -> None:
+    """Put the tensors of a file into its network, frozen. Raises WeightsError if they are not those that it has."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not hold the whole {kind} that it names: {str(error).splitlines()[-1].strip()}") from None
+    network.requires_grad_(False).eval()
