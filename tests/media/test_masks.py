@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from impasto.errors import InputError
-from impasto.media.masks import load_regions, read_labels
+from impasto.media.masks import load_regions, overview, read_labels, tinted
 from tests.conftest import scene
 
 
@@ -79,3 +79,18 @@ def test_a_scene_with_few_colours_groups_near_ones(tmp_path):
     labels = read_labels(tmp_path / "m.png")
     assert 1 <= len(labels.colors) <= 4
     assert labels.labels.max() < len(labels.colors)
+
+
+def test_an_overview_shows_every_region_in_its_colour(tmp_path):
+    regions = load_regions(
+        halves(tmp_path / "c.png", "red", "blue"), [halves(tmp_path / "s.png", "blue", "red")],
+        content_size=(40, 60), style_sizes=[(30, 20)],
+    )  # fmt: skip
+    shown = overview(torch.full((3, 40, 60), 0.5), [torch.full((1, 3, 30, 20), 0.5)], regions)
+    assert shown.shape == (3, 40, 60 + 8 + 27)
+    assert 0 <= shown.min() <= shown.max() <= 1
+    left, right, other = shown[:, 20, 10], shown[:, 20, 50], shown[:, 20, 72]
+    assert (left - right).abs().max() > 0.2
+    torch.testing.assert_close(other, right, atol=0.05, rtol=0)
+    nothing = tinted(torch.full((3, 4, 4), 0.5), torch.zeros(1, 1, 4, 4))
+    assert torch.allclose(nothing[0], nothing[1])

@@ -1,0 +1,90 @@
+"""The loop of all trainings: it learns, goes on as if it had not stopped, and refuses other settings and numbers that are none."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from impasto.errors import InputError, WeightsError
+from impasto.training.loop import same_settings, train
+
+
+@dataclass(frozen=True)
+class Settings:
+    steps: int = 8
+    clip: float = 10.0
+    checkpoint_every: int = 3
+    widths: tuple[int, ...] = (2, 3)
+
+
+class Count:
+    """A memory of one number."""
+
+    def __init__(self):
+        self.value = 0
+
+    def state(self):
+        return self.value
+
+    def load(self, state):
+        self.value = state
+
+
+def run(settings=Settings(), *, checkpoint=None, listener=lambda event: None, poison=None):
+    torch.manual_seed(0)
+    network, generator, memory = nn.Linear(3, 1), torch.Generator().manual_seed(0), Count()
+
+    def gradient(step):
+        memory.value += 1
+        x = torch.randn(4, 3, generator=generator)
+        loss = (network(x) - x.sum(1, keepdim=True)).square().mean() * (float("nan") if step == poison else 1)
+        loss.backward()
+        return {"loss": loss.detach(), "count": memory.value}
+
+    optimiser = torch.optim.Adam([{"params": [p], "lr": 0.1} for p in network.parameters()])
+    train(
+        settings, gradient, rate=lambda step: 1 / (1 + step), networks={"network": network}, optimiser=optimiser, generator=generator,
+        memory=memory, checkpoint=checkpoint, listener=listener,
+    )  # fmt: skip
+    return network, memory
+
+
+def test_interrupted_it_goes_on_as_if_it_had_not(tmp_path):
+    events = []
+    whole, counted = run(listener=events.append)
+    assert [event.step for event in events] == list(range(1, 9))
+    assert events[-1].values["count"] == 8
+
+    def stop(event):
+        if event.step == 5:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "c.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=path, listener=stop)
+    again, count = run(checkpoint=path)
+    assert count.value == counted.value == 8
+    torch.testing.assert_close(again.weight, whole.weight)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    path = tmp_path / "c.checkpoint"
+    run(checkpoint=path)
+    with pytest.raises(InputError, match="other settings"):
+        run(replace(Settings(), widths=(2, 4)), checkpoint=path)
+    run(replace(Settings(), steps=10, checkpoint_every=5), checkpoint=path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="not a checkpoint"):
+        run(checkpoint=path)
+
+
+def test_a_loss_that_leaves_the_numbers_stops_it():
+    with pytest.raises(InputError, match="left the numbers at step 3"):
+        run(poison=3)
+
+
+def test_sequences_are_the_same_whatever_holds_them():
+    assert same_settings({"steps": 1, "clip": 10.0, "widths": [2, 3]}, Settings())
+    assert not same_settings({"steps": 1, "clip": 10.0, "widths": [2, 3, 4]}, Settings())
+    assert not same_settings({"steps": 1, "clip": 1.0, "widths": [2, 3]}, Settings())
