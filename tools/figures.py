@@ -1,8 +1,9 @@
 """Pictures of the docs that show what the methods do, from photographs that scikit-image brings along and our own paintings.
 
-python tools/figures.py            # writes docs/figures/gallery.jpg, metastyle-*.jpg and solver-*.jpg
+python tools/figures.py [metastyle|solver|semantic]    # writes docs/figures/gallery.jpg, metastyle-*.jpg, solver-*.jpg and semantic-*.jpg
 """
 
+import sys
 from pathlib import Path
 
 import torch
@@ -11,9 +12,18 @@ from skimage import data
 from torch import Tensor
 
 import impasto
-from impasto.media.images import Picture, fit_within, read_picture, resize, write_picture
+from impasto.media.images import Picture, fit_within, read_picture, rescale, resize, write_picture
+from impasto.media.masks import tinted
+from impasto.perception.loss import PerceptualLoss
+from impasto.reference.gatys import Gatys, GatysSettings
+from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
+from impasto.semantic.decoder import LAYERS
+from impasto.semantic.network_file import load_decoder
+from impasto.semantic.regions import joint_regions
+from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
+from impasto.semantic.transform import TRANSFORMS
 from impasto.solver.network_file import load_solver
 from impasto.solver.solver import Solver, Steering
 from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
@@ -93,10 +103,49 @@ def solver() -> None:
     write_picture(Picture(grid(rows)), FIGURES / "solver-texture.jpg")
 
 
+def semantic() -> None:
+    """Regions that were found and what is painted with them; every method side by side; the five transforms."""
+    place = choose_place()
+    encoder = load_encoder("compact", place)
+    decoder = load_decoder(encoder)
+    paintings = {name: read_picture(ASSETS / f"paintings/{name}.jpg").pixels[None] for name in ("dusk", "rose-window", "woodcut")}
+    pairs = [
+        (photo(name)[None], paintings[style]) for name, style in (("rocket", "dusk"), ("astronaut", "rose-window"), ("coffee", "woodcut"))
+    ]
+    found, sheet = [], []
+    for content, style in pairs:
+        masks, (style_masks,) = joint_regions(encoder, content, [style], 3)
+        ours = SemanticTransfer(decoder, encoder, place, [style], [style_masks])(content, masks=masks)
+        plain = SemanticTransfer(decoder, encoder, place, [style])(content)
+        swapped = StyleSwap(decoder, encoder, place, style, style_masks)(content, masks=masks)
+        guided = Gatys(PerceptualLoss(encoder, "impasto"), [style], GatysSettings(), style_masks=[style_masks])(content, masks=masks)
+        settings = DoodleSettings(iterations=60, levels=2, style_size=256)
+        small = resize(content[0], fit_within((content.shape[-2], content.shape[-1]), 320))[None]
+        patches = NeuralDoodle(encoder, style, style_masks, settings)(small, masks=rescale(masks, (small.shape[-2], small.shape[-1])))
+        overlay = [tinted(content[0], masks), tinted(style[0], style_masks)]
+        found.append(strip([*overlay, ours[0], plain[0]]))
+        sheet.append(strip([content[0], style[0], ours[0], plain[0], swapped[0], guided[0], patches[0]]))
+    write_picture(Picture(stacked(found)), FIGURES / "semantic-regions.jpg")
+    write_picture(Picture(stacked(sheet)), FIGURES / "semantic-methods.jpg")
+    content, style = pairs[1]
+    rows = []
+    for layers in (("relu3_1",), LAYERS[1:]):
+        ways = [SemanticSettings(transform=kind, layers=layers, strength=0.6 if kind == "adain_lambda" else 1.0) for kind in TRANSFORMS]
+        rows.append([SemanticTransfer(decoder, encoder, place, [style], settings=way)(content)[0] for way in ways])
+    write_picture(Picture(grid(rows)), FIGURES / "semantic-transforms.jpg")
+
+
+def stacked(rows: list[Tensor]) -> Tensor:
+    """Rows of different widths, on white."""
+    width = max(row.shape[-1] for row in rows)
+    return torch.cat([F.pad(row, (0, width - row.shape[-1]), value=1.0) for row in rows], 1)
+
+
 def main() -> None:
-    """Write all figures."""
-    metastyle()
-    solver()
+    """Write all figures, or those that are named."""
+    for draw in (metastyle, solver, semantic):
+        if len(sys.argv) == 1 or draw.__name__ in sys.argv:
+            draw()
 
 
 if __name__ == "__main__":

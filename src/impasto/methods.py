@@ -74,7 +74,8 @@ class StyleSource:
 class Method:
     """One line of the table. make builds the stylizer from styles, controls, a place and a listener.
 
-    learns: whether a style picture is enough for it; otherwise it needs a style file.
+    learns: whether a style picture is enough for it; otherwise it needs a style file. slow: left out where all methods are measured,
+    unless it is named.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Method:
     paper: str
     make: Callable[[StyleSource, Controls, Place, Listener], Stylizer]
     learns: bool = True
+    slow: bool = False
 
 
 def _gatys(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
@@ -229,6 +231,7 @@ METHODS: dict[str, Method] = {
             "optimisation by patches of matching regions, minutes to hours",
             "Champandard, Semantic Style Transfer and Turning Two-Bit Doodles into Fine Artworks, 2016",
             _doodle,
+            slow=True,
         ),
         Method(
             "johnson",

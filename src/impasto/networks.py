@@ -19,13 +19,18 @@ GRAIN = 0.04
 """Usual deviation of the grain, where white is 1."""
 
 
-def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scales: int = 5) -> Tensor:
-    """Gaussian noise (B, C, H, W) of about unit deviation with equal parts of cells of 1, 2, 4, ... pixels."""
+def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scales: int = 5, smooth: bool = False) -> Tensor:
+    """Gaussian noise (B, C, H, W) of about unit deviation with equal parts of cells of 1, 2, 4, ... pixels.
+
+    smooth: cells run into one another; otherwise they have edges, which a network trained with them takes for its own.
+    """
     total = torch.zeros(shape)
     for scale in range(scales):
         cells = [-(-side // 2**scale) for side in shape[2:]]
         part = torch.randn(*shape[:2], *cells, generator=generator)
-        total += part if scale == 0 else F.interpolate(part, size=shape[2:], mode="nearest")
+        if scale:
+            part = F.interpolate(part, size=shape[2:], mode="bicubic" if smooth else "nearest")
+        total += part
     mixed: Tensor = total / scales**0.5
     return mixed
 

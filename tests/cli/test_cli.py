@@ -223,6 +223,7 @@ def test_lists_and_information():
         assert word in listed
     assert "tools/paint_examples.py" in said(impasto_command("info", "dusk"))
     assert "distilled from" in said(impasto_command("info", "compact"))
+    assert "relu4_1" in said(impasto_command("info", "compact-decoder"))
     assert_sentence(impasto_command("info", "nothing"), 2, "neither a registered name nor")
     assert impasto_command("--version").stdout.strip() == impasto.__version__
 

@@ -170,6 +170,9 @@ def test_training_a_decoder_makes_a_file_that_paints(photo, painting, tmp_path):
     folders = ["train", "decoder", "--content", tmp_path / "photos", "--style", tmp_path / "photos"]
     result = impasto_command(*folders, "--steps", "2", "--batch", "1", "--crop", "64", "-o", tmp_path / "mine.safetensors")
     assert result.returncode == 0, said(result)
+    told = said(impasto_command("info", tmp_path / "mine.safetensors"))
+    assert "decoder" in told
+    assert "parameters" in told
     out = tmp_path / "o.png"
     painted = impasto_command("stylize", photo, "-s", painting, "--decoder", tmp_path / "mine.safetensors", "-o", out)
     assert painted.returncode == 0, said(painted)

@@ -109,7 +109,7 @@ def test_the_bundled_decoder_gives_photos_back(cpu):
     """From relu2_1, relu3_1 and relu4_1 of the compact encoder, on a picture made here; deeper layers keep less."""
     encoder = load_encoder("compact", cpu)
     decoder = load_decoder(encoder)
-    assert "compact" in bundled("decoder")
+    assert "compact-decoder" in bundled("decoder")
     y, x = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
     disc = (((x - 0.5) ** 2 + (y - 0.4) ** 2) < 0.06).float()
     photo = torch.stack([0.2 + 0.6 * x * (1 - disc), 0.3 + 0.4 * y, 0.3 + 0.5 * disc])[None]

@@ -149,14 +149,16 @@ def test_the_cache_can_be_put_anywhere(cache):
 
 
 def test_every_bundled_asset_is_what_its_record_says():
-    records = [record for kind in ("encoder", "network", "solver", "painting", "style") for record in bundled(kind).values()]
+    records = [record for kind in ("encoder", "network", "solver", "decoder", "painting", "style") for record in bundled(kind).values()]
     assert len(bundled("style")) >= 11
     assert set(bundled("painting")) <= set(bundled("style"))
     assert "compact" in bundled("encoder")
     assert "metastyle" in bundled("network")
     assert "solver" in bundled("solver")
+    assert "compact-decoder" in bundled("decoder")
     assert sum(record.size for kind in ("network", "style") for record in bundled(kind).values()) <= 30e6
     assert sum(record.size for record in bundled("solver").values()) <= 25e6
+    assert sum(record.size for record in bundled("decoder").values()) <= 12e6
     for record in records:
         file = ASSETS / f"{record.kind}s" / record.file
         assert sha256_of(file) == record.sha256, record.name

@@ -1,11 +1,15 @@
 """What `impasto info` says of a style file, a file of weights or a registered name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import sha256_of
 from impasto.perception.weights import read_encoder
+from impasto.semantic.decoder import Decoder
+from impasto.semantic.network_file import read_decoder
+from impasto.solver.network import SolverNetwork
 from impasto.solver.network_file import read_solver
 from impasto.styles.file import read_style
 from impasto.styles.registry import Record, bundled, fetchable
@@ -13,7 +17,7 @@ from impasto.styles.registry import Record, bundled, fetchable
 
 def describe(target: str) -> dict[str, Any]:
     """Key and value of everything known. Raises StyleError if it is nothing that Impasto knows."""
-    for kind in ("style", "encoder", "network", "solver"):
+    for kind in ("style", "encoder", "network", "solver", "decoder"):
         for record in (bundled(kind) | fetchable(kind)).values():
             if record.name == target:
                 return _of_record(record)
@@ -38,13 +42,14 @@ def _of_record(record: Record) -> dict[str, Any]:
 
 
 def _of_weights(path: Path, error: StyleError) -> dict[str, Any]:
-    try:
-        solver = read_solver(path)
-    except WeightsError:
-        pass
-    else:
-        count = sum(parameter.numel() for parameter in solver.parameters())
-        return {"kind": "solver", **solver.settings(), "parameters": f"{count:,}", "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    readers: dict[str, Callable[[Path], SolverNetwork | Decoder]] = {"solver": read_solver, "decoder": lambda file: read_decoder(file)[0]}
+    for kind, read in readers.items():
+        try:
+            network = read(path)
+        except WeightsError:
+            continue
+        count = sum(parameter.numel() for parameter in network.parameters())
+        return {"kind": kind, **network.settings(), "parameters": f"{count:,}", "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     try:
         encoder = read_encoder(path)
     except WeightsError:

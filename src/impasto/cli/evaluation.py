@@ -56,13 +56,15 @@ def run_fidelity(
     base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
     makers: dict[str, Maker] = {}
     learns = {name for name, method in METHODS.items() if method.learns}
-    for spec in methods or sorted(learns):
+    for spec in methods or sorted(name for name in learns if not METHODS[name].slow):
         name, _, own = spec.partition(":")
         if name not in learns:
             raise InputError(f"no method {name!r} paints in the style of a picture; there are {', '.join(sorted(learns))}")
         controls = replace(base, method=name, encoder=own or Controls.encoder)
         if name == "metastyle":
             controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})
+        elif name != "gatys":
+            controls = replace(controls, options={})
         makers[spec] = _maker(controls, place)
     optimum = _maker(replace(base, method="gatys", options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
     settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
@@ -95,7 +97,7 @@ def _time_methods(sizes: Sequence[int], place: Place) -> list[Timing]:
     timings = []
     for size in sizes:
         photo, style = (torch.rand(1, 3, size, size, generator=generator).to(place.device) for _ in range(2))
-        for name in (name for name, method in METHODS.items() if method.learns):
+        for name in (name for name, method in METHODS.items() if method.learns and not method.slow):
             options = {"steps": 1} if name == "metastyle" else {}  # its speed does not depend on what it has learned
             stylizer = make_stylizer(StyleSource([Style("random", style)]), Controls(method=name, options=options), place)
             seconds = median_seconds(partial(stylizer, photo), repeats=1, device=place.device)

@@ -167,7 +167,7 @@ class DecoderLearner:
         features = {layer: value.chunk(2) for layer, value in found.items()}
         if self.settings.grain:
             deviation = self.settings.grain * torch.rand(len(contents), 1, 1, 1, generator=generator)
-            grain = (deviation * noise((len(contents), 1, *contents.shape[2:]), generator)).to(contents)
+            grain = (deviation * noise((len(contents), 1, *contents.shape[2:]), generator, smooth=True)).to(contents)
             with torch.no_grad():
                 grained = self.encoder(contents + grain, LAYERS)
             features = {layer: (grained[layer], value[1]) for layer, value in features.items()}

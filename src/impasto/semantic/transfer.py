@@ -29,15 +29,16 @@ class SemanticSettings:
 
     transform: one of `TRANSFORMS`. layers: one, as published, or several of relu1_1 to relu4_1, from coarse to fine on one way down.
     strength: 0 to 1. detail: share of the photo's own features at the shallower layers. grain: deviation of the noise on the photo,
-    of which strokes are made where it is flat; always the same for a size. soft: regions blend where they meet; otherwise every
-    feature position belongs to one. rate: of the running averages over a film, 1 for each frame by itself.
+    of which strokes are made where it is flat, always the same for a size; by default some for several layers, none for one. soft:
+    regions blend where they meet; otherwise every feature position belongs to one. rate: of the running averages over a film, 1 for
+    each frame by itself.
     """
 
     transform: str = "ost"
     layers: Sequence[str] = LAYERS[1:]
     strength: float = 1.0
     detail: float = 0.5
-    grain: float = GRAIN
+    grain: float | None = None
     soft: bool = True
     rate: float = 0.1
 
@@ -51,7 +52,7 @@ class SemanticSettings:
             raise InputError(f"strength goes from 0, the photo, to 1 with this method; {self.strength:g} does not")
         if not 0 <= self.detail <= 1:
             raise InputError(f"detail goes from 0 to 1; {self.detail:g} does not")
-        if not 0 <= self.grain <= 1:
+        if self.grain is not None and not 0 <= self.grain <= 1:
             raise InputError(f"grain goes from 0 to 1; {self.grain:g} does not")
         if not 0 < self.rate <= 1:
             raise InputError(f"the rate of a running average is above 0 and at most 1, not {self.rate:g}")
@@ -160,9 +161,10 @@ class SemanticTransfer:
         deepest = max(own.layers, key=LAYERS.index)
         content = self._coded.at_place(image)
         regions = self._checked(image, masks)
-        if own.grain:
+        grain = own.grain if own.grain is not None else GRAIN * (len(own.layers) > 1)
+        if grain:
             covered = 1.0 if regions is None else regions.sum(1, keepdim=True)
-            content = content + own.strength * own.grain * covered * self._noise_of(content)
+            content = content + own.strength * grain * covered * self._noise_of(content)
         content = self._coded.padded(content, deepest)
         features = self.encoder(content, list(own.layers))
         style = self._style(min(image.shape[-2:]), regions)
@@ -185,7 +187,7 @@ class SemanticTransfer:
         size = (content.shape[-2], content.shape[-1])
         if size not in self._noise:
             self._noise.clear()
-            self._noise[size] = noise((1, 1, *size), torch.Generator().manual_seed(0)).to(content)
+            self._noise[size] = noise((1, 1, *size), torch.Generator().manual_seed(0), smooth=True).to(content)
         return self._noise[size]
 
     def _style(self, short_side: int, regions: Tensor | None) -> Mapping[str, Statistics]:

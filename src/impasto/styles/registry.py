@@ -27,7 +27,7 @@ NETWORK_TIMEOUT = 10.0
 class Record:
     """What is known of one file.
 
-    kind: "encoder", "network", "solver", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
+    kind: "encoder", "network", "solver", "decoder", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
 
     hub: "owner/repository/file" on the public model hub, empty if the file is bundled. source: the painting's painter
     and year, or what a network was trained with.
