@@ -14,6 +14,7 @@ FLOORS = [
     {"training"},
     {"metastyle", "solver", "semantic", "distillation", "reference", "evaluation"},
     {"methods"},
+    {"regions"},
     {"api"},
     {"cli", "app"},
 ]

@@ -143,3 +143,16 @@ def test_painting_with_other_parameters_reaches_them_with_its_gradient_in_any_pr
     assert own["last.bias"].grad.dtype == torch.float32
     assert own["last.bias"].grad.abs().min() > 0
     assert all(value.grad is None for value in network.parameters())
+
+
+def test_smooth_noise_has_no_cells_with_edges():
+    """The coarse parts change gradually: differences of neighbours do not gather at every eighth pixel."""
+    from impasto.networks import noise
+
+    def at_edges(smooth):
+        drawn = noise((1, 1, 256, 256), torch.Generator().manual_seed(0), smooth=smooth)[0, 0]
+        steps = (drawn[:, 1:] - drawn[:, :-1]).square().mean(0)
+        return float(steps[15::16].mean() / steps[7::16].mean())
+
+    assert at_edges(smooth=False) > 1.15
+    assert 0.85 < at_edges(smooth=True) < 1.1

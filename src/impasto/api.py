@@ -7,25 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from impasto import __version__
-from impasto.errors import InputError, StyleError
+from impasto.errors import InputError, PictureError, StyleError
 from impasto.events import Listener, silence
 from impasto.files import check_folder
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
-from impasto.media.masks import Regions, load_regions, load_shares, overview
-from impasto.media.videos import FilmReader, is_film
+from impasto.media.masks import Regions
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
 from impasto.methods import METHODS, Style, StyleSource, adaptation, make_stylizer
-from impasto.runtime.device import Place, choose_place
-from impasto.runtime.encoders import load_encoder
-from impasto.runtime.engine import Job, Summary, plan, run
-from impasto.runtime.film import film_size
+from impasto.regions import RegionRequest, count_of, with_regions
+from impasto.runtime.device import choose_place
+from impasto.runtime.engine import Job, Outcome, Summary, plan, run
 from impasto.runtime.network_file import to_style_file
-from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
-from impasto.semantic.regions import joint_regions
 from impasto.settings import AUTO, Controls
 from impasto.solver.solver import Solver
 from impasto.solver.texture import FACTOR, SCALES_OF_TEXTURES, luminance
@@ -204,92 +201,36 @@ def stylize(
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
     controls = controls or Controls()
-    masks_of_photo = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
-    count = None if regions is None else _count_of(regions)
-    if count is not None and (masks_of_photo or style_masks):
-        raise InputError("regions are found by themselves or given as masks, not both")
-    if show_regions and count is None and not style_masks:
-        raise InputError('there are no regions to show: give masks of photo and style, or regions="auto:4"')
-    if controls.method == AUTO and (style_masks or count is not None or masks_of_photo):
-        controls = replace(controls, method="semantic" if style_masks or count is not None else "solver")
+    given = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
+    asked = RegionRequest(given, style_masks, None if regions is None else count_of(regions), show_regions)
+    if controls.method == AUTO and asked.method is not None:
+        controls = replace(controls, method=asked.method)
     source, controls = gather_styles(styles, weights, controls)
     jobs = plan(inputs, output, source.name)
+    if given and len(jobs) != 1:
+        raise InputError("a mask belongs to one photo, and there are several")
     place = choose_place(controls.device, controls.precision)
-    masks = None
-    if masks_of_photo or style_masks or count is not None:
-        if len(jobs) != 1:
-            raise InputError("a mask belongs to one photo, and there are several")
-        if style_masks or count is not None:
-            found = _regions(jobs[0].source, source, masks_of_photo, list(style_masks), count, controls, place)
-            on_regions(found)
-            masks = found.content.to(place.device)
-            if show_regions:
-                _show(jobs[0], source, found, controls)
-            source = replace(source, masks=found.styles)
-        elif controls.method in ("solver", "semantic"):
-            masks = load_shares(masks_of_photo, len(source.styles), _painted_size(jobs[0].source, controls)).to(place.device)
-        else:
-            raise InputError(
-                f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
-            )
-    stylizer = make_stylizer(source, controls, place, listener)
-    return run(stylizer, jobs, controls, place, masks=masks, identity=source.identity, on_file=on_file, listener=listener)
 
+    def paint(own: list[Job], first: int, style: StyleSource, masks: Tensor | None) -> Summary:
+        stylizer = make_stylizer(style, controls, place, listener)
+        count = lambda index, _, path: on_file(first + index, len(jobs), path)  # noqa: E731
+        return run(stylizer, own, controls, place, masks=masks, identity=style.identity, on_file=count, listener=listener)
 
-def _count_of(regions: str) -> int:
-    """4 of "auto:4", or of "auto". Raises InputError."""
-    kind, _, count = regions.partition(":")
-    if kind != AUTO or not (count or "4").isdigit():
-        raise InputError(f"regions are auto:4, for four of them, not {regions!r}")
-    return int(count or 4)
-
-
-def _regions(
-    photo: Path,
-    source: StyleSource,
-    masks: Sequence[PathLike],
-    style_masks: list[PathLike],
-    count: int | None,
-    controls: Controls,
-    place: Place,
-) -> Regions:
-    """Matching regions of photo and styles: by their masks, or `count` of them found by themselves."""
-    size = _painted_size(photo, controls)
-    if count is None:
-        if not masks:
-            raise InputError("masks of style pictures need a mask of the photo too")
-        if len(masks) != 1:
-            raise InputError("with masks of the style pictures there is one mask of the photo, a label map")
-        sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
-        return load_regions(masks[0], style_masks, content_size=size, style_sizes=sizes)
-    if is_film(photo):
-        raise InputError("regions are found in photos; a film needs masks")
-    pixels = resize(read_picture(photo, max_pixels=controls.max_megapixels * 1_000_000).pixels, size)[None]
-    content, styles = joint_regions(load_encoder(controls.encoder, place), pixels, source.pictures, count, seed=controls.seed)
-    report = []
-    for region in range(content.shape[1]):
-        shares = [f"{float(mask[0, region].mean()):.0%} of {style.name}" for mask, style in zip(styles, source.styles, strict=True)]
-        report.append(f"region {region + 1}: {float(content[0, region].mean()):.0%} of the photo, {', '.join(shares)}")
-    return Regions(content, styles, report)
-
-
-def _show(job: Job, source: StyleSource, regions: Regions, controls: Controls) -> None:
-    """Write the regions beside the result; of a film, over its first frame."""
-    size = (regions.content.shape[-2], regions.content.shape[-1])
-    if is_film(job.source):
-        photo = next(iter(FilmReader(job.source))).pixels
-    else:
-        photo = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000).pixels
-    target = job.output.with_name(f"{job.output.stem}-regions.png")
-    check_writable(target, inputs=(job.source,))
-    write_picture(Picture(overview(resize(photo, size), source.pictures, regions)), target)
-
-
-def _painted_size(path: Path, controls: Controls) -> tuple[int, int]:
-    """Height and width that a photo or a film is painted at."""
-    if is_film(path):
-        return film_size(FilmReader(path).info, controls, str(path))
-    return working_size(read_picture(path, max_pixels=controls.max_megapixels * 1_000_000).size, controls.size, str(path))
+    if not asked.matching:
+        return paint(jobs, 0, source, asked.shares(jobs[0], source, controls).to(place.device) if given else None)
+    outcomes: list[Outcome] = []
+    for number, job in enumerate(jobs):
+        try:
+            found = asked.matched(job, source, controls, place)
+        except PictureError as error:
+            outcomes.append(Outcome(job.source, error=error))
+            continue
+        on_regions(found)
+        summary = paint([job], number, with_regions(source, found), found.content.to(place.device))
+        outcomes += summary.outcomes
+        if summary.interrupted:
+            return Summary(outcomes, interrupted=True)
+    return Summary(outcomes)
 
 
 def enlarge(

@@ -20,7 +20,7 @@ from impasto.runtime.device import Place, settle
 from impasto.semantic.cascade import Cascade, styled
 from impasto.semantic.decoder import LAYERS, Decoder, block_of
 from impasto.semantic.patch_swap import patch_swap
-from impasto.semantic.transform import TRANSFORMS, Statistics, mixed
+from impasto.semantic.transform import TRANSFORMS, Statistics, mixed, side_by_side
 
 
 @dataclass(frozen=True)
@@ -198,15 +198,7 @@ class SemanticTransfer:
             self._kept[key] = [self._of_style(number, key[0]) for number in range(len(self.styles))]
         found = self._kept[key]
         if regions is not None and self.style_masks is None:
-            parts = {layer: [each[layer] for each in found] for layer in own.layers}
-            return {
-                layer: Statistics(
-                    torch.cat([p.mean for p in some], 1),
-                    torch.cat([p.covariance for p in some], 1),
-                    torch.cat([p.positions for p in some], 1),
-                )
-                for layer, some in parts.items()
-            }
+            return {layer: side_by_side([each[layer] for each in found]) for layer in own.layers}
         if len(found) == 1:
             return found[0]
         shares = torch.tensor(self.shares or [1.0] * len(found), device=self.place.device)[:, None]

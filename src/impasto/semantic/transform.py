@@ -10,6 +10,7 @@ All of them are affine maps of the features of a region, so that a picture with 
 Lu et al. reach `mean` by 500 iterations, and print Eq. 5 with 4N where 2N^2 has to stand: its fixed point is another one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +42,9 @@ class Statistics:
 
     def moved(self, other: "Statistics", rate: float) -> "Statistics":
         """A step of a running average: (1 - rate) of these statistics and `rate` of the others, the next frame's."""
-        return Statistics(*(a.lerp(b, rate) for a, b in ((getattr(self, n), getattr(other, n)) for n in self.__dataclass_fields__)))
+        return Statistics(
+            self.mean.lerp(other.mean, rate), self.covariance.lerp(other.covariance, rate), self.positions.lerp(other.positions, rate)
+        )
 
 
 def statistics(features: Tensor, weights: Tensor | None = None) -> Statistics:
@@ -64,16 +67,22 @@ def statistics(features: Tensor, weights: Tensor | None = None) -> Statistics:
     return Statistics(mean, torch.stack(covariances, 1), positions)
 
 
-def mixed(parts: list[Statistics], shares: Tensor) -> Statistics:
+def mixed(parts: Sequence[Statistics], shares: Tensor) -> Statistics:
     """One style from several: for every region the mean statistics of those that have it. shares: (S, K), columns of sum 1 or 0."""
-    wide = shares[:, None]
-    mean = sum(w[..., None] * p.mean for w, p in zip(wide, parts, strict=True))
-    covariance = sum(w[..., None, None] * p.covariance for w, p in zip(wide, parts, strict=True))
-    positions = sum((w > 0) * p.positions for w, p in zip(wide, parts, strict=True))
-    assert isinstance(mean, Tensor)
-    assert isinstance(covariance, Tensor)
-    assert isinstance(positions, Tensor)
-    return Statistics(mean, covariance, positions)
+    return Statistics(
+        torch.einsum("sk,sbkc->bkc", shares, torch.stack([part.mean for part in parts])),
+        torch.einsum("sk,sbkcd->bkcd", shares, torch.stack([part.covariance for part in parts])),
+        torch.einsum("sk,sbk->bk", (shares > 0).to(shares), torch.stack([part.positions for part in parts])),
+    )
+
+
+def side_by_side(parts: Sequence[Statistics]) -> Statistics:
+    """The regions of several styles as those of one, one after the other."""
+    return Statistics(
+        torch.cat([part.mean for part in parts], 1),
+        torch.cat([part.covariance for part in parts], 1),
+        torch.cat([part.positions for part in parts], 1),
+    )
 
 
 def usable(content: Statistics, style: Statistics) -> Tensor:
