@@ -126,7 +126,8 @@ def semantic() -> None:
         found.append(strip([*overlay, ours[0], plain[0]]))
         sheet.append(strip([content[0], style[0], ours[0], plain[0], swapped[0], guided[0], patches[0]]))
     write_picture(Picture(stacked(found)), FIGURES / "semantic-regions.jpg")
-    write_picture(Picture(stacked(sheet)), FIGURES / "semantic-methods.jpg")
+    everything = stacked(sheet)
+    write_picture(Picture(resize(everything, (everything.shape[-2] // 2, everything.shape[-1] // 2))), FIGURES / "semantic-methods.jpg")
     content, style = pairs[1]
     rows = []
     for layers in (("relu3_1",), LAYERS[1:]):

@@ -158,9 +158,11 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
         raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
     found = [find_style(style, method=controls.method, max_megapixels=controls.max_megapixels) for style in styles]
     bound = {method for _, method in found if method != AUTO}
-    wanted = bound if controls.method == AUTO else bound | {controls.method}
-    if len(wanted) > 1:
-        raise InputError(f"these styles need different methods ({', '.join(sorted(wanted))}) and cannot be used together")
+    if len(bound) > 1:
+        raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
+    if controls.method not in (AUTO, *bound) and bound:
+        name = next(style.name for style, method in found if method != AUTO)
+        raise InputError(f"{name} is a trained style of {bound.pop()}; {controls.method} needs the picture that it was learned from")
     if bound:
         controls = replace(controls, method=bound.pop())
     return StyleSource([style for style, _ in found], weights), controls

@@ -116,7 +116,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
         (["stylize", photo, "-s", "dusk", "--steps", "5"], "dusk is learned already"),
         (["stylize", photo, "-s", painting, "--iterations", "5"], "no setting 'iterations'"),
         (["stylize", photo, "-s", painting, "--method", "johnson"], "impasto train johnson"),
-        (["stylize", photo, "-s", "starry-night", "--method", "gatys"], "need different methods"),
+        (["stylize", photo, "-s", "starry-night", "--method", "gatys"], "gatys needs the picture that it was learned from"),
         (["stylize", photo, "-s", narrow, "-s", "dusk"], "widths 8, 32"),
         (["mix", narrow, painting, "-o", tmp_path / "m.safetensors"], "only trained styles are mixed"),
         (["mix", "dusk:0", "woodcut:0", "-o", tmp_path / "m.safetensors"], "not all of them may be 0"),

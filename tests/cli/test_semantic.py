@@ -165,6 +165,11 @@ def test_what_cannot_be_is_said_in_a_sentence(run, words, sentence):
     assert_sentence(run(*words), 2, sentence)
 
 
+def test_a_learned_style_has_no_regions(photo):
+    result = impasto_command("stylize", photo, "-s", "starry-night", "--regions", "auto:3")
+    assert_sentence(result, 2, "starry-night is a trained style of metastyle; semantic needs the picture that it was learned from")
+
+
 def test_masks_that_cannot_be_used_are_said(run, masks, tmp_path):
     assert_sentence(run(*masks, "--regions", "auto:3"), 2, "not both")
     assert_sentence(run(*masks[2:]), 2, "need a mask of the photo too")
