@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from impasto.errors import InputError, WeightsError
-from impasto.training.loop import same_settings, train
+from impasto.training.loop import same_settings, share_of_rate, train
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,10 @@ def test_sequences_are_the_same_whatever_holds_them():
     assert same_settings({"steps": 1, "clip": 10.0, "widths": [2, 3]}, Settings())
     assert not same_settings({"steps": 1, "clip": 10.0, "widths": [2, 3, 4]}, Settings())
     assert not same_settings({"steps": 1, "clip": 1.0, "widths": [2, 3]}, Settings())
+
+
+def test_wide_filters_take_smaller_steps():
+    assert share_of_rate(torch.zeros(16, 32, 3, 3)) == 1
+    assert share_of_rate(torch.zeros(16, 128, 3, 3)) == 0.25
+    assert share_of_rate(torch.zeros(3, 16, 3, 3)) == 0.3
+    assert share_of_rate(torch.zeros(512)) == 1

@@ -35,7 +35,7 @@ from impasto.semantic.patch_swap import patch_swap
 from impasto.semantic.transform import TRANSFORMS, statistics, transform
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, train
+from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.processes import joined, rank, workers
 
 
@@ -44,12 +44,13 @@ class DecoderTraining:
     """Settings of the training; the defaults are those of the bundled decoders.
 
     layers: those whose features single layers are decoded from; one is drawn at each step. hidden: widths of the decoder, None for the
-    encoder's own, as published. batch: photos, and paintings, of a step. crop: pixels. The learning rate rises for `warmup` steps and falls
-    linearly to `final_rate` times its height. swapped, transformed: weights of these kinds against content and style. pixels: weight of
-    the squared difference of the pixels where the picture is known; inner: of the features on the way down, likewise.
-    painting: weight of the loss of painting at several layers, the preset `loss`, with a share of the photo's own features drawn
-    up to `detail`, and noise on the photo of a deviation drawn up to `grain`, of which strokes are made where the photo is flat.
-    tv_weight: of total variation, half the sum of squares as published. jitter: of the paintings' colours.
+    encoder's own, as published. batch: photos, and paintings, of a step. crop: pixels. The learning rate rises for `warmup` steps and
+    falls linearly to `final_rate` times its height; balanced: filters of many inputs take smaller steps. swapped, transformed: weights
+    of these kinds against content and style. pixels: weight of the squared difference of the pixels where the picture is known; inner:
+    of the features on the way down, likewise. painting: weight of the loss of painting at several layers, the preset `loss`, with a
+    share of the photo's own features drawn up to `detail`, and noise on the photo of a deviation drawn up to `grain`, of which strokes
+    are made where the photo is flat. tv_weight: of total variation, half the sum of squares as published. jitter: of the paintings'
+    colours.
     """
 
     layers: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
@@ -59,6 +60,7 @@ class DecoderTraining:
     crop: int = 128
     zoom: tuple[float, float] = (0.8, 2.0)
     learning_rate: float = 1e-3
+    balanced: bool = True
     final_rate: float = 0.02
     warmup: int = 100
     clip: float = 1.0
@@ -91,6 +93,7 @@ PUBLISHED = DecoderTraining(
     batch=2,
     crop=256,
     zoom=(1.0, 1.0),
+    balanced=False,
     final_rate=1.0,
     warmup=0,
     swapped=1.0,
@@ -235,12 +238,14 @@ def train_decoder(
         photos, painted = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (photos, painted))
         return learner.gradient(photos, painted, generator)
 
+    share = share_of_rate if settings.balanced else lambda parameter: 1.0
+    groups = [{"params": [parameter], "lr": settings.learning_rate * share(parameter)} for parameter in decoder.parameters()]
     train(
         settings,
         gradient,
         rate=lambda step: scale_of_rate(settings, step),
         networks={"decoder": decoder},
-        optimiser=torch.optim.Adam(decoder.parameters(), lr=settings.learning_rate, fused=True),
+        optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
         checkpoint=checkpoint,
         listener=listener,

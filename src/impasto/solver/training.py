@@ -26,7 +26,7 @@ from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.solver.network_file import read_solver, write_solver
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, train
+from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.processes import joined, rank, workers
 
 
@@ -293,19 +293,6 @@ class Pool:
             self.tasks.append(task)
 
 
-def share_of_rate(name: str, parameter: Tensor, settings: SolverTraining) -> float:
-    """Factor of the learning rate for one parameter: filters of many inputs take smaller steps, since Adam moves all alike."""
-    if not settings.balanced or parameter.ndim != 4:
-        return 1.0
-    inputs = parameter[0].numel()
-    last = 0.3 if parameter.shape[0] == 3 else 1.0
-    return last * min(1.0, WIDE / inputs)
-
-
-WIDE = 288
-"""Inputs of a filter, 32 channels of 3x3, above which its steps become smaller."""
-
-
 def new_network(settings: SolverTraining, encoder: Encoder, name: str) -> SolverNetwork:
     """A network as the settings say, with random weights, for the Gram matrices of an encoder."""
     return SolverNetwork(
@@ -355,10 +342,8 @@ def train_solver(
         alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
         seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
         network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
-    groups = [
-        {"params": [parameter], "lr": settings.learning_rate * share_of_rate(name, parameter, settings)}
-        for name, parameter in network.named_parameters()
-    ]
+    share = share_of_rate if settings.balanced else lambda parameter: 1.0
+    groups = [{"params": [parameter], "lr": settings.learning_rate * share(parameter)} for parameter in network.parameters()]
     pool = Pool(learner, place)
 
     def draw() -> Task:

@@ -123,6 +123,21 @@ def train(
     save()
 
 
+WIDE = 288
+"""Inputs of a filter, 32 channels of 3x3, above which its steps become smaller."""
+
+
+def share_of_rate(parameter: Tensor) -> float:
+    """Factor of the learning rate for one parameter, where rates are balanced.
+
+    Adam moves all weights alike, so filters of many inputs would change most; they, and those that make the picture, take smaller steps.
+    """
+    if parameter.ndim != 4:
+        return 1.0
+    last = 0.3 if parameter.shape[0] == 3 else 1.0
+    return last * min(1.0, WIDE / parameter[0].numel())
+
+
 def same_settings(written: Mapping[str, Any], settings: TrainingSettings) -> bool:
     """Whether a checkpoint's settings are these; the number of steps may change, and how often it is saved."""
     own = asdict(settings)  # type: ignore[call-overload]
