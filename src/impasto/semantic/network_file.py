@@ -51,13 +51,14 @@ def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
         if not _fits(belongs, encoder):
             raise WeightsError(f"{name} decodes the features of the encoder {decoder.encoder!r}, not of this one")
         return decoder
+    known = []
     for record in bundled("decoder").values():
         decoder, belongs = _load(ASSETS / "decoders" / record.file)
         if _fits(belongs, encoder):
             return decoder
-    known = ", ".join(bundled("decoder"))
+        known.append(decoder.encoder)
     raise UnavailableError(
-        f"there is no decoder for the features of this encoder, only for {known}; impasto train decoder makes one, given as --decoder FILE"
+        f"no bundled decoder reads the features of this encoder, only of {', '.join(known)}; impasto train decoder makes one, --decoder FILE"
     )
 
 
