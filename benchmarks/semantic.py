@@ -92,9 +92,9 @@ def seconds_of(stylizer: Stylizer, pair: Pair, repeats: int = 1) -> float:
     return median(timed(stylizer, pair.content, pair.masks)[1] for _ in range(repeats))
 
 
-def gatys(encoder: Encoder, pair: Pair, iterations: int, levels: int = 1, *, masks: bool = True) -> Gatys:
+def gatys(encoder: Encoder, pair: Pair, iterations: int, levels: int = 1) -> Gatys:
     settings = GatysSettings(iterations=iterations, levels=levels, style_size=min(pair.style.shape[-2:]))
-    return Gatys(PerceptualLoss(encoder, "yardstick"), [pair.style], settings, style_masks=[pair.style_masks] if masks else None)
+    return Gatys(PerceptualLoss(encoder, "yardstick"), [pair.style], settings, style_masks=[pair.style_masks])
 
 
 def doodle(encoder: Encoder, pair: Pair, iterations: int, levels: int = 3) -> NeuralDoodle:
@@ -119,7 +119,6 @@ def regions(options: argparse.Namespace) -> dict[str, object]:
             "semantic, vgg19, no masks": (semantic(fast, pair.style), False),
             "patch swap": (StyleSwap(load_decoder(compact), compact, PLACE, pair.style, pair.style_masks), True),
             "guided gatys": (gatys(fast, pair, options.iterations, 2), True),
-            "gatys, no masks": (gatys(fast, pair, options.iterations, 2, masks=False), False),
             "doodle": (doodle(averaging, pair, options.doodle), True),
         }
         shown = [pair.content[0], pair.style[0]]

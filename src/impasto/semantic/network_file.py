@@ -58,7 +58,8 @@ def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
             return decoder
         known.append(decoder.encoder)
     raise UnavailableError(
-        f"no bundled decoder reads the features of this encoder, only of {', '.join(known)}; impasto train decoder makes one, --decoder FILE"
+        f"no bundled decoder reads the features of this encoder, only of {', '.join(known)}; "
+        "impasto train decoder makes one, which is given as --decoder FILE"
     )
 
 
