@@ -324,12 +324,14 @@ def film(options: argparse.Namespace) -> dict[str, object]:
             backward, forward = search(now, before)[None], search(before, now)[None]
             motion.append((backward[0], reliability(backward, forward)[0]))
         row: dict[str, object] = {"sequence": folder.name, "frames": len(frames)}
-        for rate in (1.0, 0.3, 0.1):
-            shown = list(semantic(encoder, style, rate=rate).stream(frames))
+        for rate, grain in ((1.0, 0.0), (0.3, 0.0), (0.1, 0.0), (1.0, 0.04), (0.1, 0.04)):
+            shown = list(semantic(encoder, style, rate=rate, grain=grain).stream(frames))
             steady = stability((now, before, flow, mask) for now, before, (flow, mask) in zip(shown[1:], shown, motion, strict=False))
             terms = [loss(p[None], loss.content_target(f[None]), target) for p, f in list(zip(shown, frames, strict=True))[::4]]
-            row[f"e_stab, rate {rate}"] = steady.e_stab
-            row[f"style, rate {rate}"] = mean(float(sum(t.style.values())) / 4 for t in terms)
+            name = f"rate {rate}, grain {grain}"
+            row[f"e_stab, {name}"], row[f"relative, {name}"] = steady.e_stab, steady.relative
+            row[f"content, {name}"] = mean(float(t.content) for t in terms)
+            row[f"style, {name}"] = mean(float(sum(t.style.values())) / 4 for t in terms)
         own = stability((now, before, flow, mask) for now, before, (flow, mask) in zip(frames[1:], frames, motion, strict=False))
         row["e_stab, input"] = own.e_stab
         rows.append(row)

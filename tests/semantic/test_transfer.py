@@ -148,16 +148,24 @@ def test_running_averages_take_out_flicker(make):
 
 
 def test_a_film_of_one_rate_is_each_frame_by_itself(make):
-    stylizer = make(picture(seed=1), rate=1.0)
+    stylizer = make(picture(seed=1), rate=1.0, grain=0.0)
     film = frames(3, flicker=0.1)
     for painted, frame in zip(stylizer.stream(film), film, strict=True):
         torch.testing.assert_close(painted, stylizer(frame[None])[0], atol=1e-5, rtol=0)
 
 
+def test_films_have_no_grain_unless_it_is_asked_for(make):
+    """Noise that stands still while the scene moves is unrest along the motion."""
+    style, film = picture(seed=1), frames(2)
+    plain, asked, without = (list(make(style, **options).stream(film))[1] for options in ({}, {"grain": 0.04}, {"grain": 0.0}))
+    assert torch.equal(plain, without)
+    assert (asked - without).abs().mean() > 1e-4
+
+
 def test_averages_begin_anew_at_a_cut_and_go_on_from_the_frame_before(make):
     style = picture(seed=1, color=(0.8, 0.4, 0.2))
     dark, light = picture(48, 64, color=(0.15, 0.1, 0.1))[0], picture(48, 64, seed=5, color=(0.8, 0.85, 0.9))[0]
-    stylizer = make(style)
+    stylizer = make(style, grain=0.0)
     cut = list(stylizer.stream([dark, dark, light]))
     torch.testing.assert_close(cut[2], stylizer(light[None])[0])
     whole = list(stylizer.stream([dark, (dark + 0.05).clamp(0, 1)]))

@@ -29,9 +29,9 @@ class SemanticSettings:
 
     transform: one of `TRANSFORMS`. layers: one, as published, or several of relu1_1 to relu4_1, from coarse to fine on one way down.
     strength: 0 to 1. detail: share of the photo's own features at the shallower layers. grain: deviation of the noise on the photo,
-    of which strokes are made where it is flat, always the same for a size; by default some for several layers, none for one. soft:
-    regions blend where they meet; otherwise every feature position belongs to one. rate: of the running averages over a film, 1 for
-    each frame by itself.
+    of which strokes are made where it is flat, always the same for a size; by default some for several layers, none for one, and none
+    in films, where it would stand still while the scene moves. soft: regions blend where they meet; otherwise every feature position
+    belongs to one. rate: of the running averages over a film, 1 for each frame by itself.
     """
 
     transform: str = "ost"
@@ -161,7 +161,7 @@ class SemanticTransfer:
         deepest = max(own.layers, key=LAYERS.index)
         content = self._coded.at_place(image)
         regions = self._checked(image, masks)
-        grain = own.grain if own.grain is not None else GRAIN * (len(own.layers) > 1)
+        grain = own.grain if own.grain is not None else GRAIN * (len(own.layers) > 1 and averages is None)
         if grain:
             covered = 1.0 if regions is None else regions.sum(1, keepdim=True)
             content = content + own.strength * grain * covered * self._noise_of(content)
