@@ -60,6 +60,12 @@ def test_too_few_or_too_many_are_refused(encoder, count):
         joint_regions(encoder, torch.rand(1, 3, 64, 64), [torch.rand(1, 3, 64, 64)], count)
 
 
+def test_a_very_long_picture_has_regions_too(cpu):
+    encoder = load_encoder("compact", cpu)
+    content, _ = joint_regions(encoder, torch.rand(1, 3, 32, 3000), [torch.rand(1, 3, 64, 64)], 2)
+    assert content.shape[-2:] == (32, 3000)
+
+
 def test_a_picture_of_one_colour_is_one_region_or_more_but_never_fails(cpu):
     encoder = load_encoder("compact", cpu)
     content, styles = joint_regions(encoder, torch.full((1, 3, 64, 64), 0.5), [torch.full((1, 3, 64, 64), 0.2)], 4)

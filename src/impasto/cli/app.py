@@ -202,7 +202,7 @@ def stylize(
         "consistency": consistency,
         "solver": solver,
         "transform": transform,
-        "layers": None if layers is None else tuple(layers.split(",")),
+        "layers": None if layers is None else tuple(layer.strip() for layer in layers.split(",")),
         "detail": detail,
         "soft": False if hard else None,
         "rate": rate,

@@ -20,7 +20,7 @@ MOST_REGIONS = 16
 LEAST_SHARE = 0.02
 """A region covers at least this share of the photo and of some style picture; smaller ones join the one that is most like them."""
 
-_SHORT_SIDE = 256
+_SHORT_SIDE, _LONG_SIDE = 256, 1024
 _LAYERS = ("relu2_1", "relu3_1", "relu4_1")
 _HEIGHT = 1.0
 """Weight of the height in the picture against one layer of features."""
@@ -48,7 +48,7 @@ def joint_regions(encoder: Encoder, photo: Tensor, styles: Sequence[Tensor], cou
 
 def _description(encoder: Encoder, picture: Tensor) -> Tensor:
     """What a place is told by, (D, h, w) at the positions of relu3_1: features of each layer, averaged around it, and height."""
-    scale = _SHORT_SIDE / min(picture.shape[-2:])
+    scale = min(_SHORT_SIDE / min(picture.shape[-2:]), _LONG_SIDE / max(picture.shape[-2:]))
     size = tuple(max(32, round(side * scale)) for side in picture.shape[-2:])
     small = rescale(picture.float(), (size[0], size[1]))
     features = encoder(small.to(next(encoder.parameters()).device), list(_LAYERS))

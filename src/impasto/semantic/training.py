@@ -41,7 +41,7 @@ from impasto.training.processes import joined, rank, workers
 
 @dataclass(frozen=True)
 class DecoderTraining:
-    """Settings of the training; the defaults are those of the bundled decoders.
+    """Settings of the training; the defaults are what the bundled decoders were made with, or learned on the way.
 
     layers: those whose features single layers are decoded from; one is drawn at each step. hidden: widths of the decoder, None for the
     encoder's own, as published. batch: photos, and paintings, of a step. crop: pixels. The learning rate rises for `warmup` steps and
@@ -55,7 +55,7 @@ class DecoderTraining:
 
     layers: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
     hidden: tuple[int, ...] | None = None
-    steps: int = 8000
+    steps: int = 6600
     batch: int = 3
     crop: int = 128
     zoom: tuple[float, float] = (0.8, 2.0)

@@ -116,7 +116,7 @@ class SemanticTransfer:
     style_size: int | None = None
     settings: SemanticSettings = field(default_factory=SemanticSettings)
     _coded: _Coded = field(init=False, repr=False)
-    _kept: dict[tuple[int, tuple[str, ...]], list[dict[str, Statistics]]] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[tuple[int, tuple[str, ...], bool], list[dict[str, Statistics]]] = field(default_factory=dict, init=False, repr=False)
     _noise: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class SemanticTransfer:
     def _style(self, short_side: int, regions: Tensor | None) -> Mapping[str, Statistics]:
         """Statistics of the styles at each layer, K regions, at the size for a photo of this shorter side."""
         own = self.settings
-        key = (self.style_size or short_side, tuple(own.layers))
+        key = (self.style_size or short_side, tuple(own.layers), own.soft)
         if key not in self._kept:
             self._kept[key] = [self._of_style(number, key[0]) for number in range(len(self.styles))]
         found = self._kept[key]

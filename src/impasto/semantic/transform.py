@@ -108,14 +108,17 @@ def _root(matrix: Tensor, power: float) -> Tensor:
 
 
 def regular(covariance: Tensor, positions: Tensor) -> Tensor:
-    """Covariances (B, K, C, C) in float64 that can be inverted: shrunk where positions are few, and raised by a little."""
-    matrix = covariance.double()
+    """Covariances (B, K, C, C) that can be inverted: shrunk where positions are few, and raised by a little.
+
+    In float64 on the CPU, wherever the features are: not every device has float64, and the matrices are small.
+    """
+    matrix = covariance.cpu().double()
     channels = matrix.shape[-1]
     diagonal = torch.diag_embed(matrix.diagonal(dim1=-2, dim2=-1))
-    few = (positions < channels).double()[..., None, None] * _SHRINKAGE
+    few = (positions.cpu() < channels).double()[..., None, None] * _SHRINKAGE
     matrix = matrix.lerp(diagonal, few)
     level = matrix.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(1e-12)
-    return matrix + _EPS * level[..., None, None] * torch.eye(channels, dtype=torch.float64, device=matrix.device)
+    return matrix + _EPS * level[..., None, None] * torch.eye(channels, dtype=torch.float64)
 
 
 def wct(content: Tensor, style: Tensor) -> Tensor:
@@ -146,7 +149,7 @@ def cubic_root(kappa: Tensor, content: Tensor, style: Tensor) -> Tensor:
 
 
 def linear_maps(kind: str, content: Statistics, style: Statistics, strength: float = 1.0) -> Tensor:
-    """The linear parts (B, K, C, C), in float64: what a transform does to centred features.
+    """The linear parts (B, K, C, C), in float64 on the CPU: what a transform does to centred features.
 
     No gradient goes through the eigendecompositions of wct and ost: it has no bound where eigenvalues meet.
     """
@@ -156,7 +159,7 @@ def linear_maps(kind: str, content: Statistics, style: Statistics, strength: flo
     wanted = wanted.expand_as(own)
     if kind in ("wct", "ost"):
         own, wanted = own.detach(), wanted.detach()
-    identity = torch.eye(own.shape[-1], dtype=torch.float64, device=own.device)
+    identity = torch.eye(own.shape[-1], dtype=torch.float64)
     if kind == "mean":
         return identity.expand_as(own)
     if kind == "adain_lambda" and strength < 1:
@@ -191,7 +194,7 @@ def transform(
     if content is None:
         content = statistics(features, weights)
     flat = accumulating(features).flatten(2)
-    maps = linear_maps(kind, content, style, strength).to(flat.dtype).expand(len(flat), -1, -1, -1)
+    maps = linear_maps(kind, content, style, strength).to(flat).expand(len(flat), -1, -1, -1)
     mean = content.mean.lerp(style.mean.expand_as(content.mean), strength)
     used = usable(content, style).to(flat.dtype)
     own = flat.new_ones(1, 1, flat.shape[-1]) if weights is None else weights.to(flat.dtype).flatten(2)

@@ -41,5 +41,6 @@ def joined(device: str) -> Iterator[str]:
     torch.distributed.init_process_group("nccl" if on_cuda else "gloo")
     try:
         yield f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else device
+        torch.distributed.barrier()  # none leaves, and closes its connections, while another still works
     finally:
         torch.distributed.destroy_process_group()
