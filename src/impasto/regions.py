@@ -54,16 +54,18 @@ class RegionRequest:
 
     def matched(self, job: Job, source: StyleSource, controls: Controls, place: Place) -> Regions:
         """The regions of one job, shown if that was asked for. Raises ImpastoError."""
-        size = _painted_size(job.source, controls)
+        pixels, size = _opened(job.source, controls)
         if self.count is None:
             sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
             regions = load_regions(self.masks[0], list(self.style_masks), content_size=size, style_sizes=sizes)
+        elif is_film(job.source):
+            raise InputError("regions are found in photos; a film needs masks")
         else:
-            regions = _found(job.source, size, source, self.count, controls, place)
+            regions = _found(resize(pixels, size)[None], source, self.count, controls, place)
         if self.show:
             target = job.output.with_name(f"{job.output.stem}-regions.png")
             check_writable(target, inputs=(job.source,))
-            write_picture(Picture(overview(resize(_first_picture(job.source, controls), size), source.pictures, regions)), target)
+            write_picture(Picture(overview(resize(pixels, size), source.pictures, regions)), target)
         return regions
 
     def shares(self, job: Job, source: StyleSource, controls: Controls) -> Tensor:
@@ -72,7 +74,8 @@ class RegionRequest:
             raise InputError(
                 f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
             )
-        return load_shares(self.masks, len(source.styles), _painted_size(job.source, controls))
+        _, size = _opened(job.source, controls)
+        return load_shares(self.masks, len(source.styles), size)
 
 
 def count_of(regions: str) -> int:
@@ -88,10 +91,7 @@ def with_regions(source: StyleSource, regions: Regions) -> StyleSource:
     return replace(source, masks=regions.styles)
 
 
-def _found(path: Path, size: tuple[int, int], source: StyleSource, count: int, controls: Controls, place: Place) -> Regions:
-    if is_film(path):
-        raise InputError("regions are found in photos; a film needs masks")
-    photo = resize(_first_picture(path, controls), size)[None]
+def _found(photo: Tensor, source: StyleSource, count: int, controls: Controls, place: Place) -> Regions:
     content, styles = joint_regions(load_encoder(controls.encoder, place), photo, source.pictures, count, seed=controls.seed)
     report = []
     for region in range(content.shape[1]):
@@ -100,15 +100,10 @@ def _found(path: Path, size: tuple[int, int], source: StyleSource, count: int, c
     return Regions(content, styles, report)
 
 
-def _first_picture(path: Path, controls: Controls) -> Tensor:
-    """The photo, or the first frame of a film, (3, H, W)."""
+def _opened(path: Path, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
+    """The photo, or the first frame of a film, (3, H, W), and the height and width that it is painted at."""
     if is_film(path):
-        return next(iter(FilmReader(path))).pixels
-    return read_picture(path, max_pixels=controls.max_megapixels * 1_000_000).pixels
-
-
-def _painted_size(path: Path, controls: Controls) -> tuple[int, int]:
-    """Height and width that a photo or a film is painted at."""
-    if is_film(path):
-        return film_size(FilmReader(path).info, controls, str(path))
-    return working_size(read_picture(path, max_pixels=controls.max_megapixels * 1_000_000).size, controls.size, str(path))
+        film = FilmReader(path)
+        return next(iter(film)).pixels, film_size(film.info, controls, str(path))
+    picture = read_picture(path, max_pixels=controls.max_megapixels * 1_000_000)
+    return picture.pixels, working_size(picture.size, controls.size, str(path))

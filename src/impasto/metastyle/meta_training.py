@@ -16,7 +16,7 @@ new painting is the mean of the affine parameters.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,15 @@ from torch import Tensor, nn
 
 from impasto.errors import InputError
 from impasto.events import Listener, silence
-from impasto.files import atomic_file, check_folder
+from impasto.files import atomic_file
 from impasto.networks import GRAIN, Transformer, blobs, paint
 from impasto.perception.loss import PRESETS, PerceptualLoss, StyleTarget, join_targets
 from impasto.runtime.device import Place, choose_place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_loss
 from impasto.runtime.network_file import read_network
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures
-from impasto.training.loop import own_generator, train
+from impasto.training.loop import own_generator, settings_of, train
 from impasto.training.processes import joined, rank, workers
 
 ORDERS = ("second", "first", "reptile", "joint", "kept")
@@ -345,16 +345,11 @@ def train_metastyle_file(
     changes: settings that differ from the preset's, by name. The checkpoint lies beside the output while the training lasts. Under
     torchrun every process calls this; the first one writes, the others return None. Raises InputError or WeightsError.
     """
-    if preset not in PRESETS_OF_TRAINING:
-        raise InputError(f"there is no preset {preset!r}; there are {', '.join(PRESETS_OF_TRAINING)}")
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
-    check_folder(output)
-    settings = replace(PRESETS_OF_TRAINING[preset], **(changes or {}))
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos, paintings = PictureFolder(contents), PictureFolder(styles)
-        loss = PerceptualLoss(load_encoder(encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
+        loss = load_loss(encoder, settings.loss, place)
         first = None if start is None else read_network(start)
         began = time.monotonic()
         network = meta_train(

@@ -4,7 +4,9 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from impasto.errors import InputError
 from impasto.perception.encoder import Encoder
+from impasto.perception.loss import PRESETS, LossSettings, PerceptualLoss
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import Place, settle
 from impasto.styles.registry import locate
@@ -22,6 +24,23 @@ def load_encoder(name: str | os.PathLike[str], place: Place, *, pool: str = "max
         path = locate(text, "encoder", convert=convert_torchvision)
     stamp = path.stat().st_mtime_ns if path.exists() else 0
     return _load(path, stamp, place, pool)
+
+
+def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> PerceptualLoss:
+    """A perceptual loss over the encoder of a name, with the pooling that the loss was made for.
+
+    Raises InputError for an unknown preset, or an encoder that lacks a layer of the loss; and what `load_encoder` raises.
+    """
+    name = settings if isinstance(settings, str) else "given"
+    if isinstance(settings, str):
+        if settings not in PRESETS:
+            raise InputError(f"there is no loss {settings!r}; there are {', '.join(PRESETS)}")
+        settings = PRESETS[settings]
+    own = load_encoder(encoder, place, pool=settings.pool)
+    try:
+        return PerceptualLoss(own, settings)
+    except ValueError as error:
+        raise InputError(f"the encoder {encoder} cannot serve the loss {name}: {error}") from None
 
 
 @lru_cache(maxsize=4)

@@ -12,7 +12,7 @@ The first four are judged by encoding the picture again: |f(g(F)) - F|^2 / |F|^2
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.events import Listener, silence
-from impasto.files import check_folder
 from impasto.networks import GRAIN, noise
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, PerceptualLoss, content_distance, total_variation
 from impasto.perception.statistics import accumulating
 from impasto.runtime.device import Place, choose_place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.semantic.cascade import Cascade, styled
 from impasto.semantic.decoder import LAYERS, Decoder, decode, initialise
 from impasto.semantic.network_file import read_decoder, write_decoder
@@ -35,7 +34,7 @@ from impasto.semantic.patch_swap import patch_swap
 from impasto.semantic.transform import TRANSFORMS, statistics, transform
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.loop import own_generator, settings_of, share_of_rate, train
 from impasto.training.processes import joined, rank, workers
 
 
@@ -273,12 +272,7 @@ def train_decoder_file(
     the preset's, by name. The checkpoint lies beside the output while the training lasts. Under torchrun every process calls this; the
     first one writes, the others return None. Raises InputError or WeightsError.
     """
-    if preset not in PRESETS_OF_TRAINING:
-        raise InputError(f"there is no preset {preset!r}; there are {', '.join(PRESETS_OF_TRAINING)}")
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
-    check_folder(output)
-    settings = replace(PRESETS_OF_TRAINING[preset], **(changes or {}))
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos, styles = PictureFolder(contents), PictureFolder(paintings)
@@ -286,10 +280,7 @@ def train_decoder_file(
         missing = [layer for layer in LAYERS if layer not in own.layers]
         if missing:
             raise InputError(f"a decoder goes down from {LAYERS[-1]}, and the encoder {encoder} has no {missing[0]}")
-        try:
-            loss = PerceptualLoss(load_encoder(loss_encoder or encoder, place), settings.loss)
-        except ValueError as error:
-            raise InputError(f"the encoder {loss_encoder or encoder} cannot serve the loss {settings.loss}: {error}") from None
+        loss = load_loss(loss_encoder or encoder, settings.loss, place)
         began = time.monotonic()
         decoder = train_decoder(
             loss,

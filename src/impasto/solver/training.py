@@ -16,17 +16,16 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.events import Listener, silence
-from impasto.files import check_folder
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, ContentTarget, PerceptualLoss, StyleTarget
 from impasto.perception.statistics import gram
 from impasto.runtime.device import Place, choose_place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.solver.network_file import read_solver, write_solver
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.loop import own_generator, settings_of, share_of_rate, train
 from impasto.training.processes import joined, rank, workers
 
 
@@ -396,20 +395,12 @@ def train_solver_file(
     beside the output while the training lasts. Under torchrun every process calls this; the first one writes, the others
     return None. Raises InputError or WeightsError.
     """
-    if preset not in PRESETS_OF_TRAINING:
-        raise InputError(f"there is no preset {preset!r}; there are {', '.join(PRESETS_OF_TRAINING)}")
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
-    check_folder(output)
-    settings = replace(PRESETS_OF_TRAINING[preset], **(changes or {}))
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos = PictureFolder(contents)
         styles = PictureFolder(paintings) if paintings else None
-        try:
-            loss = PerceptualLoss(load_encoder(loss_encoder or encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
-        except ValueError as error:
-            raise InputError(f"the encoder {loss_encoder or encoder} cannot serve the loss {settings.loss}: {error}") from None
+        loss = load_loss(loss_encoder or encoder, settings.loss, place)
         first = None if start is None else read_solver(start)
         began = time.monotonic()
         network = train_solver(

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
+from impasto.files import check_folder
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.processes import rank, share_gradients, workers
+
+Settings = TypeVar("Settings")
 
 
 class TrainingSettings(Protocol):
@@ -121,6 +124,17 @@ def train(
             save()
         raise
     save()
+
+
+def settings_of(presets: Mapping[str, Settings], preset: str, changes: Mapping[str, Any] | None, output: Path) -> Settings:
+    """A preset's settings with changes, by name, once it is certain that the weights can be written. Raises InputError."""
+    if preset not in presets:
+        raise InputError(f"there is no preset {preset!r}; there are {', '.join(presets)}")
+    if output.suffix != ".safetensors":
+        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
+    check_folder(output)
+    changed: Settings = replace(presets[preset], **(changes or {}))  # type: ignore[type-var]
+    return changed
 
 
 WIDE = 288
