@@ -86,16 +86,19 @@ class Transformer(nn.Module):
 
     width: channels of the first layer; the following have two and four times as many. blocks: residual blocks.
     inputs: "centred", RGB in [0, 1] less its mean over photographs, divided by its deviation; or "bytes", 0 to 255 and
-    not centred, as published. grain: deviation of the noise that `grained` adds to what the network is given.
+    not centred, as published. outputs: "sigmoid", or "tanh", 127.5 + 150 tanh(x / 255) of 255 as ReCoNet has it, which leaves [0, 1]
+    by up to 0.09. grain: deviation of the noise that `grained` adds to what the network is given.
 
     Input (B, 3, H, W), RGB in [0, 1], both sides at least 16; output of the same size in [0, 1].
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5, *, inputs: str = "centred", grain: float = GRAIN):
+    def __init__(self, width: int = 32, blocks: int = 5, *, inputs: str = "centred", outputs: str = "sigmoid", grain: float = GRAIN):
         super().__init__()
         if inputs not in ("centred", "bytes"):
             raise ValueError(f"inputs are 'centred' or 'bytes', not {inputs!r}")
-        self.width, self.blocks, self.inputs, self.grain = width, blocks, inputs, grain
+        if outputs not in ("sigmoid", "tanh"):
+            raise ValueError(f"outputs are 'sigmoid' or 'tanh', not {outputs!r}")
+        self.width, self.blocks, self.inputs, self.outputs, self.grain = width, blocks, inputs, outputs, grain
         self.down = nn.ModuleList(
             [
                 ConvolutionNorm(3, width, 9),
@@ -114,7 +117,7 @@ class Transformer(nn.Module):
 
     def empty_copy(self) -> "Transformer":
         """A network of the same shape with random weights."""
-        return Transformer(self.width, self.blocks, inputs=self.inputs, grain=self.grain)
+        return Transformer(self.width, self.blocks, inputs=self.inputs, outputs=self.outputs, grain=self.grain)
 
     def grained(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """The picture (B, 3, H, W) with a grain: what the network is given, in training and when it paints.
@@ -159,11 +162,18 @@ class Transformer(nn.Module):
     def _wide(x: Tensor) -> Tensor:
         return x if x.dtype == torch.float64 else x.float()
 
-    def forward(self, image: Tensor, affine: Tensor | None = None, crowding: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        image: Tensor,
+        affine: Tensor | None = None,
+        crowding: list[Tensor] | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
         """Paint (B, 3, H, W).
 
         affine: None, a vector (P) for all pictures, or (B, P) with one for each: styles in one batch. crowding: a list that
-        takes that of the layers after the way down, (B) each, for `blobs`.
+        takes that of the layers after the way down, (B) each, for `blobs`. features: a list that takes what the last residual block
+        gives, (B, 4 width, H / 4, W / 4), with sides rounded up.
         """
         parts: list[Tensor | None] = [None] * (5 + 2 * self.blocks)
         if affine is not None:
@@ -176,9 +186,13 @@ class Transformer(nn.Module):
             x = layer(x, next(rows))
         for block in self.residual:
             x = block(x, next(rows), next(rows), crowding)
+        if features is not None:
+            features.append(self._wide(x))
         for layer in self.up:
             x = layer(F.interpolate(x, scale_factor=2.0, mode="nearest"), next(rows), crowding)
-        return torch.sigmoid(self._wide(self.last(x)))[..., :height, :width]
+        x = self._wide(self.last(x))
+        painted = torch.sigmoid(x) if self.outputs == "sigmoid" else 0.5 + 150 / 255 * torch.tanh(x / 255)
+        return painted[..., :height, :width]
 
 
 def paint(
@@ -189,10 +203,11 @@ def paint(
     *,
     affine: Tensor | None = None,
     crowding: list[Tensor] | None = None,
+    features: list[Tensor] | None = None,
 ) -> Tensor:
     """The network's picture with the given parameters, computed in `dtype`; gradients reach the parameters in their own precision."""
     cast = {name: value.to(dtype) for name, value in parameters.items()}
-    painted: Tensor = functional_call(network, cast, (image, affine, crowding))
+    painted: Tensor = functional_call(network, cast, (image, affine, crowding, features))
     return painted
 
 

@@ -17,21 +17,37 @@ class Stability:
     pairs: int
 
 
-def stability(pairs: Iterable[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Stability:
-    """sqrt( 1/T sum_t 1/(H W) sum_(p, c) M_t(p) (y_t - W(y_(t-1)))(p, c)^2 ): summed over channels, divided by all pixels.
+class StabilityMeter:
+    """Adds up sqrt( 1/T sum_t 1/(H W) sum_(p, c) M_t(p) (y_t - W(y_(t-1)))(p, c)^2 ): summed over channels, divided by all pixels.
 
-    pairs: for each pair of frames this frame and the other, (3, H, W) in [0, 1], the flow (2, H, W) from this frame to the other, and
-    the mask (1, H, W), 1 where this frame can be traced to the other. Masked places count as no error.
+    Masked places count as no error.
     """
-    error = deviation = 0.0
-    count = 0
-    for frame, other, flow, mask in pairs:
+
+    def __init__(self) -> None:
+        self._error = self._deviation = 0.0
+        self._pairs = 0
+
+    def add(self, frame: Tensor, other: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
+        """A pair of frames (3, H, W) in [0, 1], the flow (2, H, W) from the first to the other, and the mask (1, H, W), 1 where it can be
+        traced. Returns the masked difference, (3, H, W)."""
         warped, inside = warp(other[None], flow[None])
-        trusted = mask[None] * inside
-        error += float((trusted * (frame[None] - warped).square()).sum() / frame[0].numel())
-        deviation += float(frame.var(unbiased=False))
-        count += 1
-    if not count:
-        return Stability(0.0, 0.0, 0)
-    e_stab = (error / count) ** 0.5
-    return Stability(e_stab, e_stab / max(1e-12, (deviation / count) ** 0.5), count)
+        difference: Tensor = (mask[None] * inside * (frame[None] - warped))[0]
+        self._error += float(difference.square().sum() / frame[0].numel())
+        self._deviation += float(frame.var(unbiased=False))
+        self._pairs += 1
+        return difference
+
+    @property
+    def result(self) -> Stability:
+        """What the pairs so far come to; zeros without any."""
+        count = max(1, self._pairs)
+        e_stab = (self._error / count) ** 0.5
+        return Stability(e_stab, e_stab / max(1e-12, (self._deviation / count) ** 0.5), self._pairs)
+
+
+def stability(pairs: Iterable[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Stability:
+    """The stability of pairs as `StabilityMeter.add` takes them: this frame, the other, the flow from this to the other, and the mask."""
+    meter = StabilityMeter()
+    for pair in pairs:
+        meter.add(*pair)
+    return meter.result

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.errors import StyleError
 from impasto.networks import Transformer
 from impasto.styles.file import StyleFile, StyleRecord, checksum
 from impasto.styles.registry import locate
 
-METHODS, NETWORK = ("metastyle", "johnson"), "transformer"
+METHODS, NETWORK = ("metastyle", "johnson", "distillation"), "transformer"
 _SCALE = ".scale"
 
 
-def pack(network: Transformer) -> dict[str, Tensor]:
+def pack(network: nn.Module) -> dict[str, Tensor]:
     """The weights as they are stored: filters as int8 with NAME.scale, everything else in half precision."""
     stored: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
@@ -35,8 +35,8 @@ def pack(network: Transformer) -> dict[str, Tensor]:
     return stored
 
 
-def unpack(stored: dict[str, Tensor], network: Transformer, origin: str) -> None:
-    """Put stored weights into a network of the same width. Raises StyleError that names `origin` if they do not fit."""
+def unpack(stored: dict[str, Tensor], network: nn.Module, origin: str) -> None:
+    """Put stored weights into a network of the same shape. Raises StyleError that names `origin` if they do not fit."""
     expected = network.state_dict()
     weights = {}
     for name, value in stored.items():
@@ -49,7 +49,7 @@ def unpack(stored: dict[str, Tensor], network: Transformer, origin: str) -> None
             weights[name] = weights[name] * stored[name + _SCALE].float()[:, None, None, None]
     wrong = [name for name in expected if name not in weights or weights[name].shape != expected[name].shape]
     if wrong or len(weights) != len(expected):
-        raise StyleError(f"{origin} does not hold the weights of a network of width {network.width} ({(wrong or ['too many'])[0]})")
+        raise StyleError(f"{origin} does not hold the weights of the network that it names ({(wrong or ['too many'])[0]})")
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise StyleError(f"{origin} holds weights that are not finite numbers")
     network.load_state_dict(weights)
@@ -57,7 +57,12 @@ def unpack(stored: dict[str, Tensor], network: Transformer, origin: str) -> None
 
 def to_style_file(network: Transformer, record: StyleRecord, *, start: Transformer | None = None) -> StyleFile:
     """A style file of a network; with `start`, of its affine parameters alone, to be used on that network."""
-    settings = dict(record.settings) | {"inputs": network.inputs, "blocks": network.blocks, "grain": network.grain}
+    settings = dict(record.settings) | {
+        "inputs": network.inputs,
+        "outputs": network.outputs,
+        "blocks": network.blocks,
+        "grain": network.grain,
+    }
     tensors = pack(network)
     if start is not None:
         tensors = {"affine": network.affine().detach().cpu().half()}
@@ -77,12 +82,13 @@ def from_style_file(style: StyleFile, start: Transformer | None = None) -> Trans
     width, blocks, inputs = record.width, record.settings.get("blocks", 5), record.settings.get("inputs", "centred")
     if width != int(width) or not 1 <= width <= 512 or not isinstance(blocks, int) or not 1 <= blocks <= 64:
         raise StyleError(f"{origin} names a network of width {width:g} with {blocks} blocks, which there cannot be")
-    if inputs not in ("centred", "bytes"):
-        raise StyleError(f"{origin} names network inputs {inputs!r}, which this version does not know")
+    outputs = record.settings.get("outputs", "sigmoid")
+    if inputs not in ("centred", "bytes") or outputs not in ("sigmoid", "tanh"):
+        raise StyleError(f"{origin} names network inputs {inputs!r} and outputs {outputs!r}, which this version does not know")
     grain = record.settings.get("grain", 0.0)
     if not isinstance(grain, (int, float)) or not 0 <= grain <= 1:
         raise StyleError(f"{origin} names a grain of {grain!r}, which is no number from 0 to 1")
-    network = Transformer(int(width), blocks, inputs=inputs, grain=grain)
+    network = Transformer(int(width), blocks, inputs=inputs, outputs=outputs, grain=grain)
     if set(style.tensors) != {"affine"}:
         unpack(style.tensors, network, origin)
         return network

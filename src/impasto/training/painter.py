@@ -5,6 +5,7 @@ how many steps are taken.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,25 @@ from impasto.networks import Transformer, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
+from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
+
+TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From painted frames (K, 3, H, W), the flow from each to the one before (K-1, 2, H, W) and its mask (K-1, 1, H, W) to a loss."""
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """What makes a painter of films: moving contents, and how far painted neighbours may be apart along their motion.
+
+    clips: where pairs of frames come from. term and weight: what is added to the perceptual loss. sensor: deviation of the noise that every
+    frame has of its own, as cameras make it, where white is 1.
+    """
+
+    clips: Clips
+    term: TemporalTerm
+    weight: float
+    sensor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,23 +98,29 @@ def fit_painter(
     settings: PainterTraining,
     *,
     place: Place,
+    steady: Steadiness | None = None,
     checkpoint: Path | None = None,
     listener: Listener = silence,
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    checkpoint: if it exists, the fitting goes on from there; an interrupt writes it. Events bring the loss, and a preview
+    steady: for films; contents are then pairs of frames of its clips, and those of `contents` only what previews show. checkpoint: if it exists, the fitting goes on from there; an interrupt writes it. Events bring the loss, and a preview
     (3, crop, crop) of the first content when due. Raises ImpastoError if the loss leaves the numbers.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)
 
-    def draw() -> tuple[Tensor, Tensor]:
-        """Contents, and what the network is given of them."""
-        drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
-        pair = (drawn, network.grained(drawn, generator))
-        plain, grained = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pair)
-        return plain, grained
+    def draw() -> tuple[Tensor, Tensor, Clip | None]:
+        """Contents, what the network is given of them, and how they move."""
+        clip = None if steady is None else steady.clips.draw(2, settings.crop, generator).to(place.device)
+        if clip is None or steady is None:
+            drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
+            given = network.grained(drawn, generator)
+        else:
+            drawn = clip.frames
+            given = drawn + steady.sensor * torch.randn(drawn.shape, generator=generator).to(drawn)
+        plain, given = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, given))
+        return plain, given, clip
 
     sample = draw()[1][:1]
     weights = dict(network.named_parameters())
@@ -126,11 +151,15 @@ def fit_painter(
             fraction = step / settings.steps
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (1 - fraction * (1 - settings.final_rate))
-            photos, grained = draw()
+            photos, given, clip = draw()
             optimiser.zero_grad(set_to_none=True)
             crowding: list[Tensor] = []
-            value = loss(painted(grained, crowding), loss.content_target(photos), style).total
-            (value + settings.blob_weight * blobs(crowding)).backward()  # type: ignore[no-untyped-call]
+            pictures = painted(given, crowding)
+            value = loss(pictures, loss.content_target(photos), style).total
+            total = value + settings.blob_weight * blobs(crowding)
+            if clip is not None and steady is not None:
+                total = total + steady.weight * steady.term(pictures, clip.backward, clip.backward_traced)
+            total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(trained, settings.clip)
             number = value.item()
             if not number < float("inf"):

@@ -1,0 +1,225 @@
+"""How stable films are: e_stab per scene and its companions, side by side for several stylizers (Chen et al. 2020, section 4.2).
+
+e_stab alone is won by blur and by low contrast, so that beside it stand its quotient by the deviation of the colours, the same over five
+frames, the input's own, and the style and content losses of the painted frames.
+"""
+
+import itertools
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.evaluation.fidelity import Judge
+from impasto.evaluation.footage import Footage
+from impasto.evaluation.report import write_report
+from impasto.events import Event, Listener, silence
+from impasto.media.images import Picture, fit_within, resize, style_at, write_picture
+from impasto.media.videos import even
+from impasto.motion.cuts import is_cut
+from impasto.motion.flow import DenseInverseSearch, Flow
+from impasto.motion.occlusion import reliability
+from impasto.motion.stability import Stability, StabilityMeter
+from impasto.motion.warp import compose, warp
+from impasto.perception.encoder import Encoder
+from impasto.runtime.stylizer import Stylizer, VideoStylizer
+
+FAR = 5
+"""Frames between the two of a long-range pair."""
+INPUT = "input"
+"""Name of the row of the film itself."""
+
+
+@dataclass(frozen=True)
+class StabilityRow:
+    """One stylizer on one scene. e_stab: of neighbours; relative: by the deviation of the colours; far: over five frames, None if the
+    scene is too short; style and content: mean losses of every fifth frame, None for the input or if no painting was given."""
+
+    method: str
+    scene: str
+    e_stab: float
+    relative: float
+    far: float | None
+    style: float | None
+    content: float | None
+    pairs: int
+
+
+def painted_film(stylizer: Stylizer, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Frames (3, H, W) as the stylizer paints them, rounded to 8 bits."""
+    if isinstance(stylizer, VideoStylizer):
+        painted = stylizer.stream(frames)
+    else:
+        painted = (stylizer(frame[None])[0] for frame in frames)
+    for picture in painted:
+        with torch.inference_mode(False), torch.no_grad():
+            yield picture.float().cpu().mul(255).round().clamp(0, 255).div(255)
+
+
+def judge_scene(
+    scene: Footage,
+    stylizers: Mapping[str, Stylizer],
+    *,
+    size: int = 0,
+    flow: Flow | None = None,
+    encoder: Encoder | None = None,
+    painting: Tensor | None = None,
+    maps: Path | None = None,
+) -> list[StabilityRow]:
+    """Rows of all stylizers, and of the input itself, on one scene; the flow is found once for all.
+
+    size: longer side that the film is brought to where its flow is estimated, 0 for its own; films of true flow keep theirs. painting:
+    (1, 3, h, w), judged by the encoder. maps: folder for a picture of the errors at the middle of the scene.
+    """
+    search, known = flow or DenseInverseSearch(), scene.truth is not None
+    names = [INPUT, *stylizers]
+    copies = itertools.tee(_sized(scene, 0 if known else size), len(names))
+    films = [copies[0], *(painted_film(stylizer, copy) for stylizer, copy in zip(stylizers.values(), copies[1:], strict=True))]
+    near, far = ({name: StabilityMeter() for name in names} for _ in range(2))
+    losses: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    recent: deque[dict[str, Tensor]] = deque(maxlen=FAR + 1)
+    steps: deque[tuple[Tensor, Tensor] | None] = deque(maxlen=FAR)
+    shown: deque[dict[str, tuple[Tensor, Tensor]]] = deque(maxlen=3)
+    for number, pictures in enumerate(zip(*films, strict=True)):
+        recent.append(dict(zip(names, pictures, strict=True)))
+        if encoder is not None and painting is not None and number % FAR == 0:
+            frame = recent[-1][INPUT][None]
+            judge = Judge(encoder, frame, style_at(painting, min(frame.shape[-2:])))
+            for name in stylizers:
+                figures = judge(recent[-1][name][None])
+                losses[name].append((statistics.mean(figures.style.values()), figures.content))
+        if number == 0:
+            continue
+        # True flow goes from the earlier frame to the later one, estimated flow is taken the other way round.
+        steps.append(_motion(scene, number, recent[-2][INPUT], recent[-1][INPUT], search))
+        if steps[-1] is not None:
+            one, other = recent[-2 if known else -1], recent[-1 if known else -2]
+            shown.append({name: (one[name], near[name].add(one[name], other[name], *steps[-1])) for name in names})
+        route = [step for step in steps if step is not None]
+        if len(route) == FAR:
+            one, other = recent[0 if known else -1], recent[-1 if known else 0]
+            long = _composed(route if known else route[::-1])
+            for name in names:
+                far[name].add(one[name], other[name], *long)
+    if not near[INPUT].result.pairs:
+        raise InputError(f"{scene.name} has no two frames of one shot whose motion is known")
+    if maps is not None:
+        _write_maps(maps / f"{scene.name}-errors.png", shown[len(shown) // 2])
+    return [_row(name, scene.name, near[name].result, far[name].result, losses[name]) for name in names]
+
+
+def _sized(scene: Footage, size: int) -> Iterator[Tensor]:
+    for frame in scene.frames():
+        own = (frame.shape[-2], frame.shape[-1])
+        target = even(own if size == 0 or max(own) <= size else fit_within(own, size)) if scene.truth is None else own
+        yield resize(frame, target)
+
+
+def _motion(scene: Footage, number: int, before: Tensor, frame: Tensor, search: Flow) -> tuple[Tensor, Tensor] | None:
+    """Flow and mask between a frame and the one before; None across a cut, or where the truth is not known."""
+    if scene.truth is not None:
+        return scene.truth(number - 1)
+    if is_cut(before, frame):
+        return None
+    backward, forward = search(frame, before)[None], search(before, frame)[None]
+    return backward[0], reliability(backward, forward)[0]
+
+
+def _composed(route: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The flow over several steps, and where all of them can be traced."""
+    flow, traced = (part[None] for part in route[0])
+    for step, mask in route[1:]:
+        there, _ = warp(mask[None], flow)
+        flow, inside = compose(flow, step[None])
+        traced = traced * inside * (there > 0.99)
+    return flow[0], traced[0]
+
+
+def _row(method: str, scene: str, near: Stability, far: Stability, losses: Sequence[tuple[float, float]]) -> StabilityRow:
+    return StabilityRow(
+        method,
+        scene,
+        near.e_stab,
+        near.relative,
+        far.e_stab if far.pairs else None,
+        statistics.mean(style for style, _ in losses) if losses else None,
+        statistics.mean(content for _, content in losses) if losses else None,
+        near.pairs,
+    )
+
+
+def _write_maps(path: Path, pictures: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    """A column for each row of the table: the frame, and below it where it differs from the one before; black is no error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [torch.cat([frame, (4 * error.square().sum(0).sqrt()).clamp(0, 1).expand(3, -1, -1)], 1) for frame, error in pictures.values()]
+    write_picture(Picture(torch.cat(columns, 2)), path)
+
+
+@dataclass(frozen=True)
+class StabilityReport:
+    """All rows, scene by scene."""
+
+    rows: list[StabilityRow]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, method: str) -> list[StabilityRow]:
+        """The rows of one stylizer."""
+        return [row for row in self.rows if row.method == method]
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order of the rows."""
+        return list(dict.fromkeys(row.method for row in self.rows))
+
+    def show(self, console: Console) -> None:
+        """e_stab by scene and in sum, as the paper's tables; then what stands beside it, means over the scenes."""
+        scenes = list(dict.fromkeys(row.scene for row in self.rows))
+        table = Table("e_stab", *scenes, "sum")
+        beside = Table("mean of the scenes", "e_stab", "by deviation", "over 5 frames", "style loss", "content loss")
+        for method in self.methods:
+            rows = self.of(method)
+            table.add_row(method, *(f"{row.e_stab:.4f}" for row in rows), f"{sum(row.e_stab for row in rows):.4f}")
+            columns = ([getattr(row, name) for row in rows] for name in ("e_stab", "relative", "far", "style", "content"))
+            beside.add_row(method, *(_mean(column) for column in columns))
+        console.print(table)
+        console.print(beside)
+
+    def write(self, path: Path) -> None:
+        """All figures as JSON."""
+        sums = {method: sum(row.e_stab for row in self.of(method)) for method in self.methods}
+        write_report(path, {"settings": self.settings, "sum": sums, "rows": [asdict(row) for row in self.rows]})
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{statistics.mean(known):.4f}" if known else "-"
+
+
+def evaluate_stability(
+    scenes: Sequence[Footage],
+    stylizers: Mapping[str, Stylizer],
+    *,
+    size: int = 0,
+    flow: Flow | None = None,
+    encoder: Encoder | None = None,
+    painting: Tensor | None = None,
+    maps: Path | None = None,
+    settings: dict[str, Any] | None = None,
+    listener: Listener = silence,
+) -> StabilityReport:
+    """`judge_scene` on every scene. Events count scenes."""
+    rows: list[StabilityRow] = []
+    started = time.monotonic()
+    for number, scene in enumerate(scenes):
+        rows += judge_scene(scene, stylizers, size=size, flow=flow, encoder=encoder, painting=painting, maps=maps)
+        listener(Event(number + 1, len(scenes), time.monotonic() - started))
+    return StabilityReport(rows, settings or {})
