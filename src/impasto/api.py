@@ -4,23 +4,28 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
 from impasto import __version__
+from impasto.distillation.losses import temporal_loss
 from impasto.errors import InputError, PictureError, StyleError
 from impasto.events import Listener, silence
 from impasto.files import check_folder
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
 from impasto.media.masks import Regions
+from impasto.media.raw import RawReader, write_raw
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
-from impasto.methods import METHODS, Style, StyleSource, adaptation, make_stylizer
+from impasto.methods import METHODS, Style, StyleSource, adaptation, make_film_stylizer, make_stylizer
 from impasto.regions import RegionRequest, count_of, with_regions
 from impasto.runtime.device import choose_place
-from impasto.runtime.engine import Job, Outcome, Summary, plan, run
+from impasto.runtime.engine import Job, Outcome, Summary, is_moving, plan, run
+from impasto.runtime.film import film_size, painted_frames
 from impasto.runtime.network_file import to_style_file
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
@@ -100,7 +105,8 @@ def adapt(
 
     output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
     pictures. controls.options: settings of `impasto.metastyle.adaptation.Adaptation` and its training, by name, such as
-    {"steps": 100, "parameters": "affine"}. An interrupted adaptation leaves no file, and goes on from there the next time.
+    {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and goes on from
+    there the next time.
     Raises ImpastoError.
     """
     controls = controls or Controls()
@@ -119,6 +125,7 @@ def adapt(
         encoder=controls.encoder,
         place=choose_place(controls.device, controls.precision),
         photos=[Path(folder) for folder in photos] if photos is not None else folders,
+        temporal=temporal_loss,
         listener=listener,
     )
     record = replace(style.record, name=name or found.name, licence=licence, source=source or Path(painting).name)
@@ -188,6 +195,7 @@ def stylize(
     style_masks: Sequence[PathLike] = (),
     regions: str | None = None,
     show_regions: bool = False,
+    frames: bool = False,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -198,7 +206,8 @@ def stylize(
     output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder. mask and style_masks: label maps, one
     for the photo and one per style, same colours for matching regions; or mask alone: a grey picture for each style, white where it
     paints. regions: "auto:4" finds four matching regions by itself. show_regions: also write PHOTO-STYLE-regions.png, the photo and
-    the style pictures under the colours of their regions. An interrupted film goes on from there the next time. A photo that cannot
+    the style pictures under the colours of their regions. frames: folders hold the frames of a film each. An interrupted film goes on from
+    there the next time. A photo that cannot
     be painted is an outcome with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
@@ -208,15 +217,22 @@ def stylize(
     if controls.method == AUTO and asked.method is not None:
         controls = replace(controls, method=asked.method)
     source, controls = gather_styles(styles, weights, controls)
-    jobs = plan(inputs, output, source.name)
+    jobs = plan(inputs, output, source.name, frames=frames)
     if given and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
     place = choose_place(controls.device, controls.precision)
 
     def paint(own: list[Job], first: int, style: StyleSource, masks: Tensor | None) -> Summary:
-        stylizer = make_stylizer(style, controls, place, listener)
-        count = lambda index, _, path: on_file(first + index, len(jobs), path)  # noqa: E731
-        return run(stylizer, own, controls, place, masks=masks, identity=style.identity, on_file=count, listener=listener)
+        outcomes: list[Outcome] = []
+        for moving, group in groupby(own, key=is_moving):
+            stylizer = (make_film_stylizer if moving else make_stylizer)(style, controls, place, listener)
+            before = first + len(outcomes)
+            count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
+            done = run(stylizer, list(group), controls, place, masks=masks, identity=style.identity, on_file=count, listener=listener)
+            outcomes += done.outcomes
+            if done.interrupted:
+                return Summary(outcomes, interrupted=True)
+        return Summary(outcomes)
 
     if not asked.matching:
         return paint(jobs, 0, source, asked.shares(jobs[0], source, controls).to(place.device) if given else None)
@@ -233,6 +249,36 @@ def stylize(
         if summary.interrupted:
             return Summary(outcomes, interrupted=True)
     return Summary(outcomes)
+
+
+def stylize_pipe(
+    incoming: BinaryIO,
+    outgoing: BinaryIO,
+    size: tuple[int, int],
+    *styles: PathLike,
+    weights: Sequence[float] | None = None,
+    controls: Controls | None = None,
+    on_size: Callable[[tuple[int, int]], None] = lambda size: None,
+    listener: Listener = silence,
+) -> tuple[int, str]:
+    """Paint raw frames as they come: RGB, one byte each, row by row, nothing between frames (ffmpeg's rawvideo in rgb24).
+
+    size: height and width of the frames. on_size: is told the size of the painted ones, which are written in the same way. Returns how many
+    were painted, and what was wrong with the stream ("" if nothing was). Raises ImpastoError.
+    """
+    controls = controls or Controls()
+    source, controls = gather_styles(styles, weights, controls)
+    place, reader = choose_place(controls.device, controls.precision), RawReader(incoming, size)
+    painted_size = film_size(reader.info, controls, "the pipe")
+    stylizer = make_film_stylizer(source, controls, place, listener)
+    on_size(painted_size)
+    number = 0
+    for number, (_, picture) in enumerate(painted_frames(stylizer, reader, painted_size, controls, place), 1):
+        try:
+            write_raw(outgoing, picture)
+        except BrokenPipeError:
+            return number, "whoever read the frames is gone"
+    return number, reader.problem
 
 
 def enlarge(

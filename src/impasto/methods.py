@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from impasto.distillation.losses import temporal_loss
+from impasto.distillation.network_file import TEACHER, from_teacher_file
+from impasto.distillation.teacher import Teacher
 from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
 from impasto.metastyle.adaptation import Adaptation
@@ -19,6 +22,7 @@ from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
+from impasto.runtime.steadied import Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.semantic.decoder import Decoder
 from impasto.semantic.network_file import load_decoder
@@ -129,7 +133,16 @@ def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: 
         file = style.file
         if file is None:
             assert style.picture is not None
-            file = learned(style.name, [style.picture], settings, encoder=controls.encoder, place=place, photos=photos, listener=listener)
+            file = learned(
+                style.name,
+                [style.picture],
+                settings,
+                encoder=controls.encoder,
+                place=place,
+                photos=photos,
+                temporal=temporal_loss,
+                listener=listener,
+            )
         networks.append(network_of(file))
     return MetaStyle(mix(networks, source.weights) if len(networks) > 1 else networks[0], place, strength=controls.strength)
 
@@ -138,6 +151,22 @@ def _johnson(source: StyleSource, controls: Controls, place: Place, listener: Li
     if any(style.file is None for style in source.styles):
         raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
     return _metastyle(source, controls, place, listener)
+
+
+def _distillation(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
+    files = [style.file for style in source.styles]
+    if any(file is None for file in files):
+        raise InputError(
+            "distillation trains a network for a long time before it paints: impasto train student PICTURE makes the style file; "
+            "impasto adapt PICTURE --for video makes a steady one in a minute"
+        )
+    if not any(file is not None and file.record.network == TEACHER for file in files):
+        return _metastyle(source, controls, place, listener)
+    if len(files) > 1 or files[0] is None:
+        raise InputError("a teacher paints one style, and several were given")
+    if source.masks is not None:
+        raise InputError("distillation paints whole pictures; for regions choose --method semantic or solver")
+    return Teacher(from_teacher_file(files[0]), place, strength=controls.strength)
 
 
 def _solver(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
@@ -234,6 +263,13 @@ METHODS: dict[str, Method] = {
             slow=True,
         ),
         Method(
+            "distillation",
+            "stable films: a student without optical flow, and its teacher with it; from style files only",
+            "Chen et al., Optical Flow Distillation: Towards Efficient and Stable Video Style Transfer, ECCV 2020",
+            _distillation,
+            learns=False,
+        ),
+        Method(
             "johnson",
             "a network per style, trained from scratch on photos for hours; from style files only",
             "Johnson, Alahi and Fei-Fei, Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016",
@@ -247,6 +283,69 @@ METHODS: dict[str, Method] = {
 def default_method(source: StyleSource) -> str:
     """What "auto" means for style pictures: the fastest method that can do what is asked."""
     return "metastyle" if source.masks is None else "semantic"
+
+
+STABILIZE = (AUTO, "none", "student", "flow")
+"""How films are held still."""
+
+_NETWORKS = ("metastyle", "distillation", "johnson")
+
+
+def is_steady(file: StyleFile) -> bool:
+    """Whether the network of a style file learned to hold films still by itself."""
+    settings = file.record.settings
+    student = file.record.method == "distillation" and file.record.network != TEACHER
+    return student or bool(settings.get("adaptation", {}).get("film"))
+
+
+def make_film_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:
+    """The stylizer for films: as `make_stylizer`, held still as `controls.stabilize` says. Raises InputError.
+
+    "student": networks alone; a style picture is learned for films, a style file has to have been. "flow": a stylizer that knows how to
+    use optical flow (solver, a teacher) does, any other keeps a share of the frame before. "none": each frame for itself. "auto":
+    student where there is one, flow for other networks and the solver, otherwise none.
+    """
+    wanted, name = controls.stabilize, default_method(source) if controls.method == AUTO else controls.method
+    if wanted not in STABILIZE:
+        raise InputError(f"films are held still by {', '.join(STABILIZE)}, not by {wanted!r}")
+    learned_for_photos = [style.name for style in source.styles if style.file is not None and not is_steady(style.file)]
+    teacher = any(style.file is not None and style.file.record.network == TEACHER for style in source.styles)
+    if wanted == AUTO:
+        networks = "flow" if learned_for_photos else "student"
+        wanted = networks if name in _NETWORKS else "flow" if name == "solver" else "none"
+    if wanted == "student":
+        if name not in _NETWORKS:
+            raise InputError(
+                f"{name} has no student: it paints a film by itself (--stabilize none) or with optical flow (--stabilize flow)"
+            )
+        if learned_for_photos:
+            raise InputError(
+                f"the style {learned_for_photos[0]!r} was learned for photos, and flickers without optical flow (--stabilize flow); "
+                "impasto adapt PICTURE --for video learns it for films"
+            )
+        controls = replace(controls, options={"film": True, **(controls.options or {})}) if _has_picture(source) else controls
+        return make_stylizer(source, controls, place, listener)
+    if name == "solver" and wanted == "none":
+        controls = replace(controls, options={"consistency": 0.0, **(controls.options or {})})
+    stylizer = make_stylizer(source, controls, place, listener)
+    if wanted == "none":
+        return EachFrame(stylizer) if teacher else stylizer
+    return stylizer if name == "solver" or teacher else Steadied(stylizer, place)
+
+
+def _has_picture(source: StyleSource) -> bool:
+    return any(style.file is None for style in source.styles)
+
+
+class EachFrame:
+    """A stylizer without its memory: every frame of a film for itself."""
+
+    def __init__(self, stylizer: Stylizer):
+        self._stylizer = stylizer
+
+    def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
+        """Paint."""
+        return self._stylizer(image, masks=masks)
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:

@@ -1,5 +1,6 @@
 """The commands of `impasto`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 
 from impasto import __version__
-from impasto.cli.console import Watch, console, every, fail, warn, watching
+from impasto.cli.console import Watch, console, errors, every, fail, warn, watching
 from impasto.errors import InputError
 from impasto.files import check_folder
 from impasto.settings import AUTO, PHOTO_WEIGHT, Controls
@@ -23,7 +24,10 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Measure methods: how fait
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
-Inputs = Annotated[list[Path], typer.Argument(help="Photos, films, or folders of photos.", show_default=False)]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(help="Photos, films, or folders of photos; - for raw frames from a pipe, with --raw-size.", show_default=False),
+]
 Styles = Annotated[
     list[str],
     typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
@@ -163,6 +167,18 @@ def stylize(
     consistency: Annotated[
         float | None, typer.Option(min=0, help="Films: weight of the frame before, 0 for none. (solver; default: 0.37)", show_default=False)
     ] = None,
+    stabilize: Annotated[
+        str,
+        typer.Option(
+            help="How films are held still. student: by a network that learned it, the fastest; a style picture is learned for films. "
+            "flow: by optical flow, for any style. none: each frame for itself. auto: student where the style has one, flow for other "
+            "networks and the solver, else none."
+        ),
+    ] = DEFAULT.stabilize,
+    frames: Annotated[bool, typer.Option("--frames", help="A folder holds the frames of a film, and becomes a folder of frames.")] = False,
+    raw_size: Annotated[
+        str | None, typer.Option(help="Size of the frames that come through the pipe, rgb24, as 640x360.", show_default=False)
+    ] = None,
     solver: Annotated[str | None, typer.Option(help="Another trained solver: a safetensors file.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Steps to learn a style picture (metastyle).", show_default=False)] = None,
     photos: Annotated[
@@ -220,12 +236,18 @@ def stylize(
         strength=strength,
         keep_color=keep_color,
         keep_metadata=keep_metadata,
+        stabilize=stabilize,
         seed=seed,
         device=device,
         precision=precision,
         max_megapixels=max_megapixels,
         options=chosen(given),
     )
+    if inputs == [Path("-")] or raw_size is not None:
+        if inputs != [Path("-")] or raw_size is None or output not in (None, Path("-")):
+            raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
+        paint_pipe(names, weights, raw_size, controls)
+        return
     with resumable("learning the style") as watch:
         summary = api.stylize(
             list(inputs),
@@ -236,6 +258,7 @@ def stylize(
             style_masks=style_mask or (),
             regions=regions,
             show_regions=show_regions,
+            frames=frames,
             controls=controls,
             listener=watch,
             on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
@@ -258,6 +281,34 @@ def stylize(
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
 
 
+def paint_pipe(names: list[str], weights: list[float] | None, size: str, controls: Controls) -> None:
+    """Raw frames from the standard input to the standard output; what is said goes to the error stream."""
+    from impasto import api
+    from impasto.media.raw import raw_size
+
+    def told(size: tuple[int, int]) -> None:
+        errors.print(f"painted frames have {size[1]}x{size[0]} pixels, rgb24")
+
+    incoming, outgoing, own = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
+    try:
+        with watching("learning the style") as watch:
+            count, problem = api.stylize_pipe(
+                incoming,
+                outgoing,
+                own,
+                *names,
+                weights=weights,
+                controls=controls,
+                on_size=told,
+                listener=watch,
+            )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    errors.print(f"{count} frames")
+    if problem:
+        warn(problem)
+
+
 @app.command()
 def adapt(
     paintings: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures; each becomes a style.", show_default=False)],
@@ -265,6 +316,13 @@ def adapt(
         Path | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PAINTING.safetensors here)", show_default=False)
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the style. (default: the file's)", show_default=False)] = None,
+    purpose: Annotated[
+        str,
+        typer.Option("--for", help="photos; or video, a network whose films are stable without optical flow, in up to twice the time."),
+    ] = "photos",
+    temporal_weight: Annotated[
+        float | None, typer.Option(min=0, help="For video: higher is steadier, and less of the style. (default: 15)", show_default=False)
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Steps of the adaptation.", show_default=False)] = None,
     parameters: Annotated[str | None, typer.Option(help="all, or affine: 3,200 numbers that mix at run time.", show_default=False)] = None,
     style_size: Annotated[
@@ -294,7 +352,17 @@ def adapt(
     single = output is not None and output.suffix != "" and not output.is_dir()
     if len(files) > 1 and (single or name is not None):
         raise InputError(f"there are {len(files)} paintings; give a folder as output and no name")
-    given = {"steps": steps, "parameters": parameters, "content_weight": content_weight}
+    if purpose not in ("photos", "video"):
+        raise InputError(f"a painting is learned for photos or for video, not for {purpose!r}")
+    if temporal_weight is not None and purpose != "video":
+        raise InputError("--temporal-weight is of --for video")
+    given = {
+        "steps": steps,
+        "parameters": parameters,
+        "content_weight": content_weight,
+        "film": True if purpose == "video" else None,
+        "temporal_weight": temporal_weight,
+    }
     controls = Controls(
         encoder=encoder,
         style_size=style_size,
@@ -594,6 +662,152 @@ def train_decoder(
         console.print(f"{output}  {record.size / 1e6:.2f} MB")
 
 
+@train_app.command("teacher")
+def train_teacher(
+    painting: Annotated[Path, typer.Argument(help="The style picture.", show_default=False)],
+    content: Annotated[list[Path], typer.Option(help="Folder of photographs; repeatable.", show_default=False)],
+    film: Annotated[
+        list[Path] | None, typer.Option(help="A film, a folder of frames, or a folder of either; repeatable.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="(default: PAINTING-teacher.safetensors)", show_default=False)
+    ] = None,
+    preset: Annotated[str, typer.Option(help="recommended, or published: 90,000 steps.")] = "recommended",
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A style file that paints it already, or a teacher. (default: one is trained first)", show_default=False),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    style_size: Annotated[int | None, typer.Option(min=32, show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, show_default=False)] = None,
+    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss.", show_default=False)] = None,
+    temporal_weight: Annotated[
+        float | None, typer.Option(min=0, help="Of the temporal term. (default: calibrated)", show_default=False)
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the painting, for the record.")] = "not stated",
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Train a video network that uses optical flow (Ruder et al. 2018). Under torchrun on several devices; interrupted, it goes on."""
+    from impasto.distillation.recipes import train_teacher_file
+
+    given: dict[str, Any] = {
+        "steps": steps, "crop": crop, "style_size": style_size, "learning_rate": learning_rate, "loss": loss,
+        "temporal_weight": temporal_weight, "seed": seed,
+    }  # fmt: skip
+    with resumable("training") as watch:
+        written = train_teacher_file(
+            painting,
+            content,
+            film or [],
+            output or Path(f"{painting.stem}-teacher.safetensors"),
+            preset=preset,
+            changes=chosen(given),
+            start=start,
+            licence=licence,
+            encoder=encoder,
+            device=device,
+            precision=precision,
+            listener=every(watch, log_every),
+        )
+    if written is not None:
+        console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
+def by_name(given: list[str] | None, what: str) -> dict[str, float]:
+    """`residual=1,rank=0.25` as numbers by name. Raises InputError."""
+    found = {}
+    for part in ",".join(given or []).split(","):
+        name, equals, number = part.strip().partition("=")
+        try:
+            if part.strip():
+                found[name] = float(number if equals else "none")
+        except ValueError:
+            raise InputError(f"{what} are given as residual=1,rank=0.25, not as {part!r}") from None
+    return found
+
+
+@train_app.command("student")
+def train_student(
+    painting: Annotated[Path, typer.Argument(help="The style picture.", show_default=False)],
+    film: Annotated[
+        list[Path] | None, typer.Option(help="A film, a folder of frames, or a folder of either; repeatable.", show_default=False)
+    ] = None,
+    content: Annotated[list[Path] | None, typer.Option(help="Folder of photographs, moved; repeatable.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="(default: PAINTING-student.safetensors)", show_default=False)
+    ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Its style file.", show_default=False)] = None,
+    student: Annotated[str, typer.Option(help="metastyle, or a size of ReCoNet: reconet, reconet-s, reconet-xs.")] = "metastyle",
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A style file that paints it already, made stable. (default: one is trained first)", show_default=False),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="recommended; temporal, with the temporal loss too; or published: 20,000 steps.")
+    ] = "recommended",
+    terms: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Losses beside the perceptual one, as shares of its gradient: residual=1,rank=0.25; of residual, vanilla, rank, temporal, "
+            "output, feature. none=0 for none.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="The same with weights that are taken as they are: residual=4e8.", show_default=False)
+    ] = None,
+    rank_mode: Annotated[str | None, typer.Option(help="nuclear, tail, centred or relative.", show_default=False)] = None,
+    rank_of: Annotated[str | None, typer.Option(help="Move as much as the input, or the teacher.", show_default=False)] = None,
+    rank_masks: Annotated[str | None, typer.Option(help="intersected, or by frame.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    length: Annotated[int | None, typer.Option(min=2, help="Frames of a run.", show_default=False)] = None,
+    crop: Annotated[int | None, typer.Option(min=64, help="Side of the training crops in pixels.", show_default=False)] = None,
+    style_size: Annotated[int | None, typer.Option(min=32, show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, show_default=False)] = None,
+    loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss.", show_default=False)] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the painting, for the record.")] = "not stated",
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
+) -> None:
+    """Train a network whose films are stable without optical flow. Under torchrun on several devices; interrupted, it goes on."""
+    from impasto.distillation.recipes import train_student_file
+
+    given: dict[str, Any] = {
+        "steps": steps, "length": length, "crop": crop, "style_size": style_size, "learning_rate": learning_rate, "loss": loss,
+        "seed": seed, "rank_mode": rank_mode, "rank_of": rank_of, "rank_masks": rank_masks,
+    }  # fmt: skip
+    if terms is not None or weights is not None:
+        given["fractions"] = {name: value for name, value in by_name(terms, "terms").items() if name != "none"}
+        given["weights"] = by_name(weights, "weights")
+    with resumable("training") as watch:
+        written = train_student_file(
+            painting,
+            content or [],
+            film or [],
+            output or Path(f"{painting.stem}-student.safetensors"),
+            student=student,
+            teacher=teacher,
+            start=start,
+            preset=preset,
+            changes=chosen(given),
+            licence=licence,
+            encoder=encoder,
+            device=device,
+            precision=precision,
+            listener=every(watch, log_every),
+        )
+    if written is not None:
+        console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
 @train_app.command("johnson")
 def train_johnson(
     painting: Annotated[Path, typer.Argument(help="The style picture.", show_default=False)],
@@ -674,6 +888,60 @@ def evaluate_fidelity(
             steps=steps,
             limit=limit,
             keep=keep,
+            device=device,
+            precision=precision,
+            listener=watch,
+        )
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")
+
+
+@evaluate_app.command("stability")
+def evaluate_stability(
+    films: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Films, folders of frames, folders of either, or a folder laid out as MPI Sintel.", show_default=False),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            "-s",
+            help="STYLE, or STYLE@none, @student, @flow: how it is held still, as --stabilize; METHOD:PICTURE for a method. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    rendering: Annotated[str, typer.Option(help="Sintel's: final or clean.")] = "final",
+    moving: Annotated[
+        Path | None, typer.Option(help="Folder of photos: also judge on scenes made of them, whose flow is exact.", show_default=False)
+    ] = None,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes made of photos.")] = 3,
+    size: Annotated[int, typer.Option(min=0, help="Longer side of films whose flow is estimated, 0 for their own.")] = 640,
+    painting: Annotated[Path | None, typer.Option(help="The style picture, for style and content losses.", show_default=False)] = None,
+    encoder: Annotated[str, typer.Option(help="Network that judges these losses.")] = DEFAULT.encoder,
+    maps: Annotated[Path | None, typer.Option(help="Folder for pictures of the errors.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+) -> None:
+    """Measure how stable films are: warping errors by scene, with true or estimated flow, beside style and content losses."""
+    from impasto.cli.evaluation import run_stability
+
+    if json is not None:
+        check_folder(json)
+    with watching("evaluating") as watch:
+        report = run_stability(
+            films=films or [],
+            styles=style or [],
+            rendering=rendering,
+            moving=moving,
+            scenes=scenes,
+            size=size,
+            painting=painting,
+            encoder=encoder,
+            maps=maps,
             device=device,
             precision=precision,
             listener=watch,

@@ -10,15 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from impasto.api import gather_styles
 from impasto.errors import InputError
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
+from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_encoders, time_engine, time_painting
+from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event, Listener
-from impasto.methods import METHODS, Style, StyleSource, make_stylizer
+from impasto.files import check_folder
+from impasto.media.images import read_picture
+from impasto.methods import METHODS, Style, StyleSource, make_film_stylizer, make_stylizer
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
-from impasto.settings import Controls
+from impasto.settings import AUTO, Controls
 from impasto.styles.registry import fetchable, is_cached
 
 
@@ -70,6 +75,50 @@ def run_fidelity(
     settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
     judge = load_encoder(encoder, exact)
     return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, settings=settings, listener=listener)
+
+
+def run_stability(
+    *,
+    films: Sequence[Path],
+    styles: Sequence[str],
+    rendering: str,
+    moving: Path | None,
+    scenes: int,
+    size: int,
+    painting: Path | None,
+    encoder: str,
+    maps: Path | None,
+    device: str,
+    precision: str,
+    listener: Listener,
+) -> StabilityReport:
+    """Check what was asked for, make the stylizers and evaluate them on all scenes. Raises InputError."""
+    material = [found for film in films for found in footage(film, rendering=rendering)]
+    if moving is not None:
+        material += moving_footage(moving, scenes)
+    if not material:
+        raise InputError("there is nothing to judge on: give films, folders of frames, or photos to move (--moving)")
+    if maps is not None:
+        check_folder(maps / "picture.png")
+    place, stylizers = choose_place(device, precision), {}
+    for spec in styles:
+        text, _, stabilize = spec.partition("@")
+        method, colon, rest = text.partition(":")
+        named = colon and method in METHODS
+        base = Controls(method=method if named else AUTO, stabilize=stabilize or AUTO, device=device, precision=precision)
+        source, controls = gather_styles([rest if named else text], None, base)
+        stylizers[Path(spec).name] = make_film_stylizer(source, controls, place, listener)
+    judge = None if painting is None else load_encoder(encoder, choose_place(device, "float32"))
+    return evaluate_stability(
+        material,
+        stylizers,
+        size=size,
+        encoder=judge,
+        painting=None if painting is None else read_picture(painting).pixels[None],
+        maps=maps,
+        settings={"size": size, "rendering": rendering, "encoder": Path(encoder).name, "precision": precision},
+        listener=listener,
+    )
 
 
 def run_speed(*, sizes: Sequence[int], encoders: Sequence[str] | None, repeats: int, device: str, listener: Listener) -> SpeedReport:

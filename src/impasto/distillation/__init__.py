@@ -1,1 +1,1 @@
-"""Stable film without optical flow (Chen et al., Optical Flow Distillation, ECCV 2020): a teacher that uses flow, a student that does not."""
+"""Stable film without optical flow (Chen et al., Optical Flow Distillation, ECCV 2020): a teacher with flow, a student without."""

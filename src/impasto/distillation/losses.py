@@ -15,8 +15,8 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)
 def residual_loss(painted: Tensor, vanilla: Tensor, taught: Tensor, untaught: Tensor) -> Tensor:
     """Residual distillation: |(N_T - N~_T) - (N_S - N~_S)|^2, the mean over frames, channels and pixels.
 
-    painted, vanilla: of the student and of the vanilla student. taught, untaught: of the teacher and of the vanilla teacher. What is learned
-    is what the flow changes, not how the teacher paints.
+    painted, vanilla: of the student and of the vanilla student. taught, untaught: of the teacher and of the vanilla teacher. What is
+    learned is what the flow changes, not how the teacher paints.
     """
     return ((taught - untaught) - (painted - vanilla)).square().mean()
 
@@ -79,8 +79,10 @@ def singular_values(rows: Tensor, *, eps: float = 1e-6) -> Tensor:
     decomposition goes in arbitrary directions.
     """
     product = rows.double() @ rows.double().T
-    floor = eps * product.diagonal().mean().detach().clamp_min(1e-30)
-    return (torch.linalg.eigvalsh(product.cpu()).clamp_min(0).flip(0).to(product.device) + floor).sqrt()
+    floor = eps * product.diagonal().mean().clamp_min(1e-30)
+    energies = torch.linalg.eigvalsh(product.cpu()).clamp_min(0).flip(0).to(product.device)
+    values: Tensor = (energies + floor).sqrt()
+    return values
 
 
 RANK_MODES = ("nuclear", "tail", "centred", "relative")
@@ -96,10 +98,9 @@ def rank_measure(rows: Tensor, *, mode: str = "nuclear") -> Tensor:
         raise ValueError(f"mode is {', '.join(RANK_MODES)}, not {mode!r}")
     if mode == "centred":
         return singular_values(rows - rows.mean(0, keepdim=True)).sum()
-    values = singular_values(rows)
-    if mode == "nuclear":
-        return values.sum()
-    return values[1:].sum() / (values[0] if mode == "relative" else 1.0)
+    first, *others = singular_values(rows)
+    tail = torch.stack(others).sum()
+    return first + tail if mode == "nuclear" else tail / first if mode == "relative" else tail
 
 
 def low_rank_loss(rows: Tensor, reference: Tensor, *, mode: str = "nuclear") -> Tensor:

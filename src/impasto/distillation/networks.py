@@ -105,7 +105,9 @@ def take_over(network: VideoNetwork, start: Transformer | VideoNetwork) -> Video
     Raises InputError for networks of another width.
     """
     if start.width != network.width or start.blocks != network.blocks:
-        raise InputError(f"a teacher of width {network.width} cannot start from a network of width {start.width} with {start.blocks} blocks")
+        raise InputError(
+            f"a teacher of width {network.width} cannot start from a network of width {start.width} with {start.blocks} blocks"
+        )
     if isinstance(start, VideoNetwork):
         network.load_state_dict(start.state_dict())
         return network

@@ -73,7 +73,9 @@ class StudentTraining:
         if foreign:
             raise InputError(f"there is no term {foreign[0]!r}; there are {', '.join(TERMS)}")
         if self.rank_mode not in RANK_MODES or self.rank_masks not in ("intersected", "frame") or self.rank_of not in ("input", "teacher"):
-            raise InputError(f"the low-rank term is {', '.join(RANK_MODES)}, with masks 'intersected' or by 'frame', of 'input' or 'teacher'")
+            raise InputError(
+                f"the low-rank term is {', '.join(RANK_MODES)}, with masks 'intersected' or by 'frame', of 'input' or 'teacher'"
+            )
         if self.length < 2 or self.crop < 64 or self.steps < 0:
             raise InputError("at least 2 frames of 64 pixels, and 0 steps, are needed")
 

@@ -12,7 +12,7 @@ from impasto.media.frames import FrameFolder, in_order
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader, is_film
 from impasto.motion.flow_files import read_flow
-from impasto.motion.synthetic import moving_scene
+from impasto.motion.synthetic import Scene, moving_scene
 from impasto.training.data import PictureFolder
 
 Truth = Callable[[int], tuple[Tensor, Tensor] | None]
@@ -68,7 +68,8 @@ def _with_truth(root: Path, scene: Path) -> Footage:
                 if mask.is_file():
                     pixels = read_picture(mask).pixels[:1]
                     if pixels.shape != traced.shape:
-                        raise InputError(f"{mask} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels and the frames {folder.info.size[1]}x{folder.info.size[0]}")
+                        wrong, right = (f"{shape[-1]}x{shape[-2]}" for shape in (pixels.shape, traced.shape))
+                        raise InputError(f"{mask} has {wrong} pixels and the frames {right}")
                     traced = traced * (pixels < 0.5)
         return flow, traced
 
@@ -82,13 +83,10 @@ def moving_footage(pictures: Path, count: int, *, size: tuple[int, int] = (288, 
     for number in range(count):
         generator = torch.Generator().manual_seed(seed + number)
         chosen = stills.draw(3, max(size), generator, zoom=(0.8, 1.2))
-        scene = moving_scene(list(chosen), size, length, generator)
-        last = length - 1
-        made.append(
-            Footage(
-                f"moving_{number}",
-                lambda scene=scene: iter(scene.frames),  # type: ignore[misc]
-                lambda t, scene=scene: (scene.flow(t, t + 1), scene.traced(t, t + 1)) if t < last else None,  # type: ignore[misc]
-            )
-        )
+        made.append(_of_scene(f"moving_{number}", moving_scene(list(chosen), size, length, generator)))
     return made
+
+
+def _of_scene(name: str, scene: Scene) -> Footage:
+    last = len(scene.frames) - 1
+    return Footage(name, lambda: iter(scene.frames), lambda t: (scene.flow(t, t + 1), scene.traced(t, t + 1)) if t < last else None)

@@ -56,11 +56,8 @@ class StabilityRow:
 
 def painted_film(stylizer: Stylizer, frames: Iterator[Tensor]) -> Iterator[Tensor]:
     """Frames (3, H, W) as the stylizer paints them, rounded to 8 bits."""
-    if isinstance(stylizer, VideoStylizer):
-        painted = stylizer.stream(frames)
-    else:
-        painted = (stylizer(frame[None])[0] for frame in frames)
-    for picture in painted:
+    each = (stylizer(frame[None])[0] for frame in frames)
+    for picture in stylizer.stream(frames) if isinstance(stylizer, VideoStylizer) else each:
         with torch.inference_mode(False), torch.no_grad():
             yield picture.float().cpu().mul(255).round().clamp(0, 255).div(255)
 
@@ -160,7 +157,9 @@ def _row(method: str, scene: str, near: Stability, far: Stability, losses: Seque
 def _write_maps(path: Path, pictures: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     """A column for each row of the table: the frame, and below it where it differs from the one before; black is no error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [torch.cat([frame, (4 * error.square().sum(0).sqrt()).clamp(0, 1).expand(3, -1, -1)], 1) for frame, error in pictures.values()]
+    columns = [
+        torch.cat([frame, (4 * error.square().sum(0).sqrt()).clamp(0, 1).expand(3, -1, -1)], 1) for frame, error in pictures.values()
+    ]
     write_picture(Picture(torch.cat(columns, 2)), path)
 
 

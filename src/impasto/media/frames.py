@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from torch import Tensor
+import numpy as np
+import torch
 
 from impasto.files import check_folder
 from impasto.media.images import Picture, list_pictures, read_picture, write_picture
-from impasto.media.videos import FilmError, FilmInfo, Frame, even
+from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes, even
 
 RATE = Fraction(25)
 """Frames per second of a folder of frames, where nobody says otherwise."""
@@ -37,31 +38,31 @@ class FrameFolder:
 
     def __iter__(self) -> Iterator[Frame]:
         for number, file in enumerate(self.files):
-            pixels = read_picture(file).pixels
-            if (pixels.shape[-2], pixels.shape[-1]) != self.info.size:
-                wrong, right = f"{pixels.shape[-1]}x{pixels.shape[-2]}", f"{self.info.size[1]}x{self.info.size[0]}"
+            picture = read_picture(file)
+            if picture.size != self.info.size:
+                wrong, right = (f"{width}x{height}" for height, width in (picture.size, self.info.size))
                 raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
-            yield Frame(pixels, number, number)
+            yield Frame(as_bytes(picture.pixels), number, number)
 
 
 class FrameWriter:
     """Writes frames into a folder under the names that the source's have, as PNG; those that are there already are kept.
 
-    `done` frames are finished; the last of them is `last`, (3, H, W), or None. Remembers in a file of the folder what they were made
+    `done` frames are finished; the last of them is `last`, bytes (H, W, 3), or None. Remembers in a file of the folder what they were made
     with, `key`: with another key everything is painted again.
     """
 
     def __init__(self, output: Path, source: FrameFolder, size: tuple[int, int], key: str):
         check_folder(output / "frame.png")
         self.output, self.source, self.done = output, source, 0
-        self.last: Tensor | None = None
+        self.last: np.ndarray | None = None
         self._note = output / ".impasto"
         told = f"{key}|{even(size)}"
         if self._note.is_file() and self._note.read_text(encoding="utf-8") == told:
             while self.done < len(source.files) and self._file(self.done).is_file():
                 self.done += 1
             if self.done:
-                self.last = read_picture(self._file(self.done - 1)).pixels.mul(255)
+                self.last = as_bytes(read_picture(self._file(self.done - 1)).pixels)
         else:
             output.mkdir(parents=True, exist_ok=True)
             self._note.write_text(told, encoding="utf-8")
@@ -70,9 +71,9 @@ class FrameWriter:
     def _file(self, number: int) -> Path:
         return self.output / f"{self.source.files[number].stem}.png"
 
-    def write(self, pixels: Tensor, time: int) -> None:
-        """Write the next frame (3, H, W), RGB in [0, 1]; its time is its number."""
-        write_picture(Picture(pixels), self._file(self._next))
+    def write(self, picture: np.ndarray, time: int) -> None:
+        """Write the next frame, bytes (H, W, 3); its time is its number."""
+        write_picture(Picture(torch.from_numpy(picture).permute(2, 0, 1).float().div(255)), self._file(self._next))
         self._next += 1
 
     def pause(self) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -57,11 +58,16 @@ class FilmInfo:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: pixels (3, H, W) float32, RGB in [0, 1], upright; its time in units of the film's time base; its number from 0."""
+    """One frame, upright: RGB as bytes (H, W, 3); its time in units of the film's time base; its number from 0."""
 
-    pixels: Tensor
+    bytes: np.ndarray
     time: int
     number: int
+
+    @property
+    def pixels(self) -> Tensor:
+        """(3, H, W) float32, RGB in [0, 1]."""
+        return torch.from_numpy(self.bytes).permute(2, 0, 1).float().div_(255)
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
@@ -128,13 +134,17 @@ class FilmReader:
         return ""
 
 
-def _upright(decoded: Any) -> Tensor:
-    """A decoded frame as (3, H, W), turned as the film says."""
+def _upright(decoded: Any) -> np.ndarray:
+    """A decoded frame as bytes (H, W, 3), turned as the film says."""
     array = decoded.to_ndarray(format="rgb24")
     turns = round(decoded.rotation / 90) % 4
-    if turns:
-        array = np.rot90(array, turns)
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1).float().div_(255)
+    return np.ascontiguousarray(np.rot90(array, turns) if turns else array)
+
+
+def as_bytes(pixels: Tensor) -> np.ndarray:
+    """Pixels (3, H, W), RGB in [0, 1], as bytes (H, W, 3)."""
+    array: np.ndarray = pixels.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
+    return array
 
 
 def even(size: tuple[int, int]) -> tuple[int, int]:
@@ -163,10 +173,10 @@ class FilmWriter:
     """Writes a film in parts of `part` frames beside the output, and joins them with the sound of the source.
 
     key: what has to be the same for an interrupted film to go on: source, style and controls in one string. `done` frames are finished
-    already; `last` is the last of them as it was written, (3, H, W) uint8 without loss, or None.
+    already; `last` is the last of them as it was written, bytes (H, W, 3) without loss, or None.
 
         writer = FilmWriter(output, source, info, size, key)
-        writer.write(frame, time)      for every frame from number writer.done on
+        writer.write(picture, time)    for every frame from number writer.done on
         writer.finish()
     """
 
@@ -175,10 +185,10 @@ class FilmWriter:
         self.folder = output.with_name(f".{output.name}.parts")
         self.codec = _CODECS[output.suffix.lower()]
         self.done = 0
-        self.last: Tensor | None = None
+        self.last: np.ndarray | None = None
         self._container: Any = None
         self._stream: Any = None
-        self._in_part, self._pixels = 0, torch.empty(0)
+        self._in_part, self._picture = 0, np.empty(0)
         self._parts: list[str] = []
         self._key = f"{key}|{self.size}|{self.codec}"
         self._take_up()
@@ -190,14 +200,14 @@ class FilmWriter:
             state = json.loads(note.read_text(encoding="utf-8"))
             if state["key"] == self._key and all((self.folder / name).is_file() for name in state["parts"]):
                 self._parts, self.done = state["parts"], state["done"]
-                self.last = torch.from_numpy(np.load(self.folder / "last.npy"))
+                self.last = np.load(self.folder / "last.npy")
                 return
         except (OSError, ValueError, KeyError, TypeError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, pixels: Tensor, time: int) -> None:
-        """Add a frame (3, H, W), RGB in [0, 1], of the writer's size, at a time in the source's time base."""
+    def write(self, picture: np.ndarray, time: int) -> None:
+        """Add a frame, bytes (H, W, 3) of the writer's size, at a time in the source's time base."""
         if self._container is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"{len(self._parts):06d}.mp4"
@@ -210,8 +220,8 @@ class FilmWriter:
             self._stream.options = _OPTIONS[self.codec]
             self._parts.append(name)
             self._in_part = 0
-        self._pixels = pixels.mul(255).round().clamp(0, 255).byte()
-        frame = av.VideoFrame.from_ndarray(self._pixels.permute(1, 2, 0).contiguous().numpy(), format="rgb24")
+        self._picture = picture
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = time, self.info.time_base
         self._container.mux(self._stream.encode(frame))
         self._in_part += 1
@@ -226,7 +236,7 @@ class FilmWriter:
         self._container = None
         self.done += self._in_part
         with atomic_file(self.folder / "last.npy") as temporary, temporary.open("wb") as stream:
-            np.save(stream, self._pixels.numpy())
+            np.save(stream, self._picture)
         with atomic_file(self.folder / "state.json") as temporary:
             temporary.write_text(json.dumps({"key": self._key, "parts": self._parts, "done": self.done}), encoding="utf-8")
 
@@ -247,19 +257,21 @@ class FilmWriter:
         kind = {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(self.output.suffix.lower(), "mp4")
         options = {"video_track_timescale": str(self.info.time_base.denominator)} if kind in ("mp4", "mov") else {}
         end = 0.0
-        with av.open(str(target), "w", format=kind, options=options) as joined, av.open(str(self.source)) as source:
+        with ExitStack() as opened:
+            joined = opened.enter_context(av.open(str(target), "w", format=kind, options=options))
+            source = opened.enter_context(av.open(str(self.source))) if self.info.sound else None
             with av.open(str(self.folder / self._parts[0])) as first:
                 pictures = joined.add_stream_from_template(first.streams.video[0])
                 pictures.time_base = self.info.time_base
             sound = None
-            if source.streams.audio:
+            if source is not None:
                 try:
                     sound = joined.add_stream_from_template(source.streams.audio[0])
                     joined.start_encoding()
                 except (ValueError, av.FFmpegError):
                     misfit = f"the sound of {self.source} ({self.info.sound}) does not fit into {self.output.suffix}"
                     raise FilmError(f"{misfit}; give a name that ends in .mkv") from None
-            heard = iter(()) if sound is None else self._sound(source)
+            heard = iter(()) if source is None else self._sound(source)
             waiting = next(heard, None)
             for packet in chain.from_iterable(self._packets(name) for name in self._parts):
                 packet.stream = pictures

@@ -17,9 +17,13 @@ from impasto.media.images import style_at
 from impasto.networks import Transformer
 from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.runtime.device import Place
+from impasto.training.clips import MovingPictures
 from impasto.training.content import KINDS, USUAL_KINDS, made_pictures
 from impasto.training.data import Pictures
-from impasto.training.painter import Curve, PainterTraining, fit_painter
+from impasto.training.painter import Curve, PainterTraining, Steadiness, TemporalTerm, fit_painter
+
+TEMPORAL_WEIGHT = 15.0
+"""Of the mean squared difference of neighbours in films: how still against how much style; see docs/distillation.md."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Adaptation:
     style_size: shorter side that the painting is brought to, in pixels; larger paints with larger strokes. loss: a preset;
     content_weight and tv_weight replace those of the preset. made: how many contents are made where none are given, and
     kinds: which ones in turn.
+
+    film: learn it for films, so that they are stable without optical flow: contents are pairs of frames of moving scenes made of those
+    pictures, with noise of deviation `sensor`, neighbours are held together along their exact motion with `temporal_weight`, and there is
+    no grain.
     """
 
     training: PainterTraining = field(default_factory=PainterTraining)
@@ -38,6 +46,9 @@ class Adaptation:
     tv_weight: float | None = None
     made: int = 48
     kinds: tuple[str, ...] = USUAL_KINDS
+    film: bool = False
+    temporal_weight: float = TEMPORAL_WEIGHT
+    sensor: float = 0.02
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:
@@ -66,21 +77,37 @@ def adapt(
     settings: Adaptation | None = None,
     *,
     contents: Pictures | None = None,
+    temporal: TemporalTerm | None = None,
     place: Place,
     checkpoint: Path | None = None,
     listener: Listener = silence,
 ) -> tuple[Transformer, Curve]:
     """A network for one or several paintings (1, 3, h, w), RGB in [0, 1], as one style; `start` stays as it is.
 
-    loss: over an encoder at the place. contents: photos, made ones by default. checkpoint: written when interrupted, gone on from
-    if it exists. Returns the network in float32 on the CPU, and the curve of the loss.
+    loss: over an encoder at the place. contents: photos, made ones by default. temporal: how far painted neighbours are apart, needed to
+    learn for films. checkpoint: written when interrupted, gone on from if it exists. Returns the network in float32 on the CPU, and the
+    curve of the loss.
     """
     settings = settings or Adaptation()
     target = settings.weighted(loss).style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
     network = start.empty_copy()
     network.load_state_dict(start.state_dict())
     chosen = contents_for(settings) if contents is None else contents
+    steady = None
+    if settings.film:
+        if temporal is None:
+            raise ValueError("to learn for films a temporal term is needed")
+        network.grain = 0.0
+        steady = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.sensor)
     curve = fit_painter(
-        network, settings.weighted(loss), target, chosen, settings.training, place=place, checkpoint=checkpoint, listener=listener
+        network,
+        settings.weighted(loss),
+        target,
+        chosen,
+        settings.training,
+        place=place,
+        steady=steady,
+        checkpoint=checkpoint,
+        listener=listener,
     )
     return network.cpu(), curve

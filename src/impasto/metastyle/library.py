@@ -19,6 +19,7 @@ from impasto.runtime.network_file import fingerprint, from_style_file, load_netw
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
 from impasto.styles.registry import bundled, cache_folder
 from impasto.training.data import PictureFolder
+from impasto.training.painter import TemporalTerm
 
 START = "metastyle"
 """Registered name of the bundled meta-learned network."""
@@ -43,14 +44,15 @@ def learned(
     place: Place,
     photos: list[Path] | None = None,
     start: Transformer | None = None,
+    temporal: TemporalTerm | None = None,
     licence: str = "not stated",
     source: str = "",
     listener: Listener = silence,
 ) -> StyleFile:
     """The style file of one style, out of the cache if the same paintings were learned in the same way before.
 
-    paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. Interrupted, it goes on from there the
-    next time.
+    paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. temporal: needed where the settings are for films.
+    Interrupted, it goes on from there the next time.
     """
     contents = None if photos is None else PictureFolder(photos)
     start = start or bundled_start()
@@ -77,7 +79,15 @@ def learned(
         raise InputError(f"the encoder {encoder} cannot serve the loss {settings.loss}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
     network, curve = adapt(
-        start, loss, paintings, settings, contents=contents, place=place, checkpoint=path.with_suffix(".checkpoint"), listener=listener
+        start,
+        loss,
+        paintings,
+        settings,
+        contents=contents,
+        temporal=temporal,
+        place=place,
+        checkpoint=path.with_suffix(".checkpoint"),
+        listener=listener,
     )
     record = StyleRecord(
         name,

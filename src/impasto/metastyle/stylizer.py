@@ -30,8 +30,8 @@ class MetaStyle:
         if self.strength == 0:
             return image.clone()
         photo = image.to(self.place.device).contiguous(memory_format=torch.channels_last)
-        painted = self.network(photo + self._grain(photo), self.affine)
-        return torch.lerp(photo.float(), painted.float(), self.strength) if self.strength < 1 else painted.float()
+        painted = self.network(photo + self._grain(photo), self.affine).float().clamp(0, 1)
+        return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
 
     def _grain(self, photo: Tensor) -> Tensor:
         """The grain of this size, always the same, so that frames of a film and the same photo twice are painted alike."""

@@ -31,3 +31,12 @@ def reliability(backward: Tensor, forward: Tensor, *, edges: bool = True) -> Ten
     if edges:
         lost = lost | motion_edges(backward)
     return (~lost).to(backward.dtype)
+
+
+def alike(frame: Tensor, before: Tensor, backward: Tensor, *, limit: float = 0.1) -> Tensor:
+    """1 where a frame (3, H, W) looks the same as the one before along the flow (1, 2, H, W): repeated warping would blur the rest.
+
+    (1, 1, H, W).
+    """
+    warped, _ = warp(before[None], backward)
+    return ((warped - frame[None]).abs().amax(1, keepdim=True) <= limit).float()

@@ -61,11 +61,16 @@ class Job:
     output: Path
 
 
-def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, style_name: str) -> list[Job]:
+def plan(
+    inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, style_name: str, *, frames: bool = False
+) -> list[Job]:
     """Which file becomes which: folders are searched for pictures, results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
 
-    output: a file (one photo only), a folder, or None for the current folder. Raises InputError.
+    output: a file (one photo only), a folder, or None for the current folder. frames: folders hold the frames of a film each, and become
+    folders FOLDER-STYLE, or the output itself if there is one of them. Raises InputError.
     """
+    if frames:
+        return _plan_frames([Path(entry) for entry in inputs], None if output is None else Path(output), style_name)
     sources: list[Path] = []
     for entry in map(Path, inputs):
         found = list_pictures(entry) if entry.is_dir() else [entry]
@@ -87,6 +92,22 @@ def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str
         Job(source, folder / f"{name}-{style_name}{'.mp4' if is_film(source) else '.png'}")
         for source, name in zip(sources, names, strict=True)
     ]
+
+
+def _plan_frames(folders: list[Path], output: Path | None, style_name: str) -> list[Job]:
+    wrong = [folder for folder in folders if not folder.is_dir()]
+    if wrong:
+        raise InputError(f"{wrong[0]} is no folder of frames")
+    if len(folders) == 1 and output is not None:
+        return [Job(folders[0], output)]
+    if output is not None and output.suffix:
+        raise InputError(f"{output} is one film and there are {len(folders)} folders of frames; give a folder as output")
+    return [Job(folder, (output or Path()) / f"{folder.resolve().name}-{style_name}") for folder in folders]
+
+
+def is_moving(job: Job) -> bool:
+    """Whether a job is a film: a file of one, or a folder of frames."""
+    return job.source.is_dir() or is_film(job.source)
 
 
 def paint(
@@ -134,8 +155,9 @@ def run(
         on_file(index, len(jobs), job.source)
         started = time.monotonic()
         try:
-            if is_film(job.source):
-                check_film_output(job.output, job.source)
+            if is_moving(job):
+                if job.output.suffix or not job.source.is_dir():
+                    check_film_output(job.output, job.source)
                 size, remark = paint_film(
                     stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=listener
                 )

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.images import style_at
+from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
-from impasto.motion.occlusion import reliability
+from impasto.motion.occlusion import alike, reliability
 from impasto.motion.warp import warp
 from impasto.perception.encoder import Encoder
 from impasto.perception.statistics import gram
@@ -175,10 +176,10 @@ class Solver:
         before = first
         for frame in frames:
             terms = []
-            if before is not None and before[0].shape == frame.shape and self.steering.consistency:
+            if before is not None and self.steering.consistency and not is_cut(before[0], frame):
                 backward, forward = flow(frame, before[0])[None], flow(before[0], frame)[None]
                 warped, inside = warp(before[1][None], backward, mode="bicubic")
-                trusted = reliability(backward, forward) * inside * _alike(frame, before[0], backward)
+                trusted = reliability(backward, forward) * inside * alike(frame, before[0], backward)
                 terms = [Term(Consistency(warped.to(self.place.device), trusted.to(self.place.device)), self.steering.consistency)]
             painted = self.paint(frame[None], self.steering, masks=masks, terms=terms)[0].cpu()
             before = (frame, painted)
@@ -274,9 +275,3 @@ def settled(network: SolverNetwork, place: Place) -> SolverNetwork:
 
 def _at(masks: Tensor, features: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(masks, (features.shape[-2], features.shape[-1]))
-
-
-def _alike(frame: Tensor, before: Tensor, backward: Tensor, *, limit: float = 0.1) -> Tensor:
-    """1 where the input itself looks the same along the flow: repeated warping would blur the rest, (1, 1, H, W)."""
-    warped, _ = warp(before[None], backward)
-    return ((warped - frame[None]).abs().amax(1, keepdim=True) <= limit).float()

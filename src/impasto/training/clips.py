@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -141,7 +142,7 @@ class Films:
 
 def clip_of(frames: Tensor, flow: Flow) -> Clip:
     """Frames (K, 3, H, W) with estimated motion; motion edges count as not traced."""
-    pairs = list(zip(frames[:-1], frames[1:], strict=True))
+    pairs = list(pairwise(frames))
     if not pairs:
         nothing = frames.new_zeros(0, 2, *frames.shape[-2:])
         return Clip(frames, nothing, nothing[:, :1], nothing, nothing[:, :1])

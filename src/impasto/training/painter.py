@@ -104,7 +104,8 @@ def fit_painter(
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    steady: for films; contents are then pairs of frames of its clips, and those of `contents` only what previews show. checkpoint: if it exists, the fitting goes on from there; an interrupt writes it. Events bring the loss, and a preview
+    steady: for films; contents are then pairs of frames of its clips, and `contents` is not used. checkpoint: if it
+    exists, the fitting goes on from there; an interrupt writes it. Events bring the loss, and a preview
     (3, crop, crop) of the first content when due. Raises ImpastoError if the loss leaves the numbers.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

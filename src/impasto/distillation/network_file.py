@@ -1,0 +1,30 @@
+"""A teacher as a style file, and back; students are style files of the network that the fast methods share."""
+
+from dataclasses import replace
+
+from impasto.distillation.networks import VideoNetwork
+from impasto.errors import StyleError
+from impasto.runtime.network_file import pack, unpack
+from impasto.styles.file import StyleFile, StyleRecord
+
+TEACHER = "video"
+"""Name of the teacher's network in style files."""
+
+
+def to_teacher_file(network: VideoNetwork, record: StyleRecord) -> StyleFile:
+    """A style file of a teacher."""
+    settings = dict(record.settings) | {"blocks": network.blocks}
+    return StyleFile(replace(record, network=TEACHER, width=float(network.width), settings=settings), pack(network))
+
+
+def from_teacher_file(style: StyleFile) -> VideoNetwork:
+    """The teacher of a style file, in float32 on the CPU. Raises StyleError for any other style file."""
+    record, origin = style.record, f"the style {style.record.name!r}"
+    if record.method != "distillation" or record.network != TEACHER:
+        raise StyleError(f"{origin} is no teacher: it is for {record.method!r} with the network {record.network!r}")
+    width, blocks = record.width, record.settings.get("blocks", 5)
+    if width != int(width) or not 1 <= width <= 512 or not isinstance(blocks, int) or not 1 <= blocks <= 64:
+        raise StyleError(f"{origin} names a network of width {width:g} with {blocks} blocks, which there cannot be")
+    network = VideoNetwork(int(width), blocks)
+    unpack(style.tensors, network, origin)
+    return network
