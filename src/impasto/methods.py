@@ -12,7 +12,7 @@ from impasto.distillation.network_file import TEACHER, from_teacher_file
 from impasto.distillation.teacher import Teacher
 from impasto.errors import InputError, StyleError
 from impasto.events import Listener, silence
-from impasto.metastyle.adaptation import Adaptation
+from impasto.metastyle.adaptation import FOR_FILMS, FOR_PHOTOS, Adaptation
 from impasto.metastyle.library import learned, network_of
 from impasto.metastyle.mixing import mix
 from impasto.metastyle.stylizer import MetaStyle
@@ -108,18 +108,15 @@ def _gatys(source: StyleSource, controls: Controls, place: Place, listener: List
     return Gatys(loss, source.pictures, settings, source.weights, source.masks, listener)
 
 
-ADAPTATION = Adaptation()
-"""How a style picture is learned when nothing else is said."""
-
-
 def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
     """How the controls want a painting to be learned, and the folders of photos to learn it on. Raises InputError."""
     options = dict(controls.options or {})
     photos = options.pop("photos", None)
+    usual = FOR_FILMS if options.get("film") else FOR_PHOTOS
     training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(PainterTraining)}}
-    size = ADAPTATION.style_size if controls.style_size is None else controls.style_size
-    known = _known(options, Adaptation)
-    return Adaptation(replace(ADAPTATION.training, seed=controls.seed, **training), **{"style_size": size, **known}), photos
+    size = usual.style_size if controls.style_size is None else controls.style_size
+    known = {"style_size": size, **_known(options, Adaptation)}
+    return replace(usual, training=replace(usual.training, seed=controls.seed, **training), **known), photos
 
 
 def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:

@@ -1,11 +1,13 @@
 """Painting films: every frame once and in order, interrupts, cut-off files, and what the user hears of it."""
 
 import dataclasses
+import time
 
 import pytest
 import torch
 
 from impasto.errors import InputError
+from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
 from impasto.runtime.device import Place
 from impasto.runtime.engine import plan, run
@@ -145,3 +147,120 @@ def test_colours_are_kept_if_asked(tmp_path):
     paint(Negative(), source, tmp_path / "out.mp4", dataclasses.replace(SMALL, keep_color="luma"))
     before, after = frames_of(source), frames_of(tmp_path / "out.mp4")
     assert (before[20, 0] - before[20, 1]).sign().mul((after[20, 0] - after[20, 1]).sign()).mean() > 0.5
+
+
+def test_frames_that_change_their_size_are_fitted_and_said(tmp_path):
+    parts = [make_film(tmp_path / f"{n}.ts", count=6, size=size, sound=False) for n, size in enumerate([(48, 64), (96, 80)])]
+    source = tmp_path / "both.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    (outcome,) = paint(Negative(), source, tmp_path / "out.mp4").painted
+    assert outcome.size == (48, 64)
+    assert "6 frames of" in outcome.remark
+    assert "fitted" in outcome.remark
+    assert frames_of(tmp_path / "out.mp4").shape == (12, 3, 48, 64)
+
+
+def test_a_film_of_one_frame(tmp_path):
+    source = make_film(tmp_path / "in.mp4", count=1, sound=False)
+    (outcome,) = paint(Trail(), source, tmp_path / "out.mp4").painted
+    assert not outcome.remark
+    assert len(frames_of(tmp_path / "out.mp4")) == 1
+
+
+def test_broken_packets_cost_their_own_frames_only(tmp_path):
+    source = make_film(tmp_path / "in.ts", count=60, size=(96, 128), sound=False)
+    data = bytearray(source.read_bytes())
+    middle = len(data) // 2 // 188 * 188
+    data[middle : middle + 5 * 188] = bytes(5 * 188)
+    source.write_bytes(bytes(data))
+    (outcome,) = paint(Negative(), source, tmp_path / "out.mp4").painted
+    assert 30 < len(frames_of(tmp_path / "out.mp4")) <= 60
+    assert frames_of(tmp_path / "out.mp4")[-1].mean() == pytest.approx(1 - float(list(FilmReader(source))[-1].pixels.mean()), abs=0.05)
+    assert outcome.size == (96, 128)
+
+
+def test_what_goes_wrong_while_a_frame_is_written_is_raised(tmp_path, monkeypatch):
+    from impasto.media import videos
+
+    def full(self, picture, time):
+        raise videos.FilmError("no space left")
+
+    monkeypatch.setattr(videos.FilmWriter, "write", full)
+    (outcome,) = paint(Negative(), make_film(tmp_path / "in.mp4"), tmp_path / "out.mp4").failed
+    assert "no space left" in str(outcome.error)
+
+
+def test_decoding_and_encoding_go_on_while_a_frame_is_painted(tmp_path):
+    """Painting waits for neither: with half as much time again for the whole, they took place beside it."""
+    source = make_film(tmp_path / "in.mp4", count=40, size=(240, 320))
+
+    class Slow:
+        def __call__(self, image, *, masks=None):
+            time.sleep(0.02)
+            return image
+
+    started = time.monotonic()
+    paint(Slow(), source, tmp_path / "out.mp4")
+    assert time.monotonic() - started < 40 * 0.02 * 1.5 + 1
+
+
+def numbered(folder, count=12, size=(48, 64)):
+    """A folder of frames, frame 9 before frame 10."""
+    for number in range(count):
+        pixels = torch.full((3, *size), 0.05 * number)
+        write_picture(Picture(pixels), folder / f"shot {number}.png")
+    return folder
+
+
+def test_a_folder_of_frames_becomes_a_folder_of_frames(tmp_path):
+    folder = numbered(tmp_path / "shot")
+    (job,) = plan([folder], None, "wave", frames=True)
+    assert job.output.name == "shot-wave"
+    summary = run(Trail(), plan([folder], tmp_path / "out", "wave", frames=True), SMALL, CPU)
+    (outcome,) = summary.painted
+    written = [float(read_picture(tmp_path / "out" / f"shot {number}.png").pixels.mean()) for number in range(12)]
+    expected, before = [], None
+    for number in range(12):
+        before = 0.05 * number if before is None else (0.05 * number + before) / 2
+        expected.append(before)
+    assert written == pytest.approx(expected, abs=0.01)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir())[0] == "shot 0.png"
+    assert outcome.size == (48, 64)
+
+
+def test_a_folder_of_frames_becomes_a_film_if_that_is_asked(tmp_path):
+    folder = numbered(tmp_path / "shot")
+    summary = run(Negative(), plan([folder], tmp_path / "out.mp4", "wave", frames=True), SMALL, CPU)
+    assert len(summary.painted) == 1
+    reader = FilmReader(tmp_path / "out.mp4")
+    assert len(list(reader)) == 12
+    assert reader.info.rate == 25
+    assert reader.info.sound == ""
+
+
+def test_interrupted_frames_go_on(tmp_path):
+    folder = numbered(tmp_path / "shot")
+    jobs = plan([folder], tmp_path / "out", "wave", frames=True)
+    stylizer = Negative(stop_at=7)
+    assert run(stylizer, jobs, SMALL, CPU).interrupted
+    again = Negative()
+    assert run(again, jobs, SMALL, CPU).painted
+    assert again.painted == 5
+    assert len(list((tmp_path / "out").glob("*.png"))) == 12
+    other = Negative()
+    assert run(other, jobs, SMALL, CPU, identity="another style").painted
+    assert other.painted == 12
+
+
+def test_frames_of_several_sizes_are_refused_with_the_name_of_the_first_other_one(tmp_path):
+    folder = numbered(tmp_path / "shot")
+    write_picture(Picture(torch.rand(3, 30, 30)), folder / "shot 7.png")
+    (outcome,) = run(Negative(), plan([folder], tmp_path / "out", "wave", frames=True), SMALL, CPU).failed
+    assert "shot 7.png has 30x30 pixels and the frames before it 64x48" in str(outcome.error)
+    with pytest.raises(InputError, match="no folder of frames"):
+        plan([folder / "shot 1.png"], None, "wave", frames=True)
+    (tmp_path / "empty").mkdir()
+    (outcome,) = run(Negative(), plan([tmp_path / "empty"], tmp_path / "o", "wave", frames=True), SMALL, CPU).failed
+    assert "no frames in" in str(outcome.error)
+    with pytest.raises(InputError, match="2 folders of frames"):
+        plan([folder, tmp_path / "empty"], tmp_path / "out.mp4", "wave", frames=True)

@@ -43,7 +43,7 @@ def test_motion_over_several_frames_is_composed():
     warped, inside = warp(clip.frames, flows)
     error = (masks * inside * (warped - clip.frames[2:3])).abs().mean((1, 2, 3))
     unmoved = (clip.frames - clip.frames[2:3]).abs().mean((1, 2, 3))
-    assert error[2] == 0
+    assert error[2] < 1e-6
     assert (error[[0, 4]] < 0.5 * unmoved[[0, 4]]).all()
     assert masks[2].min() == 1
     assert masks[0].mean() <= masks[1].mean() < 1
@@ -76,7 +76,9 @@ def test_cuts_are_left_out(tmp_path):
     """Two shots of one film: the run across the cut differs most, and is not drawn."""
     folder = folder_of_frames(tmp_path / "film", count=30, speed=1)
     for number in range(15, 30):
-        write_picture(Picture(torch.full((3, 72, 96), 0.9) * torch.rand(1, generator=torch.Generator().manual_seed(0))), folder / f"{number:05d}.png")
+        write_picture(
+            Picture(torch.full((3, 72, 96), 0.9) * torch.rand(1, generator=torch.Generator().manual_seed(0))), folder / f"{number:05d}.png"
+        )
     films = Films([folder], moving=0.0)
     assert (0, 14) not in films._ranked(2)
     assert len(films._ranked(2)) == 27

@@ -84,7 +84,6 @@ class TeacherLearner:
         prior, mask = self._prior(before, clip, last)
         frame = clip.frames[last:]
         painted = self.painted(frame, prior, mask, weights)
-        painted.retain_grad()
         terms = {"perceptual": self.loss(painted, self.loss.content_target(frame), self.style).total}
         if prior is not None and mask is not None:
             terms["temporal"] = (mask * (painted - prior)).square().mean()

@@ -58,8 +58,7 @@ def painted_film(stylizer: Stylizer, frames: Iterator[Tensor]) -> Iterator[Tenso
     """Frames (3, H, W) as the stylizer paints them, rounded to 8 bits."""
     each = (stylizer(frame[None])[0] for frame in frames)
     for picture in stylizer.stream(frames) if isinstance(stylizer, VideoStylizer) else each:
-        with torch.inference_mode(False), torch.no_grad():
-            yield picture.float().cpu().mul(255).round().clamp(0, 255).div(255)
+        yield picture.detach().float().cpu().mul(255).round().clamp(0, 255).div(255)
 
 
 def judge_scene(

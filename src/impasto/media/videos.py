@@ -78,8 +78,9 @@ def is_film(path: str | os.PathLike[str]) -> bool:
 class FilmReader:
     """A film, frame by frame; memory does not grow with its length.
 
-    `info` is known at once; iterating gives the frames. `problem` says what stopped the reading before the end, if anything did: a
-    truncated file gives the frames that could be read. Raises FilmError for what is no film or has no pictures.
+    `info` is known at once; iterating gives the frames. `problem` says afterwards what was wrong, if anything was: a truncated file gives
+    the frames that could be read, broken packets are passed over, and frames may change their size on the way, which is left to whoever
+    uses them. Raises FilmError for what is no film or has no pictures.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -106,23 +107,34 @@ class FilmReader:
             raise FilmError(f"{path} is not a film that can be read ({error.strerror or error})") from None
 
     def __iter__(self) -> Iterator[Frame]:
-        number, last = 0, None
+        number, last, broken, resized = 0, None, 0, 0
         with av.open(str(self.path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             step = max(1, round(1 / (self.info.rate * self.info.time_base)))
             try:
-                for decoded in container.decode(stream):
-                    time = decoded.pts if decoded.pts is not None else (0 if last is None else last + step)
-                    if last is not None and time <= last:
-                        time = last + 1
-                    last = time
-                    yield Frame(_upright(decoded), time, number)
-                    number += 1
+                for packet in container.demux(stream):
+                    try:
+                        frames = packet.decode()
+                    except av.FFmpegError:
+                        broken += 1
+                        continue
+                    for decoded in frames:
+                        time = decoded.pts if decoded.pts is not None else (0 if last is None else last + step)
+                        if last is not None and time <= last:
+                            time = last + 1
+                        last = time
+                        picture = _upright(decoded)
+                        resized += picture.shape[:2] != self.info.size
+                        yield Frame(picture, time, number)
+                        number += 1
             except av.FFmpegError as error:
                 self.problem = f"{self.path} is damaged after frame {number} ({error.strerror or error}); what comes before it was kept"
-        if not self.problem:
-            self.problem = self._missing(number, 0.0 if last is None else float(last * self.info.time_base))
+        self.problem = self.problem or self._missing(number, 0.0 if last is None else float(last * self.info.time_base))
+        if broken and not self.problem:
+            self.problem = f"{broken} packets of {self.path} are broken: their frames are missing, and what there is was kept"
+        if resized and not self.problem:
+            self.problem = f"{resized} frames of {self.path} are not of the size of the first, and were fitted to it"
 
     def _missing(self, frames: int, end: float) -> str:
         """What the header promised and the file does not hold, as a sentence."""

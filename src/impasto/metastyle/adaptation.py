@@ -22,9 +22,6 @@ from impasto.training.content import KINDS, USUAL_KINDS, made_pictures
 from impasto.training.data import Pictures
 from impasto.training.painter import Curve, PainterTraining, Steadiness, TemporalTerm, fit_painter
 
-TEMPORAL_WEIGHT = 15.0
-"""Of the mean squared difference of neighbours in films: how still against how much style; see docs/distillation.md."""
-
 
 @dataclass(frozen=True)
 class Adaptation:
@@ -47,7 +44,7 @@ class Adaptation:
     made: int = 48
     kinds: tuple[str, ...] = USUAL_KINDS
     film: bool = False
-    temporal_weight: float = TEMPORAL_WEIGHT
+    temporal_weight: float = 15.0
     sensor: float = 0.02
 
     def __post_init__(self) -> None:
@@ -62,6 +59,12 @@ class Adaptation:
         """The loss with the weights that replace the preset's."""
         given = {"content_weight": self.content_weight, "tv_weight": self.tv_weight}
         return loss.with_weights(**{name: value for name, value in given.items() if value is not None})
+
+
+FOR_PHOTOS = Adaptation()
+"""How a painting is learned when nothing else is said."""
+FOR_FILMS = Adaptation(training=PainterTraining(steps=170, crop=224), content_weight=0.18, film=True)
+"""How it is learned for films. Neighbours that are held together keep contours as well, so that less of the content term is needed."""
 
 
 def contents_for(settings: Adaptation) -> Pictures:

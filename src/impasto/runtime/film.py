@@ -127,7 +127,8 @@ def painted_frames(
     def one_by_one() -> Iterator[Tensor]:
         for photo in photos():
             with torch.inference_mode():
-                yield stylizer(photo[None].to(place.device), masks=masks)[0].float().cpu()
+                painted = stylizer(photo[None].to(place.device), masks=masks)[0].float().cpu()
+            yield painted
 
     for pixels in stylizer.stream(photos(), masks=masks, first=first) if isinstance(stylizer, VideoStylizer) else one_by_one():
         frame, photo = waiting.popleft()
