@@ -1,5 +1,8 @@
 """Films held still: by flow they flicker less, a new shot begins anew, and a film can be taken up again."""
 
+from itertools import pairwise
+
+import pytest
 import torch
 
 from impasto.distillation.networks import VideoNetwork
@@ -31,7 +34,7 @@ def film(count=6, height=64, width=96, seed=0):
 def pan(frames):
     flow = torch.tensor([2.0, 0.0]).view(2, 1, 1).expand(2, *frames[0].shape[-2:])
     mask = torch.ones(1, *frames[0].shape[-2:])
-    return stability((one, other, flow, mask) for other, one in zip(frames[:-1], frames[1:], strict=True)).e_stab
+    return stability((one, other, flow, mask) for other, one in pairwise(frames)).e_stab
 
 
 def test_flow_holds_any_stylizer_still():
@@ -52,15 +55,14 @@ def test_nothing_of_the_shot_before_is_seen_after_a_cut():
     assert not torch.equal(streamed[4], teacher(shots[4][None])[0])
 
 
-def test_a_film_is_taken_up_where_it_was_left():
-    frames = film()
-    for make in (lambda: Steadied(lambda image, masks=None: image.square(), CPU), lambda: Teacher(network, CPU)):
-        torch.manual_seed(0)
-        network = VideoNetwork(4, 1)
-        whole = list(make().stream(iter(frames)))
-        rest = list(make().stream(iter(frames[3:]), first=(frames[2], whole[2])))
-        for one, other in zip(whole[3:], rest, strict=True):
-            torch.testing.assert_close(one, other)
+@pytest.mark.parametrize("kind", ["steadied", "teacher"])
+def test_a_film_is_taken_up_where_it_was_left(kind):
+    frames, network = film(), VideoNetwork(4, 1)
+    stylizer = Teacher(network, CPU) if kind == "teacher" else Steadied(lambda image, masks=None: image.square(), CPU)
+    whole = list(stylizer.stream(iter(frames)))
+    rest = list(stylizer.stream(iter(frames[3:]), first=(frames[2], whole[2])))
+    for one, other in zip(whole[3:], rest, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_single_frame_is_a_film():

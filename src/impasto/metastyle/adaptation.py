@@ -96,20 +96,19 @@ def adapt(
     network = start.empty_copy()
     network.load_state_dict(start.state_dict())
     chosen = contents_for(settings) if contents is None else contents
-    steady = None
+    moving: Pictures | Steadiness = chosen
     if settings.film:
         if temporal is None:
             raise ValueError("to learn for films a temporal term is needed")
         network.grain = 0.0
-        steady = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.sensor)
+        moving = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.sensor)
     curve = fit_painter(
         network,
         settings.weighted(loss),
         target,
-        chosen,
+        moving,
         settings.training,
         place=place,
-        steady=steady,
         checkpoint=checkpoint,
         listener=listener,
     )

@@ -94,32 +94,31 @@ def fit_painter(
     network: Transformer,
     loss: PerceptualLoss,
     style: StyleTarget,
-    contents: Pictures,
+    contents: Pictures | Steadiness,
     settings: PainterTraining,
     *,
     place: Place,
-    steady: Steadiness | None = None,
     checkpoint: Path | None = None,
     listener: Listener = silence,
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    steady: for films; contents are then pairs of frames of its clips, and `contents` is not used. checkpoint: if it
-    exists, the fitting goes on from there; an interrupt writes it. Events bring the loss, and a preview
-    (3, crop, crop) of the first content when due. Raises ImpastoError if the loss leaves the numbers.
+    contents: pictures, or for films pairs of frames. checkpoint: if it exists, the fitting goes on from there; an interrupt writes it.
+    Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss leaves the numbers.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)
 
     def draw() -> tuple[Tensor, Tensor, Clip | None]:
         """Contents, what the network is given of them, and how they move."""
-        clip = None if steady is None else steady.clips.draw(2, settings.crop, generator).to(place.device)
-        if clip is None or steady is None:
+        clip = None
+        if isinstance(contents, Steadiness):
+            clip = contents.clips.draw(2, settings.crop, generator).to(place.device)
+            drawn = clip.frames
+            given = drawn + contents.sensor * torch.randn(drawn.shape, generator=generator).to(drawn)
+        else:
             drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
             given = network.grained(drawn, generator)
-        else:
-            drawn = clip.frames
-            given = drawn + steady.sensor * torch.randn(drawn.shape, generator=generator).to(drawn)
         plain, given = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, given))
         return plain, given, clip
 
@@ -158,8 +157,8 @@ def fit_painter(
             pictures = painted(given, crowding)
             value = loss(pictures, loss.content_target(photos), style).total
             total = value + settings.blob_weight * blobs(crowding)
-            if clip is not None and steady is not None:
-                total = total + steady.weight * steady.term(pictures, clip.backward, clip.backward_traced)
+            if clip is not None and isinstance(contents, Steadiness):
+                total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
             total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(trained, settings.clip)
             number = value.item()

@@ -1,0 +1,301 @@
+"""What stable films cost and bring: the rows of the paper's Table 2, learning for video, speed, memory.
+
+    python benchmarks/distillation.py rows --painting CANDY.jpg --photos PHOTOS --films FILMS --judge FILMS --truth SINTEL --kept FOLDER
+    python benchmarks/distillation.py adaptation --paintings UNSEEN --judge FILMS --kept FOLDER
+    python benchmarks/distillation.py presets --painting CANDY.jpg --films FILMS --kept FOLDER
+    python benchmarks/distillation.py speed
+    python benchmarks/distillation.py memory
+
+`rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and goes on,
+and judges all of them. SINTEL is a folder laid out as MPI Sintel's. Every part writes benchmarks/results/distillation-PART.json.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from impasto.api import adapt, find_style, stylize
+from impasto.distillation.calibration import calibrated, gradient_norms
+from impasto.distillation.network_file import from_teacher_file
+from impasto.distillation.networks import STUDENTS, VideoNetwork, student_network
+from impasto.distillation.recipes import train_student_file, train_teacher_file
+from impasto.distillation.student_training import STUDENT_PRESETS, StudentLearner, StudentTraining
+from impasto.distillation.teacher import Teacher
+from impasto.evaluation.footage import footage, moving_footage
+from impasto.evaluation.report import write_report
+from impasto.evaluation.stability import StabilityReport, evaluate_stability
+from impasto.events import Event
+from impasto.media.images import list_pictures, read_picture, style_at
+from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
+from impasto.metastyle.stylizer import MetaStyle
+from impasto.methods import EachFrame, StyleSource, make_film_stylizer
+from impasto.motion.flow import DenseInverseSearch
+from impasto.motion.synthetic import moving_scene
+from impasto.runtime.device import choose_place
+from impasto.runtime.encoders import load_encoder, load_loss
+from impasto.runtime.network_file import from_style_file, load_network
+from impasto.runtime.steadied import Steadied
+from impasto.runtime.stylizer import Stylizer
+from impasto.settings import Controls
+from impasto.styles.file import read_style
+from impasto.training.clips import Films
+from impasto.training.content import made_pictures
+
+HERE = Path(__file__).resolve().parent
+PLACE = choose_place("cpu")
+
+SHORT = {"length": 3, "crop": 224, "learning_rate": 1e-3, "balanced": False}
+"""What makes a row affordable on two processor cores: three frames of 224 pixels; the published rate, falling to a tenth."""
+ROWS: dict[str, dict[str, object]] = {
+    "student": {"fractions": {}},
+    "+ residual": {"fractions": {"residual": 1.0}},
+    "+ rank (input)": {"fractions": {"rank": 0.25}},
+    "+ residual + rank (input)": {"fractions": {"residual": 1.0, "rank": 0.25}},
+    "+ residual + tail (input)": {"fractions": {"residual": 1.0, "rank": 0.25}, "rank_mode": "tail"},
+    "student with temporal": {"fractions": {"temporal": 0.5}},
+    "+ temporal + residual + rank (input)": {"fractions": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
+}
+
+
+def saying(name: str) -> Callable[[Event], None]:
+    def say(event: Event) -> None:
+        if event.step % 50 == 0 or event.step == event.total:
+            values = "  ".join(f"{key} {value:.4f}" for key, value in event.values.items())
+            print(f"{name}: step {event.step}/{event.total}  {event.seconds:.0f} s  {values}", flush=True)
+
+    return say
+
+
+def stylizer_of(path: Path, stabilize: str) -> Stylizer:
+    style, method = find_style(path)
+    return make_film_stylizer(StyleSource([style]), Controls(method=method, stabilize=stabilize), PLACE)
+
+
+def shown(report: StabilityReport, part: str, more: dict[str, object] | None = None) -> None:
+    report.show(Console(width=200))
+    report.write(HERE / "results" / f"distillation-{part}.json")
+
+
+def rows(arguments: argparse.Namespace) -> None:
+    kept: Path = arguments.kept
+    kept.mkdir(parents=True, exist_ok=True)
+    teacher, vanilla = kept / "teacher.safetensors", kept / "teacher.vanilla.safetensors"
+    if not teacher.is_file():
+        train_teacher_file(arguments.painting, [arguments.photos], [arguments.films], teacher, listener=saying("teacher"))
+    stylizers: dict[str, Stylizer] = {"vanilla student": stylizer_of(vanilla, "none")}
+    for number, (name, changes) in enumerate(ROWS.items()):
+        file = kept / f"row-{number}.safetensors"
+        if not file.is_file():
+            train_student_file(
+                arguments.painting,
+                [arguments.photos],
+                [arguments.films],
+                file,
+                teacher=teacher,
+                start=vanilla,
+                changes={"steps": arguments.steps, **SHORT, **changes},
+                listener=saying(name),
+            )
+        stylizers[name] = stylizer_of(file, "student")
+    stylizers |= {"vanilla teacher": stylizer_of(teacher, "none"), "teacher": stylizer_of(teacher, "flow")}
+    common = {
+        "encoder": load_encoder(arguments.encoder, choose_place("cpu", "float32")),
+        "painting": read_picture(arguments.painting).pixels[None],
+        "settings": {"encoder": Path(arguments.encoder).stem, "steps": arguments.steps, "teacher_steps": read_style(teacher).record.steps},
+        "listener": lambda event: print(f"{event.step}/{event.total} scenes, {event.seconds:.0f} s", flush=True),
+    }
+    shown(evaluate_stability(footage(arguments.judge), stylizers, size=512, maps=arguments.maps, **common), "films")
+    shown(evaluate_stability(moving_footage(arguments.still, 3, length=10), stylizers, **common), "moving")
+    if arguments.truth is not None:
+        shown(evaluate_stability(footage(arguments.truth, rendering=arguments.rendering), stylizers, **common), "truth")
+
+
+def adaptation(arguments: argparse.Namespace) -> None:
+    """Plain adaptation and that for video, on paintings and films that neither has seen."""
+    kept: Path = arguments.kept
+    kept.mkdir(parents=True, exist_ok=True)
+    scenes = footage(arguments.judge)
+    judge, found = load_encoder(arguments.encoder, choose_place("cpu", "float32")), {}
+    for painting in list_pictures(arguments.paintings):
+        if arguments.only and painting.stem not in arguments.only:
+            continue
+        seconds: dict[str, float] = {}
+        for purpose, options in (("plain", {}), ("video", {"film": True})):
+            file = kept / f"{painting.stem}-{purpose}.safetensors"
+            if not file.is_file():
+                adapt(painting, file, controls=Controls(options=options))
+            seconds[purpose] = read_style(file).record.settings["curve"][-1][1]
+        stylizers = {purpose: stylizer_of(kept / f"{painting.stem}-{purpose}.safetensors", "none") for purpose in seconds}
+        report = evaluate_stability(
+            scenes,
+            stylizers,
+            size=448,
+            encoder=judge,
+            painting=read_picture(painting).pixels[None],
+            maps=arguments.maps and arguments.maps / painting.stem,
+        )
+        means = {
+            purpose: {key: mean(getattr(row, key) for row in report.of(purpose)) for key in ("e_stab", "relative", "style", "content")}
+            for purpose in stylizers
+        }
+        change = {key: means["video"][key] / means["plain"][key] - 1 for key in means["plain"]}
+        found[painting.stem] = {"means": means, "change": change, "seconds": seconds}
+        print(painting.stem, {key: f"{value:+.0%}" for key, value in change.items()}, seconds, flush=True)
+    changes = {key: mean(row["change"][key] for row in found.values()) for key in ("e_stab", "relative", "style", "content")}
+    print("mean", {key: f"{value:+.1%}" for key, value in changes.items()})
+    write_report(
+        HERE / "results" / "distillation-adaptation.json", {"encoder": Path(arguments.encoder).stem, "mean": changes, "paintings": found}
+    )
+
+
+def presets(arguments: argparse.Namespace) -> None:
+    """Gradients of the terms at the vanilla student, and the weights that the calibration makes of them, beside the published ones."""
+    teacher = from_teacher_file(read_style(arguments.kept / "teacher.safetensors"))
+    student = from_style_file(read_style(arguments.kept / "teacher.vanilla.safetensors"))
+    films, table = Films([arguments.films]), {}
+    for name, loss_name in (("feedforward", "feedforward"), ("published", "reconet")):
+        fractions = {"residual": 1.0, "temporal": 0.5, "rank": 0.25}
+        settings = StudentTraining(length=5, fractions=fractions)
+        loss = load_loss(arguments.encoder, loss_name, PLACE)
+        style = loss.style_target([style_at(read_picture(arguments.painting).pixels[None], settings.style_size)])
+        learner = StudentLearner(student, teacher, loss, style, settings, PLACE)
+        generator = torch.Generator().manual_seed(0)
+        norms = [gradient_norms(*learner.terms(films.draw(5, 256, generator))) for _ in range(4)]
+        means = {term: mean(each[term] for each in norms) for term in norms[0]}
+        table[name] = {"gradients": means, "calibrated": calibrated(means, fractions)}
+        print(name, table[name])
+    published = dict(STUDENT_PRESETS["published"].weights) | {"temporal": 1e6}
+    write_report(HERE / "results" / "distillation-presets.json", {"losses": table, "published": published})
+
+
+def scene_frames(count: int, size: tuple[int, int]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    pictures = made_pictures(3, max(size), generator)
+    chosen = [pictures.picture(index).float() / 255 for index in range(3)]
+    return list(moving_scene(chosen, size, count, generator).frames)
+
+
+def per_frame(paint: Callable[[], object], *, repeats: int = 5) -> float:
+    paint()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        paint()
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def write_film(path: Path, frames: list[Tensor], count: int) -> None:
+    """The frames there and back again until there are enough."""
+    size, rate = (frames[0].shape[-2], frames[0].shape[-1]), Fraction(25)
+    writer = FilmWriter(path, path, FilmInfo(size, rate, 1 / rate, count, count / 25), size, "benchmark", part=500)
+    pictures = [as_bytes(frame) for frame in frames]
+    circle = pictures + pictures[-2:0:-1]
+    for number in range(count):
+        writer.write(circle[number % len(circle)], number)
+    writer.finish()
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Frames per second at 640x320, bare networks first, then with their flow, then a film from file to file."""
+    frames = scene_frames(24, (320, 640))
+    bare: dict[str, float] = {}
+    painter = MetaStyle(load_network("metastyle"), PLACE)
+    for name in STUDENTS:
+        student = MetaStyle(student_network(name), PLACE)
+        bare[f"student {name}"] = per_frame(lambda student=student: student(frames[0][None]))  # type: ignore[misc]
+    bare["metastyle, each frame"] = per_frame(lambda: painter(frames[0][None]))
+    teacher = Teacher(VideoNetwork(), PLACE)
+    bare["teacher's network alone"] = per_frame(lambda: EachFrame(teacher)(frames[0][None]))
+    search = DenseInverseSearch()
+    both_ways = per_frame(lambda: (search(frames[0], frames[1]), search(frames[1], frames[0])))
+
+    def streamed(stylizer: Stylizer) -> float:
+        started = time.perf_counter()
+        count = sum(1 for _ in stylizer.stream(iter(frames)))  # type: ignore[attr-defined]
+        return (time.perf_counter() - started) / count
+
+    with_flow = {"teacher with flow": streamed(teacher), "metastyle held by flow": streamed(Steadied(painter, PLACE))}
+    rows = {name: {"seconds": seconds, "fps": 1 / seconds} for name, seconds in (bare | with_flow).items()}
+    share = {name: both_ways / seconds for name, seconds in with_flow.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        source, count = Path(folder) / "film.mp4", 150
+        write_film(source, frames, count)
+        started = time.perf_counter()
+        summary = stylize(source, "dusk", output=Path(folder) / "out.mp4", controls=Controls(size=640, stabilize="none"))
+        film = (time.perf_counter() - started) / count
+        assert summary.painted
+        painted = [frame.pixels for frame in FilmReader(source)]
+        dusk = stylizer_of(Path("dusk"), "none")
+        started = time.perf_counter()
+        for frame in painted:
+            dusk(frame[None])
+        network = (time.perf_counter() - started) / count
+    for name, row in rows.items():
+        print(f"{name:28s} {row['fps']:6.2f} fps  {row['seconds'] * 1000:7.1f} ms")
+    print("flow both ways", f"{both_ways * 1000:.1f} ms, share of the whole", {name: f"{value:.0%}" for name, value in share.items()})
+    print(f"film from file to file {1 / film:.2f} fps, network alone {1 / network:.2f} fps: {network / film:.0%}")
+    content = {
+        "size": "640x320",
+        "rows": rows,
+        "flow_seconds": both_ways,
+        "flow_share": share,
+        "film_fps": 1 / film,
+        "network_fps": 1 / network,
+    }
+    write_report(HERE / "results" / "distillation-speed.json", content)
+
+
+MEASURED = """
+import resource, sys, time, impasto
+started = time.monotonic()
+summary = impasto.stylize(sys.argv[1], "dusk", output=sys.argv[2], controls=impasto.Controls(stabilize=sys.argv[3]))
+assert summary.painted, summary.failed
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.monotonic() - started)
+"""
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    """Peak memory of painting ten seconds and ten minutes of film, each in a process of its own."""
+    found: dict[str, dict[str, float]] = {}
+    frames = scene_frames(50, (96, 128))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, count in (("10 seconds", 250), ("10 minutes", 15_000)):
+            source = Path(folder) / f"{count}.mp4"
+            write_film(source, frames, count)
+            for way in ("none", "flow"):
+                command = [sys.executable, "-c", MEASURED, str(source), str(Path(folder) / f"{count}-{way}.mp4"), way]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                peak, seconds = map(float, done.stdout.split())
+                found[f"{name}, {way}"] = {"frames": count, "peak_MB": peak, "seconds": seconds}
+                print(f"{name}, {way}: {peak:.0f} MB, {seconds:.0f} s", flush=True)
+    write_report(HERE / "results" / "distillation-memory.json", {"size": "128x96", "films": found})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["rows", "adaptation", "presets", "speed", "memory"])
+    for name in ("painting", "paintings", "photos", "films", "judge", "still", "truth", "kept", "maps"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--rendering", default="final")
+    parser.add_argument("--encoder", default="compact")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--only", nargs="*", help="stems of the paintings that are taken")
+    arguments = parser.parse_args()
+    if arguments.part == "rows" and arguments.still is None:
+        arguments.still = arguments.photos
+    {"rows": rows, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}[arguments.part](arguments)
+
+
+if __name__ == "__main__":
+    main()
