@@ -1,6 +1,6 @@
 """Pictures of the docs that show what the methods do, from photographs that scikit-image brings along and our own paintings.
 
-python tools/figures.py [metastyle|solver|semantic]    # writes docs/figures/gallery.jpg, metastyle-*.jpg, solver-*.jpg and semantic-*.jpg
+python tools/figures.py [metastyle|solver|semantic|distillation]    # writes docs/figures/gallery.jpg and one family for each name
 """
 
 import sys
@@ -14,6 +14,9 @@ from torch import Tensor
 import impasto
 from impasto.media.images import Picture, fit_within, read_picture, rescale, resize, write_picture
 from impasto.media.masks import tinted
+from impasto.methods import Style, StyleSource, make_film_stylizer
+from impasto.motion.stability import StabilityMeter
+from impasto.motion.synthetic import Scene, moving_scene
 from impasto.perception.loss import PerceptualLoss
 from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
@@ -24,6 +27,7 @@ from impasto.semantic.network_file import load_decoder
 from impasto.semantic.regions import joint_regions
 from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
 from impasto.semantic.transform import TRANSFORMS
+from impasto.settings import Controls
 from impasto.solver.network_file import load_solver
 from impasto.solver.solver import Solver, Steering
 from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
@@ -136,6 +140,26 @@ def semantic() -> None:
     write_picture(Picture(grid(rows)), FIGURES / "semantic-transforms.jpg")
 
 
+def distillation() -> None:
+    """A moving scene of photographs, learned for photos and for films, and where both differ from the frame before."""
+    place = choose_place()
+    pictures = [photo(name) for name in ("coffee", "chelsea", "astronaut")]
+    scene = moving_scene(pictures, (288, 384), 3, torch.Generator().manual_seed(4))
+    columns = []
+    for painting in ("rose-window", "dusk"):
+        source = StyleSource([Style(painting, read_picture(ASSETS / f"paintings/{painting}.jpg").pixels[None])])
+        ways = [make_film_stylizer(source, Controls(stabilize=way), place) for way in ("none", "student")]
+        films = [scene.frames, *(torch.cat([way(frame[None]) for frame in scene.frames]) for way in ways)]
+        columns += [frames_and_errors(scene, film) for film in (films if not columns else films[1:])]
+    write_picture(Picture(strip(columns)), FIGURES / "distillation-errors.jpg")
+
+
+def frames_and_errors(scene: Scene, frames: Tensor) -> Tensor:
+    """The last frame, and under it where it differs from the one before along the exact motion; black is no error."""
+    error = StabilityMeter().add(frames[2], frames[1], scene.flow(2, 1), scene.traced(2, 1))
+    return torch.cat([frames[2], (4 * error.square().sum(0).sqrt()).clamp(0, 1).expand(3, -1, -1)], 1)
+
+
 def stacked(rows: list[Tensor]) -> Tensor:
     """Rows of different widths, on white."""
     width = max(row.shape[-1] for row in rows)
@@ -144,7 +168,7 @@ def stacked(rows: list[Tensor]) -> Tensor:
 
 def main() -> None:
     """Write all figures, or those that are named."""
-    for draw in (metastyle, solver, semantic):
+    for draw in (metastyle, solver, semantic, distillation):
         if len(sys.argv) == 1 or draw.__name__ in sys.argv:
             draw()
 

@@ -175,6 +175,14 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
     return StyleSource([style for style, _ in found], weights), controls
 
 
+def steady_versions(styles: Sequence[PathLike], controls: Controls) -> list[PathLike]:
+    """The styles for films: a bundled one that is bundled for films too, as NAME-film, is taken as that, unless something else is asked."""
+    known = bundled("style")
+    if controls.stabilize not in (AUTO, "student") or controls.method not in (AUTO, "metastyle"):
+        return list(styles)
+    return [f"{style}-film" if os.fspath(style) in known and f"{style}-film" in known else style for style in styles]
+
+
 def load_style(
     *styles: PathLike, weights: Sequence[float] | None = None, controls: Controls | None = None, listener: Listener = silence
 ) -> Stylizer:
@@ -217,6 +225,8 @@ def stylize(
     if controls.method == AUTO and asked.method is not None:
         controls = replace(controls, method=asked.method)
     source, controls = gather_styles(styles, weights, controls)
+    names = steady_versions(styles, controls)
+    steady = source if names == list(styles) else gather_styles(names, weights, controls)[0]
     jobs = plan(inputs, output, source.name, frames=frames)
     if given and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
@@ -225,10 +235,11 @@ def stylize(
     def paint(own: list[Job], first: int, style: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
         for moving, group in groupby(own, key=is_moving):
-            stylizer = (make_film_stylizer if moving else make_stylizer)(style, controls, place, listener)
+            own_style = steady if moving and style is source else style
+            stylizer = (make_film_stylizer if moving else make_stylizer)(own_style, controls, place, listener)
             before = first + len(outcomes)
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
-            done = run(stylizer, list(group), controls, place, masks=masks, identity=style.identity, on_file=count, listener=listener)
+            done = run(stylizer, list(group), controls, place, masks=masks, identity=own_style.identity, on_file=count, listener=listener)
             outcomes += done.outcomes
             if done.interrupted:
                 return Summary(outcomes, interrupted=True)
@@ -267,7 +278,7 @@ def stylize_pipe(
     were painted, and what was wrong with the stream ("" if nothing was). Raises ImpastoError.
     """
     controls = controls or Controls()
-    source, controls = gather_styles(styles, weights, controls)
+    source, controls = gather_styles(steady_versions(styles, controls), weights, controls)
     place, reader = choose_place(controls.device, controls.precision), RawReader(incoming, size)
     painted_size = film_size(reader.info, controls, "the pipe")
     stylizer = make_film_stylizer(source, controls, place, listener)

@@ -1,7 +1,7 @@
 """From a painting, films and photos to the style files of a teacher and of a student."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from impasto.training.processes import joined, rank, workers
 METASTYLE = "metastyle"
 """Name of the bundled network that styles are learned from."""
 VANILLA = PainterTraining(steps=1000, batch=2, zoom=(0.8, 1.6))
-"""How a vanilla student is trained where none is given."""
+"""How a network is taught the style where none is given that knows it."""
 TEACHER_PRESETS = {
     "recommended": TeacherTraining(),
     "published": TeacherTraining(
@@ -57,21 +57,32 @@ def _painter(path: Path) -> Transformer:
     return network
 
 
-def _learned_beside(output: Path, painting: Path, network: Transformer, loss: PerceptualLoss, style: StyleTarget, *, photos: PictureFolder,
-                    place: Place, encoder: str, listener: Listener) -> Transformer:  # fmt: skip
-    """A network that paints the style, trained on photos; kept beside the output, so that it is not trained twice."""
-    path = output.with_suffix(".vanilla.safetensors")
+def _taught(
+    network: Transformer,
+    painting: Path,
+    loss: PerceptualLoss,
+    style: StyleTarget,
+    photos: PictureFolder,
+    path: Path,
+    *,
+    steps: int,
+    encoder: str,
+    place: Place,
+    listener: Listener,
+) -> Transformer:
+    """The network, taught the style on photos and kept as a style file, so that it is not taught twice."""
     if rank() == 0 and not path.is_file():
         checkpoint = path.with_suffix(".checkpoint")
-        curve = fit_painter(network, loss, style, photos, VANILLA, place=place, checkpoint=checkpoint, listener=listener)
+        settings = replace(VANILLA, steps=steps)
+        curve = fit_painter(network, loss, style, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
         record = StyleRecord(
             painting.stem,
             "johnson",
             encoder=Path(encoder).stem,
-            steps=VANILLA.steps,
+            steps=steps,
             loss=curve.last(),
             source=painting.name,
-            settings={"training": asdict(VANILLA), "contents": f"{len(photos)} photos"},
+            settings={"training": asdict(settings), "contents": f"{len(photos)} photos"},
             impasto_version=__version__,
         )
         write_style(path, to_style_file(network.cpu(), record))
@@ -95,6 +106,7 @@ def train_teacher_file(
     preset: str = "recommended",
     changes: Mapping[str, Any] | None = None,
     start: Path | None = None,
+    vanilla_steps: int = VANILLA.steps,
     encoder: str = "compact",
     device: str = "auto",
     precision: str = "auto",
@@ -103,7 +115,8 @@ def train_teacher_file(
 ) -> Path | None:
     """Train a teacher for a painting on photos and films; the checkpoint lies beside the output while it lasts.
 
-    start: a style file that paints the painting already, or a teacher; without it one is trained first and kept beside the output. changes:
+    start: a style file that paints the painting already, or a teacher; without it a network is taught the style first, in
+    `vanilla_steps`, and kept beside the output. changes:
     settings of `TeacherTraining`, by name. Under torchrun every process calls this, and None comes back from all but the first.
     """
     settings = settings_of(TEACHER_PRESETS, preset, changes, output)
@@ -122,8 +135,23 @@ def train_teacher_file(
         else:
             begun = Transformer(grain=0.0)
             begun.load_state_dict(load_network(METASTYLE).state_dict())
-            beside = {"photos": photos, "place": place, "encoder": encoder, "listener": listener}
-            take_over(network, _painter(start) if start is not None else _learned_beside(output, painting, begun, loss, style, **beside))  # type: ignore[arg-type]
+            if start is not None:
+                begun = _painter(start)
+            else:
+                beside = output.with_suffix(".vanilla.safetensors")
+                begun = _taught(
+                    begun,
+                    painting,
+                    loss,
+                    style,
+                    photos,
+                    beside,
+                    steps=vanilla_steps,
+                    encoder=encoder,
+                    place=place,
+                    listener=listener,
+                )
+            take_over(network, begun)
         checkpoint = output.with_suffix(".checkpoint")
         weight = train_teacher(network, loss, style, found, moving, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
         if rank() != 0:
@@ -143,6 +171,7 @@ def train_student_file(
     student: str = METASTYLE,
     teacher: Path | None = None,
     start: Path | None = None,
+    vanilla_steps: int = VANILLA.steps,
     preset: str = "recommended",
     changes: Mapping[str, Any] | None = None,
     encoder: str = "compact",
@@ -153,9 +182,9 @@ def train_student_file(
 ) -> Path | None:
     """Train a student for a painting on films, on scenes made of photos, or on both; the checkpoint lies beside the output while it lasts.
 
-    student: a size of ReCoNet, or "metastyle". start: a style file, the vanilla student; without it one is trained first on the photos
-    and kept beside the output. teacher: its style file. changes: settings of `StudentTraining`, by name. Under torchrun as
-    `train_teacher_file`.
+    student: a size of ReCoNet, or "metastyle". start: a style file, the vanilla student; without it one is trained first on the photos,
+    in `vanilla_steps`, and kept beside the output. teacher: its style file. changes: settings of `StudentTraining`, by name. Under torchrun
+    as `train_teacher_file`.
     """
     settings: StudentTraining = settings_of(STUDENT_PRESETS, preset, changes, output)
     if settings.taught and teacher is None:
@@ -175,7 +204,18 @@ def train_student_file(
             begun = student_network(student)
             if student == METASTYLE:
                 begun.load_state_dict(load_network(METASTYLE).state_dict())
-            network = _learned_beside(output, painting, begun, loss, style, photos=photos, place=place, encoder=encoder, listener=listener)
+            network = _taught(
+                begun,
+                painting,
+                loss,
+                style,
+                photos,
+                output.with_suffix(".vanilla.safetensors"),
+                steps=vanilla_steps,
+                encoder=encoder,
+                place=place,
+                listener=listener,
+            )
         taught_by = None if teacher is None else from_teacher_file(read_style(teacher))
         checkpoint = output.with_suffix(".checkpoint")
         weights = train_student(network, taught_by, loss, style, clips, settings, place=place, checkpoint=checkpoint, listener=listener)

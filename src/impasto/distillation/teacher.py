@@ -56,9 +56,7 @@ class Teacher:
             prior = mask = None
             if before is not None and not is_cut(before[0], frame):
                 backward, forward = self.flow(frame, before[0])[None], self.flow(before[0], frame)[None]
-                prior, mask = (
-                    part.to(self.place.device) for part in prior_of(before[1][None], backward, reliability(backward, forward, edges=False))
-                )
+                prior, mask = (part.to(self.place.device) for part in prior_of(before[1][None], backward, reliability(backward, forward)))
             painted = self.network(frame[None].to(self.place.device), prior, mask).clamp(0, 1)[0].cpu()
             before = (frame, painted)
             yield self._mixed(frame[None], painted[None])[0]
