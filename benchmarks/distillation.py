@@ -107,6 +107,7 @@ def rows(arguments: argparse.Namespace) -> None:
                 listener=saying(name),
             )
         stylizers[name] = stylizer_of(file, "student")
+    stylizers |= {"vanilla student held by flow": stylizer_of(vanilla, "flow")}
     stylizers |= {"vanilla teacher": stylizer_of(teacher, "none"), "teacher": stylizer_of(teacher, "flow")}
     common = {
         "encoder": load_encoder(arguments.encoder, choose_place("cpu", "float32")),

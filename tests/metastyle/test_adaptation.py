@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from impasto.distillation.losses import temporal_loss
 from impasto.errors import InputError
-from impasto.metastyle.adaptation import Adaptation, adapt, contents_for
+from impasto.metastyle.adaptation import FOR_FILMS, Adaptation, adapt, contents_for
 from impasto.networks import Transformer
+from impasto.training.clips import MovingPictures
+from impasto.training.content import made_pictures
 from impasto.training.painter import PainterTraining
 
 QUICK = Adaptation(PainterTraining(steps=6, crop=64), style_size=48, made=3)
@@ -139,3 +142,27 @@ def test_made_contents_follow_the_seed():
     assert len(first) == 3
     assert torch.equal(first.picture(1), again.picture(1))
     assert not torch.equal(first.picture(1), other.picture(1))
+
+
+def test_learning_for_films_needs_moving_contents_and_leaves_the_grain_out(start, loss, painting, exact):
+    settings = replace(FOR_FILMS, training=PainterTraining(steps=2, crop=64), made=2, style_size=64)
+    network, curve = adapt(start, loss, [painting], settings, temporal=temporal_loss, place=exact)
+    assert len(curve.losses) == 2
+    assert network.grain == 0
+    assert start.grain > 0
+    with pytest.raises(ValueError, match="temporal term"):
+        adapt(start, loss, [painting], settings, place=exact)
+
+
+def test_films_of_a_network_learned_for_them_are_steadier(start, loss, painting, exact):
+    """The same network, the same contents, the same steps: what neighbours weigh makes the difference."""
+    training = PainterTraining(steps=30, crop=64, learning_rate=3e-3)
+    contents = made_pictures(4, 96, torch.Generator().manual_seed(1))
+    clip = MovingPictures(made_pictures(3, 96, torch.Generator().manual_seed(2))).draw(4, 64, torch.Generator().manual_seed(3))
+    apart = {}
+    for weight in (0.0, 100.0):
+        settings = Adaptation(training=training, style_size=64, film=True, temporal_weight=weight)
+        network, _ = adapt(start, loss, [painting], settings, contents=contents, temporal=temporal_loss, place=exact)
+        with torch.no_grad():
+            apart[weight] = float(temporal_loss(network(clip.frames), clip.backward, clip.backward_traced))
+    assert apart[100.0] < 0.8 * apart[0.0]
