@@ -38,13 +38,13 @@ from impasto.events import Event
 from impasto.media.images import list_pictures, read_picture, style_at
 from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
 from impasto.metastyle.stylizer import MetaStyle
-from impasto.methods import EachFrame, StyleSource, make_film_stylizer
+from impasto.methods import StyleSource, make_film_stylizer
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.synthetic import moving_scene
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.runtime.network_file import from_style_file, load_network
-from impasto.runtime.steadied import Steadied
+from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
 from impasto.styles.file import read_style
@@ -61,9 +61,10 @@ ROWS: dict[str, dict[str, object]] = {
     "+ residual": {"fractions": {"residual": 1.0}},
     "+ rank (input)": {"fractions": {"rank": 0.25}},
     "+ residual + rank (input)": {"fractions": {"residual": 1.0, "rank": 0.25}},
-    "+ residual + tail (input)": {"fractions": {"residual": 1.0, "rank": 0.25}, "rank_mode": "tail"},
     "student with temporal": {"fractions": {"temporal": 0.5}},
-    "+ temporal + residual + rank (input)": {"fractions": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
+    "with temporal + residual + rank (input)": {"fractions": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
+    "+ residual + tail, four times the shares": {"fractions": {"residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
+    "with temporal + both, four times": {"fractions": {"temporal": 2.0, "residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
 }
 
 

@@ -21,7 +21,7 @@ from impasto.media.masks import Regions
 from impasto.media.raw import RawReader, write_raw
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
-from impasto.methods import METHODS, Style, StyleSource, adaptation, make_film_stylizer, make_stylizer
+from impasto.methods import METHODS, Style, StyleSource, adaptation, is_steady, make_film_stylizer, make_stylizer
 from impasto.regions import RegionRequest, count_of, with_regions
 from impasto.runtime.device import choose_place
 from impasto.runtime.engine import Job, Outcome, Summary, is_moving, plan, run
@@ -149,7 +149,7 @@ def mix(styles: Sequence[PathLike], weights: Sequence[float] | None, output: Pat
         encoder=", ".join(dict.fromkeys(file.record.encoder for file in files)),
         licence="; ".join(dict.fromkeys(file.record.licence for file in files)),
         source="; ".join(dict.fromkeys(file.record.source for file in files)),
-        settings={"mixed": parts},
+        settings={"mixed": parts, "film": all(is_steady(file) for file in files)},
         impasto_version=__version__,
     )
     only_affine = all(set(file.tensors) == {"affine"} for file in files)

@@ -22,7 +22,7 @@ from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
-from impasto.runtime.steadied import Steadied
+from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.semantic.decoder import Decoder
 from impasto.semantic.network_file import load_decoder
@@ -292,7 +292,7 @@ def is_steady(file: StyleFile) -> bool:
     """Whether the network of a style file learned to hold films still by itself."""
     settings = file.record.settings
     student = file.record.method == "distillation" and file.record.network != TEACHER
-    return student or bool(settings.get("adaptation", {}).get("film"))
+    return student or bool(settings.get("film") or settings.get("adaptation", {}).get("film"))
 
 
 def make_film_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:
@@ -305,19 +305,19 @@ def make_film_stylizer(source: StyleSource, controls: Controls, place: Place, li
     wanted, name = controls.stabilize, default_method(source) if controls.method == AUTO else controls.method
     if wanted not in STABILIZE:
         raise InputError(f"films are held still by {', '.join(STABILIZE)}, not by {wanted!r}")
-    learned_for_photos = [style.name for style in source.styles if style.file is not None and not is_steady(style.file)]
+    unsteady = [style.name for style in source.styles if style.file is not None and not is_steady(style.file)]
     teacher = any(style.file is not None and style.file.record.network == TEACHER for style in source.styles)
     if wanted == AUTO:
-        networks = "flow" if learned_for_photos else "student"
+        networks = "flow" if unsteady else "student"
         wanted = networks if name in _NETWORKS else "flow" if name == "solver" else "none"
     if wanted == "student":
         if name not in _NETWORKS:
             raise InputError(
                 f"{name} has no student: it paints a film by itself (--stabilize none) or with optical flow (--stabilize flow)"
             )
-        if learned_for_photos:
+        if unsteady:
             raise InputError(
-                f"the style {learned_for_photos[0]!r} was learned for photos, and flickers without optical flow (--stabilize flow); "
+                f"the style {unsteady[0]!r} has not learned to hold films still without optical flow (--stabilize flow); "
                 "impasto adapt PICTURE --for video learns it for films"
             )
         controls = replace(controls, options={"film": True, **(controls.options or {})}) if _has_picture(source) else controls
@@ -332,17 +332,6 @@ def make_film_stylizer(source: StyleSource, controls: Controls, place: Place, li
 
 def _has_picture(source: StyleSource) -> bool:
     return any(style.file is None for style in source.styles)
-
-
-class EachFrame:
-    """A stylizer without its memory: every frame of a film for itself."""
-
-    def __init__(self, stylizer: Stylizer):
-        self._stylizer = stylizer
-
-    def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
-        """Paint."""
-        return self._stylizer(image, masks=masks)
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:

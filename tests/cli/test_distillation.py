@@ -81,7 +81,7 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
     assert (tmp_path / "photos-none.mp4").read_bytes() != (tmp_path / "photos-flow.mp4").read_bytes()
     assert (tmp_path / "teacher-none.mp4").read_bytes() != (tmp_path / "teacher-flow.mp4").read_bytes()
     refused = impasto_command("stylize", film, "-s", photos, "--stabilize", "student", "-o", tmp_path / "o.mp4")
-    assert_sentence(refused, 2, "learned for photos, and flickers without optical flow")
+    assert_sentence(refused, 2, "has not learned to hold films still without optical flow")
     assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "not by 'glue'")
 
 
@@ -151,3 +151,12 @@ def test_stability_is_judged(frames, tmp_path):
     assert sums["s.safetensors@flow"] < sums["s.safetensors@none"]
     assert (tmp_path / "maps" / "shot-errors.png").is_file()
     assert_sentence(impasto_command("evaluate", "stability"), 2, "nothing to judge on")
+
+
+def test_a_mixture_of_steady_styles_is_steady(film, tmp_path):
+    one, two = (style_file(tmp_path / f"{name}.safetensors", film=True) for name in ("one", "two"))
+    unsteady = style_file(tmp_path / "three.safetensors")
+    assert impasto_command("mix", f"{one}:1", f"{two}:1", "-o", tmp_path / "both.safetensors").returncode == 0
+    assert impasto_command("mix", f"{one}:1", f"{unsteady}:1", "-o", tmp_path / "half.safetensors").returncode == 0
+    assert read_style(tmp_path / "both.safetensors").record.settings["film"]
+    assert not read_style(tmp_path / "half.safetensors").record.settings["film"]

@@ -45,3 +45,14 @@ class Steadied:
                     painted = torch.lerp(painted, warped[0], self.share * trusted[0]).clamp(0, 1)
             before = (frame, painted)
             yield painted
+
+
+class EachFrame:
+    """A stylizer without its memory: every frame of a film for itself."""
+
+    def __init__(self, stylizer: Stylizer):
+        self._stylizer = stylizer
+
+    def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
+        """Paint."""
+        return self._stylizer(image, masks=masks)
