@@ -14,7 +14,6 @@ from torch import Tensor
 import impasto
 from impasto.media.images import Picture, fit_within, read_picture, rescale, resize, write_picture
 from impasto.media.masks import tinted
-from impasto.methods import Style, StyleSource, make_film_stylizer
 from impasto.motion.stability import StabilityMeter
 from impasto.motion.synthetic import Scene, moving_scene
 from impasto.perception.loss import PerceptualLoss
@@ -27,7 +26,6 @@ from impasto.semantic.network_file import load_decoder
 from impasto.semantic.regions import joint_regions
 from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
 from impasto.semantic.transform import TRANSFORMS
-from impasto.settings import Controls
 from impasto.solver.network_file import load_solver
 from impasto.solver.solver import Solver, Steering
 from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
@@ -62,7 +60,7 @@ def painted(pixels: Tensor, *styles: str, weights: list[float] | None = None, st
 def metastyle() -> None:
     """The bundled styles, a mixture, and strengths."""
     astronaut, cat = photo("astronaut"), photo("chelsea")
-    names = list(bundled("style"))
+    names = [name for name in bundled("style") if not name.endswith("-film")]
     shown = [astronaut, *(painted(astronaut, name) for name in names)]
     half = (len(shown) + 1) // 2
     write_picture(Picture(grid([shown[:half], shown[half:]])), FIGURES / "gallery.jpg")
@@ -141,16 +139,13 @@ def semantic() -> None:
 
 
 def distillation() -> None:
-    """A moving scene of photographs, learned for photos and for films, and where both differ from the frame before."""
-    place = choose_place()
+    """A moving scene of photographs in styles learned for photos and for films, and where each differs from the frame before."""
     pictures = [photo(name) for name in ("coffee", "chelsea", "astronaut")]
     scene = moving_scene(pictures, (288, 384), 3, torch.Generator().manual_seed(4))
-    columns = []
-    for painting in ("rose-window", "dusk"):
-        source = StyleSource([Style(painting, read_picture(ASSETS / f"paintings/{painting}.jpg").pixels[None])])
-        ways = [make_film_stylizer(source, Controls(stabilize=way), place) for way in ("none", "student")]
-        films = [scene.frames, *(torch.cat([way(frame[None]) for frame in scene.frames]) for way in ways)]
-        columns += [frames_and_errors(scene, film) for film in (films if not columns else films[1:])]
+    columns = [frames_and_errors(scene, scene.frames)]
+    for name in ("starry-night", "starry-night-film", "dusk", "dusk-film"):
+        stylizer = impasto.load_style(name)
+        columns.append(frames_and_errors(scene, torch.cat([stylizer(frame[None]) for frame in scene.frames])))
     write_picture(Picture(strip(columns)), FIGURES / "distillation-errors.jpg")
 
 

@@ -12,10 +12,11 @@ from PIL import Image
 from impasto.distillation.network_file import TEACHER, to_teacher_file
 from impasto.distillation.networks import VideoNetwork
 from impasto.media.videos import FilmReader
+from impasto.methods import is_steady
 from impasto.networks import Transformer
 from impasto.runtime.network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
-from impasto.styles.registry import ASSETS
+from impasto.styles.registry import ASSETS, bundled
 from tests.cli.test_cli import assert_sentence, impasto_command
 from tests.films import make_film
 
@@ -83,6 +84,16 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
     refused = impasto_command("stylize", film, "-s", photos, "--stabilize", "student", "-o", tmp_path / "o.mp4")
     assert_sentence(refused, 2, "has not learned to hold films still without optical flow")
     assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "not by 'glue'")
+
+
+def test_bundled_styles_have_versions_for_films(film, tmp_path):
+    for style, way in (("dusk", "auto"), ("dusk-film", "student"), ("dusk", "flow")):
+        done = impasto_command("stylize", film, "-s", style, "--stabilize", way, "-o", tmp_path / f"{style}-{way}.mp4")
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "dusk-auto.mp4").read_bytes() == (tmp_path / "dusk-film-student.mp4").read_bytes()
+    assert (tmp_path / "dusk-auto.mp4").read_bytes() != (tmp_path / "dusk-flow.mp4").read_bytes()
+    for name, record in bundled("style").items():
+        assert is_steady(read_style(ASSETS / "styles" / record.file)) == name.endswith("-film")
 
 
 def test_a_teacher_paints_photos_too(photo, tmp_path):
