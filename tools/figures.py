@@ -146,7 +146,7 @@ def distillation() -> None:
     for name in ("starry-night", "starry-night-film", "dusk", "dusk-film"):
         stylizer = impasto.load_style(name)
         columns.append(frames_and_errors(scene, torch.cat([stylizer(frame[None]) for frame in scene.frames])))
-    write_picture(Picture(strip(columns)), FIGURES / "distillation-errors.jpg")
+    write_picture(Picture(resize(torch.cat(columns, 2), (480, 1600))), FIGURES / "distillation-errors.jpg")
 
 
 def frames_and_errors(scene: Scene, frames: Tensor) -> Tensor:
