@@ -49,7 +49,7 @@ def unpack(stored: dict[str, Tensor], network: nn.Module, origin: str) -> None:
             weights[name] = weights[name] * stored[name + _SCALE].float()[:, None, None, None]
     wrong = [name for name in expected if name not in weights or weights[name].shape != expected[name].shape]
     if wrong or len(weights) != len(expected):
-        raise StyleError(f"{origin} does not hold the weights of the network that it names ({(wrong or ['too many'])[0]})")
+        raise StyleError(f"{origin} does not hold the weights of a network of width {network.width} ({(wrong or ['too many'])[0]})")
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise StyleError(f"{origin} holds weights that are not finite numbers")
     network.load_state_dict(weights)
