@@ -1,6 +1,6 @@
 """The losses of optical flow distillation, and of ReCoNet: pure functions of painted frames.
 
-Frames are (K, 3, H, W), RGB in [0, 1], in order of time; sections are those of Chen et al. 2020.
+Frames are (K, 3, H, W), RGB in [0, 1], in order of time. The first three and the last are of Chen et al. 2020, the others of Gao et al. 2018 (ReCoNet).
 """
 
 import torch

@@ -32,7 +32,7 @@ class Doubling(nn.Module):
 
 
 class VideoNetwork(nn.Module):
-    """The network of Ruder et al. 2018 (section 4 there, and their code); 1,679,235 parameters at width 32.
+    """The network of Ruder et al. 2018; 1,679,235 parameters at width 32.
 
     Colours are less the mean of photographs and divided by their deviation, so that a place without prior, 0, has the mean colour.
     """

@@ -1,4 +1,4 @@
-"""The teacher at work: it paints a film with optical flow, each frame from the one before (Ruder et al. 2018, section 4)."""
+"""The teacher at work: it paints a film with optical flow, each frame from the one before (Ruder et al. 2018)."""
 
 from collections.abc import Iterable, Iterator
 

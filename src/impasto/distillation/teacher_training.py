@@ -1,4 +1,4 @@
-"""Training of the teacher (Ruder et al. 2018, section 4.3): mixed with stills, over several frames, through the last of them only.
+"""Training of the teacher (Ruder et al. 2018): mixed with stills, over several frames, through the last of them only.
 
 Each step paints a short film frame by frame, with what was painted before in sight, and learns from the last frame: the perceptual loss,
 and how far it is from the frame before along the flow. Stills teach it to begin from nothing.
