@@ -1,6 +1,7 @@
 """The losses of optical flow distillation, and of ReCoNet: pure functions of painted frames.
 
-Frames are (K, 3, H, W), RGB in [0, 1], in order of time. The first three and the last are of Chen et al. 2020, the others of Gao et al. 2018 (ReCoNet).
+Frames are (K, 3, H, W), RGB in [0, 1], in order of time. `output_loss` and `feature_loss` are those of
+Gao et al. 2018 (ReCoNet), the others those of Chen et al. 2020.
 """
 
 import torch
