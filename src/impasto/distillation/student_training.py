@@ -32,7 +32,7 @@ from impasto.networks import Transformer, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.training.clips import Clip, Clips
-from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.loop import own_generator, rated_groups, train
 
 TERMS = ("residual", "vanilla", "rank", "temporal", "output", "feature")
 """What can be added to the perceptual loss; `vanilla` is plain distillation, `output` and `feature` are ReCoNet's."""
@@ -216,16 +216,12 @@ def train_student(
         total.backward()  # type: ignore[no-untyped-call]
         return {name: value.detach() for name, value in terms.items()}
 
-    groups = [
-        {"params": [value], "lr": settings.learning_rate * (share_of_rate(value) if settings.balanced else 1.0)}
-        for value in student.parameters()
-    ]
     train(
         settings,
         gradient,
         rate=settings.rate,
         networks={"student": student},
-        optimiser=torch.optim.Adam(groups),
+        optimiser=torch.optim.Adam(rated_groups(student, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,
         checkpoint=checkpoint,
         listener=listener,

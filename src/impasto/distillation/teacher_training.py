@@ -20,7 +20,7 @@ from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
-from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.loop import own_generator, rated_groups, train
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,12 @@ def train_teacher(
         total.backward()  # type: ignore[no-untyped-call]
         return {name: value.detach() for name, value in terms.items()}
 
-    groups = [
-        {"params": [value], "lr": settings.learning_rate * (share_of_rate(value) if settings.balanced else 1.0)}
-        for value in network.parameters()
-    ]
     train(
         settings,
         gradient,
         rate=lambda step: 1 - step / max(1, settings.steps) * (1 - settings.final_rate),
         networks={"teacher": network},
-        optimiser=torch.optim.Adam(groups),
+        optimiser=torch.optim.Adam(rated_groups(network, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,
         checkpoint=checkpoint,
         listener=listener,

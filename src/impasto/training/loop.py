@@ -152,6 +152,11 @@ def share_of_rate(parameter: Tensor) -> float:
     return last * min(1.0, WIDE / parameter[0].numel())
 
 
+def rated_groups(network: nn.Module, rate: float, *, balanced: bool) -> list[dict[str, Any]]:
+    """The parameters of a network as groups of an optimiser, each with its learning rate; all at `rate` unless balanced."""
+    return [{"params": [value], "lr": rate * (share_of_rate(value) if balanced else 1.0)} for value in network.parameters()]
+
+
 def same_settings(written: Mapping[str, Any], settings: TrainingSettings) -> bool:
     """Whether a checkpoint's settings are these; the number of steps may change, and how often it is saved."""
     own = asdict(settings)  # type: ignore[call-overload]
