@@ -35,6 +35,18 @@ def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scale
     return mixed
 
 
+def instance_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
+    """Instance norm of (B, C, H, W) with scales and shifts (B, 2, C).
+
+    One picture at a time: instance norm is then batch norm, which keeps the channels last.
+    """
+    parts = [
+        F.batch_norm(picture, None, None, row[0], row[1], training=True, eps=eps)
+        for picture, row in zip(torch.split(x, 1), rows, strict=True)
+    ]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
 class ConvolutionNorm(nn.Module):
     """Reflection padding, convolution, instance norm with affine parameters, and a ReLU unless `relu` is False.
 
@@ -54,12 +66,7 @@ class ConvolutionNorm(nn.Module):
         if affine is None:
             affine = torch.stack([self.norm.weight, self.norm.bias])[None]
         rows = affine.to(x.dtype).expand(len(x), -1, -1)
-        # One picture at a time: instance norm is then batch norm, which keeps the channels last.
-        parts = [
-            F.batch_norm(picture, None, None, row[0], row[1], training=True, eps=self.norm.eps)
-            for picture, row in zip(torch.split(x, 1), rows, strict=True)
-        ]
-        x = torch.cat(parts) if len(parts) > 1 else parts[0]
+        x = instance_norm(x, rows, self.norm.eps)
         if crowding is not None:
             scale, shift = rows[..., None, None].unbind(1)
             energy = ((x - shift) / scale.abs().clamp_min(0.05)).square().mean(1, dtype=torch.float32)

@@ -58,7 +58,7 @@ def _painter(path: Path) -> Transformer:
 
 
 def _taught(
-    network: Transformer,
+    student: str,
     painting: Path,
     loss: PerceptualLoss,
     style: StyleTarget,
@@ -70,8 +70,11 @@ def _taught(
     place: Place,
     listener: Listener,
 ) -> Transformer:
-    """The network, taught the style on photos and kept as a style file, so that it is not taught twice."""
+    """A student of this size, taught the style on photos and kept as a style file, so that it is not taught twice."""
     if rank() == 0 and not path.is_file():
+        network = student_network(student)
+        if student == METASTYLE:
+            network.load_state_dict(load_network(METASTYLE).state_dict())
         checkpoint = path.with_suffix(".checkpoint")
         settings = replace(VANILLA, steps=steps)
         curve = fit_painter(network, loss, style, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
@@ -116,8 +119,8 @@ def train_teacher_file(
     """Train a teacher for a painting on photos and films; the checkpoint lies beside the output while it lasts.
 
     start: a style file that paints the painting already, or a teacher; without it a network is taught the style first, in
-    `vanilla_steps`, and kept beside the output. changes:
-    settings of `TeacherTraining`, by name. Under torchrun every process calls this, and None comes back from all but the first.
+    `vanilla_steps`, and kept beside the output. changes: settings of `TeacherTraining`, by name. Under torchrun every process calls this,
+    and None comes back from all but the first.
     """
     settings = settings_of(TEACHER_PRESETS, preset, changes, output)
     if not content:
@@ -133,25 +136,22 @@ def train_teacher_file(
         if given is not None and given.record.network == TEACHER:
             take_over(network, from_teacher_file(given))
         else:
-            begun = Transformer(grain=0.0)
-            begun.load_state_dict(load_network(METASTYLE).state_dict())
             if start is not None:
-                begun = _painter(start)
+                known = _painter(start)
             else:
-                beside = output.with_suffix(".vanilla.safetensors")
-                begun = _taught(
-                    begun,
+                known = _taught(
+                    METASTYLE,
                     painting,
                     loss,
                     style,
                     photos,
-                    beside,
+                    output.with_suffix(".vanilla.safetensors"),
                     steps=vanilla_steps,
                     encoder=encoder,
                     place=place,
                     listener=listener,
                 )
-            take_over(network, begun)
+            take_over(network, known)
         checkpoint = output.with_suffix(".checkpoint")
         weight = train_teacher(network, loss, style, found, moving, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
         if rank() != 0:
@@ -201,11 +201,8 @@ def train_student_file(
         else:
             assert photos is not None
             torch.manual_seed(settings.seed)
-            begun = student_network(student)
-            if student == METASTYLE:
-                begun.load_state_dict(load_network(METASTYLE).state_dict())
             network = _taught(
-                begun,
+                student,
                 painting,
                 loss,
                 style,

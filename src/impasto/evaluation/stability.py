@@ -74,7 +74,7 @@ def judge_scene(
     """Rows of all stylizers, and of the input itself, on one scene; the flow is found once for all.
 
     size: longer side that the film is brought to where its flow is estimated, 0 for its own; films of true flow keep theirs. painting:
-    (1, 3, h, w), judged by the encoder. maps: folder for a picture of the errors at the middle of the scene.
+    (1, 3, h, w), judged by the encoder. maps: folder for a picture of the errors near the end of the scene.
     """
     search, known = flow or DenseInverseSearch(), scene.truth is not None
     names = [INPUT, *stylizers]
