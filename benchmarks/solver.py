@@ -103,7 +103,7 @@ def study(options: argparse.Namespace) -> dict[str, object]:
     vgg, compact = load_encoder(options.encoder, PLACE), load_encoder("compact", PLACE)
     base = replace(
         FLEX, iterations=3, width=16, steps=options.steps, batch=2, crop=96, style_size=128, learning_rate=2e-4, final_rate=0.05,
-        warmup=50, clip=1.0, early="all", zoom=(1.0, 2.0), style_zoom=(1.0, 2.0), checkpoint_every=10**9,
+        warmup=50, clip=1.0, early="all", zoom=(1.0, 2.0), style_zoom=(1.0, 2.0),
     )  # fmt: skip
     photo_itself = [
         (loss := PerceptualLoss(vgg, "flex"))(c, loss.content_target(c), loss.style_target([s])).total.item()

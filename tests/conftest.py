@@ -1,5 +1,6 @@
 """What the tests share: tiny networks, small pictures, and the real data where it lies beside the checkout."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from impasto.perception.encoder import Encoder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-torch.set_num_threads(min(2, torch.get_num_threads()))
+# Two processes with two threads each slow each other down: with pytest-xdist every worker has one.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
+os.environ.setdefault("COLUMNS", "200")  # what the commands print is not broken into lines where tests look for it
 
 
 @pytest.fixture(scope="session")

@@ -13,20 +13,32 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto.distillation.losses import temporal_loss
-from impasto.errors import InputError, PictureError, StyleError
+from impasto.errors import InputError, StyleError, option, unknown
 from impasto.events import Listener, silence
-from impasto.files import check_folder
+from impasto.files import check_folder, stamp
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
 from impasto.media.masks import Regions
 from impasto.media.raw import RawReader, write_raw
 from impasto.metastyle.library import bundled_start, learned, network_of
 from impasto.metastyle.mixing import mix as mix_networks
-from impasto.methods import METHODS, Style, StyleSource, adaptation, is_steady, make_film_stylizer, make_stylizer
+from impasto.methods import (
+    METHODS,
+    Style,
+    StyleSource,
+    adaptation,
+    check_options,
+    implied_method,
+    is_steady,
+    make_film_stylizer,
+    make_stylizer,
+)
+from impasto.names import as_plain_name, is_plain_name
 from impasto.regions import RegionRequest, count_of, with_regions
 from impasto.runtime.device import choose_place
-from impasto.runtime.engine import Job, Outcome, Summary, is_moving, plan, run
+from impasto.runtime.engine import Job, Outcome, Summary, as_sentence, plan, run
 from impasto.runtime.film import film_size, painted_frames
 from impasto.runtime.network_file import to_style_file
+from impasto.runtime.outputs import Outputs
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
 from impasto.solver.solver import Solver
@@ -48,22 +60,27 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     or PictureError.
     """
     text = os.fspath(style)
+    if not text:
+        raise StyleError("a style is a picture, a style file or a name, and nothing was given")
     known, paintings = bundled("style"), bundled("painting")
     if text in paintings and method not in (AUTO, "metastyle"):
         text = str(ASSETS / "paintings" / paintings[text].file)
     elif text in known:
         text = str(ASSETS / "styles" / known[text].file)
     path = Path(text)
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
+    if not path.exists() and "," in text:
+        given = " ".join(f"-s {part.strip()}" for part in text.split(","))
+        raise StyleError(f"there is no style {text!r}; several styles are given one by one: {given}")
     if not path.exists() and not path.suffix:
-        raise StyleError(f"there is no style {text!r}; a style is a picture, a style file, or one of {', '.join(known)}")
+        raise StyleError(f"{unknown('style', text, known)}; or give a picture, or a style file")
     pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels
     if max(pixels.shape[-2:]) > STYLE_KEEP:
         pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))
     if min(pixels.shape[-2:]) < 8:
         raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
-    return Style(path.stem, pixels[None]), AUTO
+    return Style(as_plain_name(path.stem), pixels[None]), AUTO
 
 
 def _from_style_file(path: Path) -> tuple[Style, str]:
@@ -74,7 +91,7 @@ def _from_style_file(path: Path) -> tuple[Style, str]:
     if method != "gatys":
         return Style(name, file=file), method
     picture = file.tensors.get("picture")
-    if picture is None or picture.dtype != torch.uint8 or picture.ndim != 4:
+    if picture is None or picture.dtype != torch.uint8 or picture.ndim != 4 or picture.shape[:2] != (1, 3) or min(picture.shape[2:]) < 8:
         raise StyleError(f"{path} holds no style picture, which the method {method!r} needs")
     return Style(name, picture.float() / 255), method
 
@@ -84,10 +101,13 @@ def save_style(style: PathLike, output: PathLike, *, name: str | None = None, li
 
     Raises StyleError or PictureError.
     """
+    target = Outputs([style]).asked(output)
     found, _ = find_style(style, method="gatys")
     (picture,) = StyleSource([found]).pictures
-    record = StyleRecord(name or found.name, "gatys", licence=licence, source=source or str(Path(style).name), impasto_version=__version__)
-    return write_style(output, StyleFile(record, {"picture": picture.mul(255).round().byte()}))
+    record = StyleRecord(
+        checked_name(name) or found.name, "gatys", licence=licence, source=source or str(Path(style).name), impasto_version=__version__
+    )
+    return write_style(target, StyleFile(record, {"picture": picture.mul(255).round().byte()}))
 
 
 def adapt(
@@ -105,18 +125,21 @@ def adapt(
 
     output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
     pictures. controls.options: settings of `impasto.metastyle.adaptation.Adaptation` and its training, by name, such as
-    {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and goes on from
-    there the next time.
+    {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and is
+    resumed the next time.
     Raises ImpastoError.
     """
     controls = controls or Controls()
-    target = Path(output) if output is not None else Path(f"{name or Path(painting).stem}.safetensors")
-    if target.suffix != ".safetensors":
+    checked_name(name)
+    outputs = Outputs([painting, *(photos or [])])
+    target = outputs.chosen(f"{name or Path(painting).stem}.safetensors") if output is None else outputs.asked(output)
+    if target.suffix != ".safetensors" or target.is_dir():
         raise StyleError(f"cannot write {target}: a style file's name ends in .safetensors")
     check_folder(target)
     found, bound = find_style(painting, method="gatys", max_megapixels=controls.max_megapixels)
     if bound != AUTO:
         raise StyleError(f"{painting} is a style file already; a picture is what is learned")
+    check_options(METHODS["metastyle"], controls, StyleSource([found]))
     settings, folders = adaptation(controls)
     style = learned(
         name or found.name,
@@ -132,11 +155,17 @@ def adapt(
     return write_style(target, StyleFile(replace(record, impasto_version=__version__), style.tensors))
 
 
-def mix(styles: Sequence[PathLike], weights: Sequence[float] | None, output: PathLike, *, name: str | None = None) -> Path:
+def mix(
+    styles: Sequence[PathLike], weights: Sequence[float] | None = None, output: PathLike | None = None, *, name: str | None = None
+) -> Path:
     """Write the style between several trained styles: the convex combination of their networks (MetaStyle, section 4.3).
 
-    weights: one per style, equal by default, brought to a sum of 1. Raises InputError or StyleError.
+    weights: one per style, equal by default, brought to a sum of 1. output: a file, NAME.safetensors in the current folder by default.
+    Raises InputError or StyleError.
     """
+    outputs = Outputs(styles)
+    default = f"{checked_name(name) or '-'.join(Path(style).stem for style in styles)}.safetensors"
+    target = outputs.chosen(default) if output is None else outputs.asked(output)
     source, _ = gather_styles(styles, weights, Controls(method="metastyle"))
     files = [style.file for style in source.styles if style.file is not None]
     if len(files) != len(source.styles):
@@ -154,7 +183,14 @@ def mix(styles: Sequence[PathLike], weights: Sequence[float] | None, output: Pat
     )
     only_affine = all(set(file.tensors) == {"affine"} for file in files)
     network = mix_networks([network_of(file) for file in files], shares)
-    return write_style(output, to_style_file(network, record, start=bundled_start() if only_affine else None))
+    return write_style(target, to_style_file(network, record, start=bundled_start() if only_affine else None))
+
+
+def checked_name(name: str | None) -> str | None:
+    """A name for a style that can be a file's name too. Raises InputError."""
+    if name is not None and not is_plain_name(name):
+        raise InputError(f"{name!r} cannot be the name of a style: it has to be able to be a file's name")
+    return name
 
 
 def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, controls: Controls) -> tuple[StyleSource, Controls]:
@@ -163,11 +199,15 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
         raise InputError("no style was given")
     if weights is not None and (len(weights) != len(styles) or not all(0 <= w < math.inf for w in weights) or sum(weights) <= 0):
         raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
+    implied = implied_method(controls)
+    guessed, controls = implied != controls.method, replace(controls, method=implied)
     found = [find_style(style, method=controls.method, max_megapixels=controls.max_megapixels) for style in styles]
     bound = {method for _, method in found if method != AUTO}
     if len(bound) > 1:
         raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
     if controls.method not in (AUTO, *bound) and bound:
+        if guessed:
+            check_options(METHODS[next(iter(bound))], controls, StyleSource([style for style, _ in found]))
         name = next(style.name for style, method in found if method != AUTO)
         raise InputError(f"{name} is a trained style of {bound.pop()}; {controls.method} needs the picture that it was learned from")
     if bound:
@@ -214,36 +254,39 @@ def stylize(
     output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder. mask and style_masks: label maps, one
     for the photo and one per style, same colours for matching regions; or mask alone: a grey picture for each style, white where it
     paints. regions: "auto:4" finds four matching regions by itself. show_regions: also write PHOTO-STYLE-regions.png, the photo and
-    the style pictures under the colours of their regions. frames: folders hold the frames of a film each. An interrupted film goes on from
-    there the next time. A photo that cannot
+    the style pictures under the colours of their regions. frames: folders hold the frames of a film each. An interrupted film is resumed
+    the next time. Whatever cannot
     be painted is an outcome with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
     inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
     controls = controls or Controls()
     given = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
     asked = RegionRequest(given, style_masks, None if regions is None else count_of(regions), show_regions)
-    if controls.method == AUTO and asked.method is not None:
-        controls = replace(controls, method=asked.method)
+    controls = replace(controls, method=implied_method(controls, asked.method or AUTO))
     source, controls = gather_styles(styles, weights, controls)
     names = steady_versions(styles, controls)
     steady = source if names == list(styles) else gather_styles(names, weights, controls)[0]
-    jobs = plan(inputs, output, source.name, frames=frames)
+    beside = [*styles, *given, *style_masks, *files_of(controls)]
+    planned = plan(inputs, output, source.name, frames=frames, regions=show_regions, beside=beside)
+    jobs = planned.jobs
     if given and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
+    check_effects(controls, jobs)
     place = choose_place(controls.device, controls.precision)
+    stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
 
     def paint(own: list[Job], first: int, style: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
-        for moving, group in groupby(own, key=is_moving):
+        for moving, group in groupby(own, key=lambda job: job.moving):
             own_style = steady if moving and style is source else style
             stylizer = (make_film_stylizer if moving else make_stylizer)(own_style, controls, place, listener)
-            before = first + len(outcomes)
+            before, told = first + len(outcomes), f"{own_style.identity} {stamps}"
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
-            done = run(stylizer, list(group), controls, place, masks=masks, identity=own_style.identity, on_file=count, listener=listener)
+            done = run(stylizer, list(group), controls, place, masks=masks, identity=told, on_file=count, listener=listener)
             outcomes += done.outcomes
             if done.interrupted:
-                return Summary(outcomes, interrupted=True)
-        return Summary(outcomes)
+                return Summary(outcomes, True, planned.left_out)
+        return Summary(outcomes, False, planned.left_out)
 
     if not asked.matching:
         return paint(jobs, 0, source, asked.shares(jobs[0], source, controls).to(place.device) if given else None)
@@ -251,15 +294,36 @@ def stylize(
     for number, job in enumerate(jobs):
         try:
             found = asked.matched(job, source, controls, place)
-        except PictureError as error:
-            outcomes.append(Outcome(job.source, error=error))
+        except KeyboardInterrupt:
+            return Summary(outcomes, True, planned.left_out)
+        except Exception as error:
+            outcomes.append(Outcome(job.source, error=as_sentence(error, job.source)))
             continue
         on_regions(found)
         summary = paint([job], number, with_regions(source, found), found.content.to(place.device))
         outcomes += summary.outcomes
         if summary.interrupted:
-            return Summary(outcomes, interrupted=True)
-    return Summary(outcomes)
+            return Summary(outcomes, True, planned.left_out)
+    return Summary(outcomes, False, planned.left_out)
+
+
+def files_of(controls: Controls) -> list[Path]:
+    """The files that the controls name: other networks."""
+    options = controls.options or {}
+    named = [controls.encoder, *(options[name] for name in ("decoder", "solver") if options.get(name))]
+    return [Path(name) for name in named if Path(name).is_file()]
+
+
+def check_effects(controls: Controls, jobs: Sequence[Job]) -> None:
+    """No control is silently without effect. Raises InputError."""
+    if not any(job.moving for job in jobs):
+        for name in ("rate", "consistency"):
+            if name in (controls.options or {}):
+                raise InputError(f"{option(name)} is for films, and there is none")
+        if controls.stabilize != AUTO:
+            raise InputError("--stabilize is for films, and there is none")
+    if controls.keep_metadata and all(job.moving for job in jobs):
+        raise InputError("--keep-metadata is for photos, and there is none")
 
 
 def stylize_pipe(
@@ -307,7 +371,8 @@ def enlarge(
     small picture says. controls: strength, and as options the `scales` and the `solver`. Raises ImpastoError.
     """
     controls = replace(controls or Controls(), method="solver")
-    target = Path(output) if output is not None else Path(f"{Path(texture).stem}-x{factor}.png")
+    outputs = Outputs([texture, reference, *files_of(controls)])
+    target = outputs.chosen(f"{Path(texture).stem}-x{factor}.png") if output is None else outputs.asked(output)
     check_writable(target, inputs=(texture, reference))
     limit = controls.max_megapixels * 1_000_000
     small, sharp = read_picture(texture, max_pixels=limit), read_picture(reference, max_pixels=limit)

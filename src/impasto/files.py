@@ -1,13 +1,20 @@
-"""Files that appear whole or not at all, and their checksums."""
+"""Files that appear whole or not at all, their checksums, and what can be known of them without reading them whole."""
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+import re
+import secrets
+import shutil
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from impasto.errors import InputError
+
+Read = TypeVar("Read")
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 
@@ -19,12 +26,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Missing folders are made. Raises OSError if the folder cannot be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".impasto-{secrets.token_hex(8)}.part")
+    # Made with the usual rights, less what the umask takes: reading the umask itself would mean to change it.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -39,10 +45,14 @@ def check_folder(path: Path) -> None:
         raise InputError(f"cannot write {path}: {folder} is not a folder that can be written to")
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def check_space(path: Path, needed: float) -> None:
+    """Say before any long work whether so many bytes fit where a file shall be put. Raises InputError."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(f"{path} needs about {needed / 1e6:,.0f} MB while it is made, and there are {free / 1e6:,.0f} MB left in {folder}")
 
 
 def sha256_of(path: Path) -> str:
@@ -52,6 +62,43 @@ def sha256_of(path: Path) -> str:
 
 
 def looks_like_pickle(path: Path) -> bool:
-    """True for a pickle or a zip archive with one, which is what .pt and .pth files are: never to be loaded."""
+    """True for a pickle or a zip archive with one, which is what .pt and .pth files are: never to be loaded.
+
+    A safetensors file begins with the length of its header, and 128 is the first byte of a pickle as well as of one length in 256.
+    """
     with path.open("rb") as stream:
-        return stream.read(4).startswith(_PICKLE_STARTS)
+        start = stream.read(9)
+    header = struct.unpack("<Q", start[:8])[0] if len(start) == 9 else 0
+    safetensors = start[8:] == b"{" and header + 8 <= path.stat().st_size
+    return start.startswith(_PICKLE_STARTS) and not safetensors
+
+
+def in_order(path: Path) -> tuple[object, ...]:
+    """Sorts names with their numbers as numbers, so that frame 10 comes after frame 9; equal ones by the name as it is."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), path.name, str(path)
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file does: time, size and place on the disk; zeros where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def remembered(count: int) -> Callable[[Callable[..., Read]], Callable[..., Read]]:
+    """Keep what `read(path, ...)` gave for the last `count` files, as long as the file stays as it was."""
+
+    def wrap(read: Callable[..., Read]) -> Callable[..., Read]:
+        @lru_cache(maxsize=count)
+        def kept(path: Path, known: tuple[int, ...], *more: object) -> Read:
+            return read(path, *more)
+
+        def look(path: Path, *more: object) -> Read:
+            return kept(path, stamp(path), *more)
+
+        return look
+
+    return wrap

@@ -1,27 +1,29 @@
 """The one table from a method's name to what makes its stylizer. A new method is a folder and a line here."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
 from impasto.distillation.losses import temporal_loss
 from impasto.distillation.network_file import TEACHER, from_teacher_file
 from impasto.distillation.teacher import Teacher
-from impasto.errors import InputError, StyleError
+from impasto.errors import InputError, StyleError, option, unknown
 from impasto.events import Listener, silence
 from impasto.metastyle.adaptation import FOR_FILMS, FOR_PHOTOS, Adaptation
 from impasto.metastyle.library import learned, network_of
 from impasto.metastyle.mixing import mix
 from impasto.metastyle.stylizer import MetaStyle
 from impasto.perception.encoder import Encoder
-from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.semantic.decoder import Decoder
@@ -78,34 +80,25 @@ class StyleSource:
 class Method:
     """One line of the table. make builds the stylizer from styles, controls, a place and a listener.
 
-    learns: whether a style picture is enough for it; otherwise it needs a style file. slow: left out where all methods are measured,
-    unless it is named.
+    options: names of its settings, as in `Controls.options`, with what each may be. learns: whether a style picture is enough for it;
+    otherwise it needs a style file. slow: left out where all methods are measured, unless it is named.
     """
 
     name: str
     title: str
     paper: str
     make: Callable[[StyleSource, Controls, Place, Listener], Stylizer]
+    options: Mapping[str, Any] = field(default_factory=dict)
     learns: bool = True
     slow: bool = False
 
 
 def _gatys(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     options = dict(controls.options or {})
-    preset = options.pop("loss", "impasto")
-    if preset not in PRESETS:
-        raise InputError(f"there is no loss {preset!r}; there are {', '.join(PRESETS)}")
-    wanted = PRESETS[preset]
-    encoder = load_encoder(controls.encoder, place, pool=wanted.pool)
+    loss = load_loss(controls.encoder, options.pop("loss", "impasto"), place)
     weights = {key: options.pop(key) for key in ("content_weight", "tv_weight") if key in options}
-    settings = GatysSettings(
-        strength=controls.strength, style_size=controls.style_size, seed=controls.seed, **_known(options, GatysSettings)
-    )
-    try:
-        loss = PerceptualLoss(encoder, replace(wanted, **weights))
-    except ValueError as error:
-        raise InputError(f"the encoder {controls.encoder} cannot serve the loss {preset}: {error}") from None
-    return Gatys(loss, source.pictures, settings, source.weights, source.masks, listener)
+    settings = GatysSettings(strength=controls.strength, style_size=controls.style_size, seed=controls.seed, **options)
+    return Gatys(loss.with_weights(**weights), source.pictures, settings, source.weights, source.masks, listener)
 
 
 def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
@@ -115,16 +108,15 @@ def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
     usual = FOR_FILMS if options.get("film") else FOR_PHOTOS
     training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(PainterTraining)}}
     size = usual.style_size if controls.style_size is None else controls.style_size
-    known = {"style_size": size, **_known(options, Adaptation)}
-    return replace(usual, training=replace(usual.training, seed=controls.seed, **training), **known), photos
+    return replace(usual, training=replace(usual.training, seed=controls.seed, **training), style_size=size, **options), photos
 
 
 def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     if source.masks is not None:
         raise InputError("metastyle paints whole pictures; for regions choose --method semantic or solver")
     settings, photos = adaptation(controls)
-    if controls.options and all(style.file is not None for style in source.styles):
-        raise InputError(f"{next(iter(controls.options))} says how a picture is learned, and {source.name} is learned already")
+    if all(style.file is not None for style in source.styles):
+        _check_learned(source, controls)
     networks = []
     for style in source.styles:
         file = style.file
@@ -142,6 +134,14 @@ def _metastyle(source: StyleSource, controls: Controls, place: Place, listener: 
             )
         networks.append(network_of(file))
     return MetaStyle(mix(networks, source.weights) if len(networks) > 1 else networks[0], place, strength=controls.strength)
+
+
+def _check_learned(source: StyleSource, controls: Controls) -> None:
+    """What says how a picture is learned would be without effect on networks. Raises InputError."""
+    given = list(controls.options or {})
+    given += ["style_size"] * (controls.style_size is not None) + ["encoder"] * (controls.encoder != Controls.encoder)
+    if given:
+        raise InputError(f"{option(given[0])} says how a picture is learned, and {source.name} is learned already")
 
 
 def _johnson(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
@@ -169,8 +169,7 @@ def _distillation(source: StyleSource, controls: Controls, place: Place, listene
 def _solver(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     options = dict(controls.options or {})
     network = load_solver(str(options.pop("solver", SOLVER)))
-    known = _known(options, Steering)
-    steering = Steering(**{"strength": controls.strength, "shares": source.weights, **known})
+    steering = Steering(strength=controls.strength, shares=source.weights, **options)
     encoder = network.encoder if controls.encoder == Controls.encoder else controls.encoder
     return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, controls.style_size, steering)
 
@@ -184,7 +183,7 @@ def _coded(options: dict[str, Any], controls: Controls, place: Place) -> tuple[D
 def _semantic(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     options = dict(controls.options or {})
     decoder, encoder = _coded(options, controls, place)
-    settings = SemanticSettings(**{"strength": controls.strength, **_known(options, SemanticSettings)})
+    settings = SemanticSettings(strength=controls.strength, **options)
     return SemanticTransfer(decoder, encoder, place, source.pictures, source.masks, source.weights, controls.style_size, settings)
 
 
@@ -193,29 +192,23 @@ def _patch_swap(source: StyleSource, controls: Controls, place: Place, listener:
         raise InputError("patch-swap takes the patches of one style picture, and several were given")
     options = dict(controls.options or {})
     decoder, encoder = _coded(options, controls, place)
-    known = {name: options.pop(name) for name in ("layer", "size") if name in options}
-    if options:
-        raise InputError(f"no setting {next(iter(options))!r}; there are decoder, layer, size")
     mask = source.masks[0] if source.masks else None
-    return StyleSwap(decoder, encoder, place, source.pictures[0], mask, controls.style_size, controls.strength, **known)
+    return StyleSwap(decoder, encoder, place, source.pictures[0], mask, controls.style_size, controls.strength, **options)
 
 
 def _doodle(source: StyleSource, controls: Controls, place: Place, listener: Listener) -> Stylizer:
     if len(source.styles) > 1:
         raise InputError("doodle takes the patches of one style picture, and several were given")
-    settings = DoodleSettings(
-        **{"strength": controls.strength, "style_size": controls.style_size, **_known(dict(controls.options or {}), DoodleSettings)}
-    )
+    settings = DoodleSettings(strength=controls.strength, style_size=controls.style_size, **(controls.options or {}))
     mask = source.masks[0] if source.masks else None
     return NeuralDoodle(load_encoder(controls.encoder, place, pool="avg"), source.pictures[0], mask, settings, listener)
 
 
-def _known(options: dict[str, Any], settings: type) -> dict[str, Any]:
-    known = {item.name for item in fields(settings)}
-    foreign = [name for name in options if name not in known]
-    if foreign:
-        raise InputError(f"no setting {foreign[0]!r}; there are {', '.join(sorted(known))}")
-    return options
+def _settings(*groups: type, without: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    """Names and types of a method's own settings; those that all methods share are in `Controls`."""
+    shared = {"strength", "style_size", "seed", *without}
+    hints = {name: hint for group in groups for name, hint in get_type_hints(group).items()}
+    return {item.name: hints[item.name] for group in groups for item in fields(group) if item.name not in shared} | more
 
 
 METHODS: dict[str, Method] = {
@@ -226,24 +219,28 @@ METHODS: dict[str, Method] = {
             "a network that learns the style in seconds, then paints in real time",
             "Zhang, Zhu and Zhu, MetaStyle: Three-Way Trade-Off Among Speed, Flexibility, and Quality in Neural Style Transfer, AAAI 2019",
             _metastyle,
+            _settings(Adaptation, PainterTraining, without=["training"], photos=Sequence[Path]),
         ),
         Method(
             "solver",
             "a network for any style at once, steered at run time: scales, mixing, masks, photo-realism, films",
             "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019",
             _solver,
+            _settings(Steering, without=["shares"], solver=str),
         ),
         Method(
             "semantic",
             "matching regions of photo and painting, in one pass: masks, or regions found by itself",
             "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
             _semantic,
+            _settings(SemanticSettings, decoder=str),
         ),
         Method(
             "patch-swap",
             "the photo's features, made of patches of the painting's",
             "Chen and Schmidt, Fast Patch-based Style Transfer of Arbitrary Style, 2016",
             _patch_swap,
+            {"decoder": str, "layer": str, "size": int},
         ),
         Method(
             "gatys",
@@ -251,12 +248,14 @@ METHODS: dict[str, Method] = {
             "Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; "
             "Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017",
             _gatys,
+            _settings(GatysSettings, loss=str, content_weight=float, tv_weight=float),
         ),
         Method(
             "doodle",
             "optimisation by patches of matching regions, minutes to hours",
             "Champandard, Semantic Style Transfer and Turning Two-Bit Doodles into Fine Artworks, 2016",
             _doodle,
+            _settings(DoodleSettings),
             slow=True,
         ),
         Method(
@@ -282,6 +281,70 @@ def default_method(source: StyleSource) -> str:
     return "metastyle" if source.masks is None else "semantic"
 
 
+def implied_method(controls: Controls, preferred: str = AUTO) -> str:
+    """The method that the controls name; else `preferred`, or the one that their options belong to. Raises InputError if there is none."""
+    if controls.method != AUTO:
+        return _of_table(controls.method).name
+    given = set(controls.options or {})
+    able = [method.name for method in METHODS.values() if given <= set(method.options)]
+    if not able:
+        for name in given:
+            if not any(name in method.options for method in METHODS.values()):
+                raise InputError(unknown("setting", name, sorted({name for method in METHODS.values() for name in method.options})))
+        parts = "; ".join(f"{option(name)} belongs to --method {_owners(name)}" for name in sorted(given))
+        raise InputError(f"no method has all of these: {parts}")
+    usual = "metastyle" if preferred == AUTO else preferred
+    return preferred if usual in able else able[0]
+
+
+def _of_table(name: str) -> Method:
+    if name not in METHODS:
+        raise InputError(unknown("method", name, METHODS))
+    return METHODS[name]
+
+
+def _owners(name: str) -> str:
+    return " or ".join(method.name for method in METHODS.values() if name in method.options)
+
+
+def check_options(method: Method, controls: Controls, source: StyleSource) -> None:
+    """Every option is one that the method has, and of its type. Raises InputError that says whose it is."""
+    for name, value in (controls.options or {}).items():
+        if name not in method.options:
+            if name in {item.name for item in fields(Controls)}:
+                raise InputError(f"{name} is a control of all methods, not an option of one: Controls({name}=...)")
+            trained = any(style.file is not None for style in source.styles) and method.name in _NETWORKS
+            because = f"and {source.name} is a trained style of {method.name}" if trained else f"not to {method.name}"
+            if not _owners(name):
+                raise InputError(unknown(f"setting of {method.name}", name, sorted(method.options)))
+            raise InputError(f"{option(name)} belongs to --method {_owners(name)}, {because}")
+        if not _is_of(value, method.options[name]):
+            raise InputError(f"{option(name)} cannot be {value!r}")
+
+
+def _is_of(value: object, hint: Any) -> bool:
+    """Whether a value is what a type hint says; numbers are finite."""
+    parts = get_args(hint)
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:
+        return any(_is_of(value, part) for part in parts)
+    if hint is None or hint is type(None):
+        return value is None
+    origin = get_origin(hint) or hint
+    if origin is bool:
+        return isinstance(value, bool)
+    if origin in (int, float):
+        numeric = isinstance(value, int if origin is int else (int, float)) and not isinstance(value, bool)
+        return numeric and math.isfinite(value)  # type: ignore[arg-type]
+    if origin is str:
+        return isinstance(value, (str, os.PathLike))
+    if origin is tuple or origin is Sequence:
+        inner = parts[0] if parts else object
+        return isinstance(value, Sequence) and not isinstance(value, str) and all(_is_of(part, inner) for part in value)
+    if origin is Path:
+        return isinstance(value, (str, os.PathLike))
+    return True
+
+
 STABILIZE = (AUTO, "none", "student", "flow")
 """How films are held still."""
 
@@ -304,7 +367,7 @@ def make_film_stylizer(source: StyleSource, controls: Controls, place: Place, li
     """
     wanted, name = controls.stabilize, default_method(source) if controls.method == AUTO else controls.method
     if wanted not in STABILIZE:
-        raise InputError(f"films are held still by {', '.join(STABILIZE)}, not by {wanted!r}")
+        raise InputError(unknown("way to hold films still", wanted, STABILIZE))
     unsteady = [style.name for style in source.styles if style.file is not None and not is_steady(style.file)]
     teacher = any(style.file is not None and style.file.record.network == TEACHER for style in source.styles)
     if wanted == AUTO:
@@ -336,7 +399,6 @@ def _has_picture(source: StyleSource) -> bool:
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer of the method that the controls name. Raises InputError for an unknown name or setting."""
-    name = default_method(source) if controls.method == AUTO else controls.method
-    if name not in METHODS:
-        raise InputError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
-    return METHODS[name].make(source, controls, place, listener)
+    method = _of_table(default_method(source) if controls.method == AUTO else controls.method)
+    check_options(method, controls, source)
+    return method.make(source, controls, place, listener)

@@ -3,19 +3,17 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import Picture, check_writable, read_picture, resize, write_picture
+from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
-from impasto.media.videos import FilmReader, is_film
 from impasto.methods import StyleSource
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.engine import Job
-from impasto.runtime.film import film_size
+from impasto.runtime.film import film_size, open_film
 from impasto.runtime.size import working_size
 from impasto.semantic.regions import joint_regions
 from impasto.settings import AUTO, Controls
@@ -54,18 +52,16 @@ class RegionRequest:
 
     def matched(self, job: Job, source: StyleSource, controls: Controls, place: Place) -> Regions:
         """The regions of one job, shown if that was asked for. Raises ImpastoError."""
-        pixels, size = _opened(job.source, controls)
+        pixels, size = _opened(job, controls)
         if self.count is None:
             sizes = [(picture.shape[-2], picture.shape[-1]) for picture in source.pictures]
-            regions = load_regions(self.masks[0], list(self.style_masks), content_size=size, style_sizes=sizes)
-        elif is_film(job.source):
+            regions = load_regions(self.masks[0], list(self.style_masks), content_size=size, style_sizes=sizes, max_pixels=_limit(controls))
+        elif job.moving:
             raise InputError("regions are found in photos; a film needs masks")
         else:
             regions = _found(resize(pixels, size)[None], source, self.count, controls, place)
-        if self.show:
-            target = job.output.with_name(f"{job.output.stem}-regions.png")
-            check_writable(target, inputs=(job.source,))
-            write_picture(Picture(overview(resize(pixels, size), source.pictures, regions)), target)
+        if job.shown is not None:
+            write_picture(Picture(overview(resize(pixels, size), source.pictures, regions)), job.shown)
         return regions
 
     def shares(self, job: Job, source: StyleSource, controls: Controls) -> Tensor:
@@ -74,8 +70,8 @@ class RegionRequest:
             raise InputError(
                 f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
             )
-        _, size = _opened(job.source, controls)
-        return load_shares(self.masks, len(source.styles), size)
+        _, size = _opened(job, controls)
+        return load_shares(self.masks, len(source.styles), size, max_pixels=_limit(controls))
 
 
 def count_of(regions: str) -> int:
@@ -100,10 +96,14 @@ def _found(photo: Tensor, source: StyleSource, count: int, controls: Controls, p
     return Regions(content, styles, report)
 
 
-def _opened(path: Path, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
+def _limit(controls: Controls) -> int:
+    return controls.max_megapixels * 1_000_000
+
+
+def _opened(job: Job, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
     """The photo, or the first frame of a film, (3, H, W), and the height and width that it is painted at."""
-    if is_film(path):
-        film = FilmReader(path)
-        return next(iter(film)).pixels, film_size(film.info, controls, str(path))
-    picture = read_picture(path, max_pixels=controls.max_megapixels * 1_000_000)
-    return picture.pixels, working_size(picture.size, controls.size, str(path))
+    if job.moving:
+        film = open_film(job.source, controls)
+        return next(iter(film)).pixels, film_size(film.info, controls, str(job.source))
+    picture = read_picture(job.source, max_pixels=_limit(controls))
+    return picture.pixels, working_size(picture.size, controls.size, str(job.source))

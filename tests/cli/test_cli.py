@@ -18,16 +18,10 @@ from impasto.cli.app import split_weights
 from impasto.errors import InputError
 from impasto.media.images import read_picture
 from impasto.styles.file import StyleFile, StyleRecord, write_style
+from tests.cli.runner import impasto_command
 from tests.media.test_masks import halves
 
 QUICK = ["--method", "gatys", "--iterations", "2", "--levels", "1"]
-
-
-def impasto_command(*words, cwd=None, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", "from impasto.cli import main; main()", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, check=False, env=os.environ | {"COLUMNS": "200"} | environment, timeout=300,
-    )  # fmt: skip
 
 
 def said(result):

@@ -17,7 +17,8 @@ from impasto.networks import Transformer
 from impasto.runtime.network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
 from impasto.styles.registry import ASSETS, bundled
-from tests.cli.test_cli import assert_sentence, impasto_command
+from tests.cli.runner import impasto_command
+from tests.cli.test_cli import assert_sentence
 from tests.films import make_film
 
 

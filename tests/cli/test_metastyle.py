@@ -12,7 +12,8 @@ from PIL import Image
 from impasto.networks import Transformer
 from impasto.runtime.network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
-from tests.cli.test_cli import ANNOUNCING, assert_sentence, impasto_command
+from tests.cli.runner import impasto_command
+from tests.cli.test_cli import ANNOUNCING, assert_sentence
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ from PIL import Image
 
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
-from tests.cli.test_cli import assert_sentence, impasto_command, said
+from tests.cli.runner import impasto_command
+from tests.cli.test_cli import assert_sentence, said
 from tests.films import make_film
 from tests.media.test_masks import halves
 

@@ -7,7 +7,8 @@ from impasto.cli.app import five_scales
 from impasto.errors import InputError
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
-from tests.cli.test_cli import assert_sentence, impasto_command, said
+from tests.cli.runner import impasto_command
+from tests.cli.test_cli import assert_sentence, said
 from tests.conftest import scene
 from tests.films import make_film
 

@@ -18,8 +18,8 @@ from impasto.styles.file import read_style
 from tests.conftest import scene
 from tests.distillation.conftest import CPU
 
-QUICK = StudentTraining(steps=3, length=3, crop=64, checkpoint_every=1)
-TAUGHT = TeacherTraining(steps=6, crop=64, checkpoint_every=1, unroll=((0.0, 1), (0.5, 2)))
+QUICK = StudentTraining(steps=3, length=3, crop=64)
+TAUGHT = TeacherTraining(steps=6, crop=64, unroll=((0.0, 1), (0.5, 2)))
 
 
 def drawn(moving, length=3, seed=5):

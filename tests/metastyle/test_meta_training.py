@@ -14,7 +14,7 @@ from impasto.networks import Transformer
 from impasto.perception.loss import PerceptualLoss
 from tests.conftest import random_encoder
 
-SMALL = MetaTraining(steps=4, crop=32, style_size=32, width=4, batch=1, styles=2, warmup=0, checkpoint_every=2, kept=3, inner_rate=0.05)
+SMALL = MetaTraining(steps=4, crop=32, style_size=32, width=4, batch=1, styles=2, warmup=0, kept=3, inner_rate=0.05)
 
 
 STEP = 1e-8

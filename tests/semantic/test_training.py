@@ -14,7 +14,7 @@ from impasto.styles.registry import read_record
 from impasto.training.data import Pictures
 from tests.conftest import random_encoder, scene
 
-TINY = DecoderTraining(steps=5, batch=1, crop=64, zoom=(1.0, 1.1), warmup=1, checkpoint_every=2)
+TINY = DecoderTraining(steps=5, batch=1, crop=64, zoom=(1.0, 1.1), warmup=1)
 
 
 @pytest.fixture

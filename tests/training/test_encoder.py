@@ -21,7 +21,7 @@ from impasto.training.encoder import (
 )
 from tests.conftest import random_encoder, scene
 
-SMALL = EncoderTraining(channels=(2, 3, 4, 4, 4), steps=4, batch=1, crop=64, pool=4, paint_every=2, paint_steps=2, checkpoint_every=2)
+SMALL = EncoderTraining(channels=(2, 3, 4, 4, 4), steps=4, batch=1, crop=64, pool=4, paint_every=2, paint_steps=2)
 
 
 @pytest.fixture

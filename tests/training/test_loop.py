@@ -14,7 +14,6 @@ from impasto.training.loop import same_settings, share_of_rate, train
 class Settings:
     steps: int = 8
     clip: float = 10.0
-    checkpoint_every: int = 3
     widths: tuple[int, ...] = (2, 3)
 
 
@@ -73,7 +72,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     run(checkpoint=path)
     with pytest.raises(InputError, match="other settings"):
         run(replace(Settings(), widths=(2, 4)), checkpoint=path)
-    run(replace(Settings(), steps=10, checkpoint_every=5), checkpoint=path)
+    run(replace(Settings(), steps=10), checkpoint=path)
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="not a checkpoint"):
         run(checkpoint=path)

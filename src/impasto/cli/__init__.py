@@ -1,6 +1,8 @@
 """The command line. It holds no arithmetic: every command is a call of the library with what the user typed."""
 
+import signal
 import sys
+import threading
 
 from impasto.cli.app import app
 from impasto.cli.console import fail
@@ -8,7 +10,12 @@ from impasto.errors import ImpastoError
 
 
 def main() -> None:
-    """Run the command line; an ImpastoError becomes one sentence and its exit code, never a traceback."""
+    """Run the command line; an ImpastoError becomes one sentence and its exit code, never a traceback.
+
+    SIGTERM ends it as Ctrl-C does: what was half written is removed, what can be resumed is kept.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
     except ImpastoError as error:

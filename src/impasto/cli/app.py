@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from impasto import __version__
 from impasto.cli.console import Watch, console, errors, every, fail, warn, watching
 from impasto.errors import InputError
-from impasto.files import check_folder
-from impasto.settings import AUTO, PHOTO_WEIGHT, Controls
+from impasto.settings import PHOTO_WEIGHT, Controls
 
 DEFAULT = Controls()
 
@@ -26,15 +26,20 @@ app.add_typer(evaluate_app, name="evaluate")
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(help="Photos, films, or folders of photos; - for raw frames from a pipe, with --raw-size.", show_default=False),
+    typer.Argument(help="Photos, films, or folders of them; - for raw frames from a pipe, with --raw-size.", show_default=False),
 ]
 Styles = Annotated[
     list[str],
     typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="A file, or a folder. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)", show_default=False),
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, or a folder, with / at its end to be sure. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)",
+        show_default=False,
+    ),
 ]
 Encoder = Annotated[str, typer.Option(help="Network that sees: compact, vgg19, or a safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
@@ -59,7 +64,7 @@ def resumable(name: str = "") -> Iterator[Watch]:
         with watching(name) as watch:
             yield watch
     except KeyboardInterrupt:
-        warn("stopped; the same command goes on from there")
+        warn("stopped; the same command resumes it")
         raise typer.Exit(130) from None
 
 
@@ -199,7 +204,7 @@ def stylize(
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
 ) -> None:
-    """Paint photos and films in the style of a picture, or of several. An interrupted film goes on with the same command."""
+    """Paint photos and films in the style of a picture, or of several. An interrupted film is resumed by the same command."""
     from impasto import api
 
     names, weights = split_weights(style)
@@ -224,10 +229,6 @@ def stylize(
         "rate": rate,
         "decoder": decoder,
     }
-    if method == AUTO and any(given[name] is not None for name in ("scales", "photoreal", "passes", "consistency", "solver")):
-        method = "solver"
-    if method == AUTO and any(given[name] is not None for name in ("transform", "layers", "detail", "soft", "rate", "decoder")):
-        method = "semantic"
     controls = Controls(
         method=method,
         encoder=encoder,
@@ -243,9 +244,16 @@ def stylize(
         max_megapixels=max_megapixels,
         options=chosen(given),
     )
-    if inputs == [Path("-")] or raw_size is not None:
-        if inputs != [Path("-")] or raw_size is None or output not in (None, Path("-")):
+    if Path("-") in inputs or raw_size is not None:
+        if inputs != [Path("-")] or raw_size is None or output not in (None, "-"):
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
+        unused = {
+            "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
+            "--keep-metadata": keep_metadata,
+        }  # fmt: skip
+        for name, value in unused.items():
+            if value:
+                raise InputError(f"{name} is for files, and frames come through the pipe")
         paint_pipe(names, weights, raw_size, controls)
         return
     with resumable("learning the style") as watch:
@@ -264,20 +272,22 @@ def stylize(
             on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
             on_regions=lambda regions: console.print("\n".join(regions.report)),
         )
+    for sentence in summary.left_out:
+        warn(sentence)
     for outcome in summary.painted:
         height, width = outcome.size or (0, 0)
         console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
         if outcome.remark:
             warn(outcome.remark)
     if summary.interrupted:
-        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; a film goes on with the same command")
+        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; the same command resumes a film")
         raise typer.Exit(130)
     if len(summary.outcomes) == 1 and summary.failed:
         fail(summary.failed[0].error)  # type: ignore[arg-type]
     for outcome in summary.failed:
         warn(str(outcome.error))
     if summary.failed:
-        warn(f"{len(summary.failed)} of {len(summary.outcomes)} photos could not be painted")
+        warn(f"{len(summary.failed)} of {len(summary.outcomes)} could not be painted")
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
 
 
@@ -291,7 +301,7 @@ def paint_pipe(names: list[str], weights: list[float] | None, size: str, control
 
     incoming, outgoing, own = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
     try:
-        with watching("learning the style") as watch:
+        with watching("learning the style", lines=False) as watch:
             count, problem = api.stylize_pipe(
                 incoming,
                 outgoing,
@@ -313,7 +323,7 @@ def paint_pipe(names: list[str], weights: list[float] | None, size: str, control
 def adapt(
     paintings: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures; each becomes a style.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PAINTING.safetensors here)", show_default=False)
+        str | None, typer.Option("--output", "-o", help="A file, or a folder. (default: PAINTING.safetensors here)", show_default=False)
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the style. (default: the file's)", show_default=False)] = None,
     purpose: Annotated[
@@ -342,14 +352,15 @@ def adapt(
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
 ) -> None:
-    """Learn a painting: a style file that paints in real time. Interrupt it when you like: the same command goes on from there."""
+    """Learn a painting: a style file that paints in real time. Interrupt it when you like: the same command resumes it."""
     from impasto import api
     from impasto.media.images import list_pictures
+    from impasto.runtime.outputs import Outputs, is_folder, names_of
 
     files = [file for entry in paintings for file in (list_pictures(entry) if entry.is_dir() else [entry])]
     if not files:
         raise InputError(f"there are no pictures in {', '.join(map(str, paintings))}")
-    single = output is not None and output.suffix != "" and not output.is_dir()
+    single = output is not None and not is_folder(output)
     if len(files) > 1 and (single or name is not None):
         raise InputError(f"there are {len(files)} paintings; give a folder as output and no name")
     if purpose not in ("photos", "video"):
@@ -372,10 +383,14 @@ def adapt(
         max_megapixels=max_megapixels,
         options=chosen(given),
     )
+    outputs = Outputs([*paintings, *files])
+    if single and output is not None:
+        targets = [outputs.asked(output)]
+    else:
+        targets = [outputs.chosen(Path(output or "") / f"{own}.safetensors") for own in ([name] if name else names_of(files))]
     with resumable() as watch:
-        for file in files:
+        for file, target in zip(files, targets, strict=True):
             watch.name(f"learning {file.name}")
-            target = output if single else (output or Path()) / f"{name or file.stem}.safetensors"
             written = api.adapt(file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch)
             console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
@@ -415,8 +430,7 @@ def mix(
     from impasto import api
 
     names, weights = split_weights(styles)
-    default = Path(f"{name or '-'.join(Path(style).stem for style in names)}.safetensors")
-    written = api.mix(names, weights, output or default, name=name)
+    written = api.mix(names, weights, output, name=name)
     console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
 
@@ -453,7 +467,7 @@ def info(
 
     table = Table(box=None, show_header=False)
     for key, value in describe(target).items():
-        table.add_row(f"[bold]{key}[/bold]", str(value))
+        table.add_row(Text(key, style="bold"), str(value))
     console.print(table)
 
 
@@ -473,7 +487,7 @@ def train_encoder(
     device: Device = DEFAULT.device,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Distil VGG-19 into a compact encoder. Interrupt it when you like: the same command goes on from there."""
+    """Distil VGG-19 into a compact encoder. Interrupt it when you like: the same command resumes it."""
     from impasto.runtime.device import choose_place
     from impasto.runtime.encoders import load_encoder
     from impasto.training.encoder import EncoderTraining, train_encoder_file
@@ -486,9 +500,17 @@ def train_encoder(
         network = load_encoder(teacher, choose_place("cpu", "float32"))
         place, listener = choose_place(device), every(watch, log_every)
         record = train_encoder_file(
-            network, Path(teacher).stem, content, style, output, settings=settings, device=place.device, listener=listener
+            network,
+            Path(teacher).stem,
+            content,
+            style,
+            output,
+            teacher_file=Path(teacher),
+            settings=settings,
+            device=place.device,
+            listener=listener,
         )
-    console.print(f"{output}  {record.size / 1e6:.2f} MB")
+    console.print(f"{output}  {record.size / 1e6:.2f} MB, {record.source}", soft_wrap=True)
 
 
 @train_app.command("metastyle")
@@ -518,7 +540,7 @@ def train_metastyle(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Meta-train the network that learns paintings. Under torchrun on several devices; interrupted, the same command goes on."""
+    """Meta-train the network that learns paintings. Under torchrun on several devices; interrupted, the same command resumes it."""
     from impasto.metastyle.meta_training import train_metastyle_file
 
     given = {
@@ -539,7 +561,7 @@ def train_metastyle(
             listener=every(watch, log_every),
         )
     if record is not None:
-        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+        console.print(f"{output}  {record.size / 1e6:.2f} MB, {record.source}", soft_wrap=True)
 
 
 @train_app.command("solver")
@@ -583,7 +605,7 @@ def train_solver(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Train a solver for any style. Under torchrun on several devices; interrupted, the same command goes on."""
+    """Train a solver for any style. Under torchrun on several devices; interrupted, the same command resumes it."""
     from impasto.solver.training import train_solver_file
 
     given = {
@@ -605,7 +627,7 @@ def train_solver(
             listener=every(watch, log_every),
         )
     if record is not None:
-        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+        console.print(f"{output}  {record.size / 1e6:.2f} MB, {record.source}", soft_wrap=True)
 
 
 @train_app.command("decoder")
@@ -636,7 +658,7 @@ def train_decoder(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Train the decoder of an encoder. Under torchrun on several devices; interrupted, the same command goes on."""
+    """Train the decoder of an encoder. Under torchrun on several devices; interrupted, the same command resumes it."""
     from impasto.semantic.training import train_decoder_file
 
     given: dict[str, Any] = {
@@ -659,7 +681,7 @@ def train_decoder(
             listener=every(watch, log_every),
         )
     if record is not None:
-        console.print(f"{output}  {record.size / 1e6:.2f} MB")
+        console.print(f"{output}  {record.size / 1e6:.2f} MB, {record.source}", soft_wrap=True)
 
 
 @train_app.command("teacher")
@@ -696,7 +718,7 @@ def train_teacher(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Train a video network that uses optical flow (Ruder et al. 2018). Under torchrun on several devices; interrupted, it goes on."""
+    """Train a video network that uses optical flow (Ruder et al. 2018). Under torchrun on several devices; interrupted, it is resumed."""
     from impasto.distillation.recipes import train_teacher_file
 
     given: dict[str, Any] = {
@@ -747,7 +769,10 @@ def train_student(
         Path | None, typer.Option("--output", "-o", help="(default: PAINTING-student.safetensors)", show_default=False)
     ] = None,
     teacher: Annotated[Path | None, typer.Option(help="Its style file.", show_default=False)] = None,
-    student: Annotated[str, typer.Option(help="metastyle, or a size of ReCoNet: reconet, reconet-s, reconet-xs.")] = "metastyle",
+    student: Annotated[
+        str | None,
+        typer.Option(help="metastyle, or a size of ReCoNet: reconet, reconet-s, reconet-xs. (default: the start's)", show_default=False),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(help="A style file that paints it already, made stable. (default: one is trained first)", show_default=False),
@@ -786,7 +811,7 @@ def train_student(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 50,
 ) -> None:
-    """Train a network whose films are stable without optical flow. Under torchrun on several devices; interrupted, it goes on."""
+    """Train a network whose films are stable without optical flow. Under torchrun on several devices; interrupted, it is resumed."""
     from impasto.distillation.recipes import train_student_file
 
     given: dict[str, Any] = {
@@ -835,7 +860,7 @@ def train_johnson(
     precision: Precision = DEFAULT.precision,
     log_every: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 100,
 ) -> None:
-    """Train one network for one painting from scratch: the baseline. Interrupted, the same command goes on from there."""
+    """Train one network for one painting from scratch: the baseline. Interrupted, the same command resumes it."""
     from impasto.reference.johnson import JohnsonTraining, train_johnson_file
     from impasto.runtime.device import choose_place
     from impasto.runtime.network_file import load_network
@@ -856,6 +881,16 @@ def train_johnson(
             listener=every(watch, log_every),
         )
     console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
+def check_report(json: Path | None, inputs: list[Path | None]) -> None:
+    """A report can be written, and is none of the files that are evaluated. Raises InputError."""
+    from impasto.files import check_folder
+    from impasto.runtime.outputs import Outputs
+
+    if json is not None:
+        Outputs(path for path in inputs if path is not None).asked(json)
+        check_folder(json)
 
 
 @evaluate_app.command("fidelity")
@@ -882,9 +917,7 @@ def evaluate_fidelity(
     """Compare methods with the optimum: losses, share of Gatys' loss reduction, content ratio."""
     from impasto.cli.evaluation import run_fidelity
 
-    if json is not None:
-        check_folder(json)
-
+    check_report(json, [pairs])
     with watching("evaluating") as watch:
         report = run_fidelity(
             content=content,
@@ -939,8 +972,7 @@ def evaluate_stability(
     """Measure how stable films are: warping errors by scene, with true or estimated flow, beside style and content losses."""
     from impasto.cli.evaluation import run_stability
 
-    if json is not None:
-        check_folder(json)
+    check_report(json, [*(films or []), painting])
     with watching("evaluating") as watch:
         report = run_stability(
             films=films or [],
@@ -978,9 +1010,7 @@ def evaluate_speed(
     """Time the encoders, the engine's precision and layout, and the methods; medians of one run."""
     from impasto.cli.evaluation import run_speed
 
-    if json is not None:
-        check_folder(json)
-
+    check_report(json, [])
     with watching("timing") as watch:
         report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)
     report.show(console)

@@ -7,58 +7,69 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from impasto.errors import ImpastoError
 
 if TYPE_CHECKING:
     from impasto.events import Event, Listener
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, markup=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+"""Names of files and words out of records are shown as they are: nothing in them is read as markup."""
 
 
 def fail(error: ImpastoError) -> NoReturn:
     """Print the sentence and leave with the error's exit code."""
-    errors.print(f"[red]impasto:[/red] {_plain(str(error))}")
+    _say("red", str(error))
     sys.exit(error.exit_code)
 
 
 def warn(text: str) -> None:
     """Print a sentence that does not end the work."""
-    errors.print(f"[yellow]impasto:[/yellow] {_plain(text)}")
+    _say("yellow", text)
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+def _say(color: str, text: str) -> None:
+    errors.print(Text.assemble(("impasto:", color), " ", text))
 
 
 class Watch:
-    """A progress bar that listens to events; `name` is what it says it is doing."""
+    """Progress that listens to events; `name` is what it says it is doing. A bar on a terminal, elsewhere a line now and then."""
 
-    def __init__(self, progress: Progress):
-        self.progress = progress
+    def __init__(self, progress: Progress, *, lines: bool):
+        self.progress, self.lines = progress, lines
         self.task = progress.add_task("", total=None, loss="")
+        self._text, self._tenth = "", -1
 
     def name(self, text: str) -> None:
         """Start over under a new name."""
-        self.progress.reset(self.task, total=None, description=_plain(text))
+        self._text, self._tenth = text, -1
+        self.progress.reset(self.task, total=None, description=text)
 
     def __call__(self, event: "Event") -> None:
-        """Move the bar to the event's step and show its loss."""
+        """Move the bar to the event's step and show its loss, or tell of the first step and of each tenth."""
         loss = event.values.get("loss")
         self.progress.update(self.task, completed=event.step, total=event.total)
         if loss is not None:
             self.progress.update(self.task, loss=f"loss {loss:.4f}")
+        tenth = 10 * event.step // max(1, event.total)
+        if self.lines and event.total > 1 and tenth > self._tenth:
+            shown = "" if loss is None else f", loss {loss:.4f}"
+            errors.print(f"{self._text}: {event.step} of {event.total}, {event.seconds:.0f} s{shown}")
+            self._tenth = tenth
 
 
 @contextmanager
-def watching(name: str = "") -> Iterator[Watch]:
-    """A progress bar on the error stream, so that results can be piped; silent where there is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
+def watching(name: str = "", *, lines: bool = True) -> Iterator[Watch]:
+    """Progress on the error stream, so that results can be piped. lines: tell of it where there is no terminal."""
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}", markup=False),
+    )  # fmt: skip
     with Progress(
         *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=errors, disable=not errors.is_terminal
     ) as progress:
-        watch = Watch(progress)
+        watch = Watch(progress, lines=lines and not errors.is_terminal)
         watch.name(name)
         yield watch
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.api import gather_styles
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
 from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_encoders, time_engine, time_painting
@@ -64,7 +64,7 @@ def run_fidelity(
     for spec in methods or sorted(name for name in learns if not METHODS[name].slow):
         name, _, own = spec.partition(":")
         if name not in learns:
-            raise InputError(f"no method {name!r} paints in the style of a picture; there are {', '.join(sorted(learns))}")
+            raise InputError(unknown("method that paints in the style of a picture", name, sorted(learns)))
         controls = replace(base, method=name, encoder=own or Controls.encoder)
         if name == "metastyle":
             controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})

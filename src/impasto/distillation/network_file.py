@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from impasto.distillation.networks import VideoNetwork
 from impasto.errors import StyleError
-from impasto.runtime.network_file import pack, unpack
+from impasto.runtime.network_file import built, pack, unpack
 from impasto.styles.file import StyleFile, StyleRecord
 
 TEACHER = "video"
@@ -22,9 +22,5 @@ def from_teacher_file(style: StyleFile) -> VideoNetwork:
     record, origin = style.record, f"the style {style.record.name!r}"
     if record.method != "distillation" or record.network != TEACHER:
         raise StyleError(f"{origin} is no teacher: it is for {record.method!r} with the network {record.network!r}")
-    width, blocks = record.width, record.settings.get("blocks", 5)
-    if width != int(width) or not 1 <= width <= 512 or not isinstance(blocks, int) or not 1 <= blocks <= 64:
-        raise StyleError(f"{origin} names a network of width {width:g} with {blocks} blocks, which there cannot be")
-    network = VideoNetwork(int(width), blocks)
-    unpack(style.tensors, network, origin)
-    return network
+    width, blocks = built(record)
+    return unpack(style.tensors, lambda: VideoNetwork(width, blocks), origin)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.networks import IMAGENET_MEAN, IMAGENET_STD, ConvolutionNorm, Residual, Transformer, instance_norm
 
 
@@ -88,7 +88,7 @@ def student_network(name: str) -> Transformer:
     if name == "metastyle":
         return Transformer(grain=0.0)
     if name not in STUDENTS:
-        raise InputError(f"there is no student {name!r}; there are {', '.join(STUDENTS)}, metastyle")
+        raise InputError(unknown("student", name, [*STUDENTS, "metastyle"]))
     width, blocks = STUDENTS[name]
     network = Transformer(width, blocks, inputs="bytes", outputs="tanh", grain=0.0)
     with torch.no_grad():

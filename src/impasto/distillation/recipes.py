@@ -1,5 +1,6 @@
 """From a painting, films and photos to the style files of a teacher and of a student."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_loss
 from impasto.runtime.network_file import from_style_file, load_network, to_style_file
-from impasto.styles.file import StyleRecord, read_style, write_style
+from impasto.styles.file import StyleRecord, checksum, read_style, write_style
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
 from impasto.training.data import PictureFolder
 from impasto.training.loop import settings_of
@@ -63,21 +64,28 @@ def _taught(
     loss: PerceptualLoss,
     style: StyleTarget,
     photos: PictureFolder,
-    path: Path,
+    output: Path,
     *,
     steps: int,
     encoder: str,
     place: Place,
     listener: Listener,
 ) -> Transformer:
-    """A student of this size, taught the style on photos and kept as a style file, so that it is not taught twice."""
+    """A student of this size, taught the style on photos and kept beside the output, so that it is not taught twice.
+
+    What it is made of is in the name of its file, so that another painting, size or folder never starts from it.
+    """
+    made_of = [checksum(style.statistics), student, steps, asdict(VANILLA), photos.digest, checksum(loss.encoder.state_dict())]
+    digest = hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
+    path = output.with_suffix(f".vanilla-{digest}.safetensors")
     if rank() == 0 and not path.is_file():
         network = student_network(student)
         if student == METASTYLE:
             network.load_state_dict(load_network(METASTYLE).state_dict())
         checkpoint = path.with_suffix(".checkpoint")
         settings = replace(VANILLA, steps=steps)
-        curve = fit_painter(network, loss, style, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
+        data = {"contents": photos.digest}
+        curve = fit_painter(network, loss, style, photos, settings, place=place, data=data, checkpoint=checkpoint, listener=listener)
         record = StyleRecord(
             painting.stem,
             "johnson",
@@ -85,10 +93,11 @@ def _taught(
             steps=steps,
             loss=curve.last(),
             source=painting.name,
-            settings={"training": asdict(settings), "contents": f"{len(photos)} photos"},
+            settings={"training": asdict(settings), "contents": photos.told("photos")},
             impasto_version=__version__,
         )
         write_style(path, to_style_file(network.cpu(), record))
+        checkpoint.unlink(missing_ok=True)
     if workers() > 1:
         torch.distributed.barrier()
     return _painter(path)
@@ -122,7 +131,7 @@ def train_teacher_file(
     `vanilla_steps`, and kept beside the output. changes: settings of `TeacherTraining`, by name. Under torchrun every process calls this,
     and None comes back from all but the first.
     """
-    settings = settings_of(TEACHER_PRESETS, preset, changes, output)
+    settings = settings_of(TEACHER_PRESETS, preset, changes, output, [start, encoder])
     if not content:
         raise InputError("a teacher needs photos too: stills teach it to begin from nothing")
     with joined(device) as own:
@@ -145,7 +154,7 @@ def train_teacher_file(
                     loss,
                     style,
                     photos,
-                    output.with_suffix(".vanilla.safetensors"),
+                    output,
                     steps=vanilla_steps,
                     encoder=encoder,
                     place=place,
@@ -168,7 +177,7 @@ def train_student_file(
     films: Sequence[Path],
     output: Path,
     *,
-    student: str = METASTYLE,
+    student: str | None = None,
     teacher: Path | None = None,
     start: Path | None = None,
     vanilla_steps: int = VANILLA.steps,
@@ -182,11 +191,11 @@ def train_student_file(
 ) -> Path | None:
     """Train a student for a painting on films, on scenes made of photos, or on both; the checkpoint lies beside the output while it lasts.
 
-    student: a size of ReCoNet, or "metastyle". start: a style file, the vanilla student; without it one is trained first on the photos,
-    in `vanilla_steps`, and kept beside the output. teacher: its style file. changes: settings of `StudentTraining`, by name. Under torchrun
-    as `train_teacher_file`.
+    student: a size of ReCoNet, or "metastyle", that of the start by default. start: a style file, the vanilla student; without it one is
+    trained first on the photos, in `vanilla_steps`, and kept beside the output. teacher: its style file. changes: settings of
+    `StudentTraining`, by name. Under torchrun as `train_teacher_file`.
     """
-    settings: StudentTraining = settings_of(STUDENT_PRESETS, preset, changes, output)
+    settings: StudentTraining = settings_of(STUDENT_PRESETS, preset, changes, output, [start, teacher, encoder])
     if settings.taught and teacher is None:
         raise InputError(f"the terms {', '.join(settings.terms)} need a teacher: impasto train teacher makes one")
     if start is None and not content:
@@ -198,16 +207,17 @@ def train_student_file(
         loss, style = _target(painting, encoder, settings.loss, settings.style_size, place)
         if start is not None:
             network = _painter(start)
+            _check_size(network, student, start)
         else:
             assert photos is not None
             torch.manual_seed(settings.seed)
             network = _taught(
-                student,
+                student or METASTYLE,
                 painting,
                 loss,
                 style,
                 photos,
-                output.with_suffix(".vanilla.safetensors"),
+                output,
                 steps=vanilla_steps,
                 encoder=encoder,
                 place=place,
@@ -224,6 +234,16 @@ def train_student_file(
         return written
 
 
+def _check_size(network: Transformer, student: str | None, start: Path) -> None:
+    """The network that is started from has the size that was asked for. Raises InputError."""
+    if student is None:
+        return
+    wanted = student_network(student)
+    if (wanted.width, wanted.blocks) != (network.width, network.blocks):
+        own, other = (f"width {one.width} and {one.blocks} blocks" for one in (network, wanted))
+        raise InputError(f"{start} holds a network of {own}, and {student} has {other}; leave --student out, or start from another")
+
+
 def _record(
     painting: Path,
     encoder: str,
@@ -233,7 +253,9 @@ def _record(
     films: Films | None,
     photos: PictureFolder | None,
 ) -> StyleRecord:
-    contents = f"{0 if films is None else len(films)} films, {0 if photos is None else len(photos)} photos"
+    left_out = f" ({films.broken} left out: they cannot be read)" if films is not None and films.broken else ""
+    seen = "no photos" if photos is None else photos.told("photos")
+    contents = f"{0 if films is None else len(films)} films{left_out}, {seen}"
     return StyleRecord(
         painting.stem,
         "distillation",

@@ -26,11 +26,12 @@ from impasto.distillation.losses import (
 )
 from impasto.distillation.networks import VideoNetwork
 from impasto.distillation.teacher import prior_of
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.networks import Transformer, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
+from impasto.styles.file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.loop import own_generator, rated_groups, train
 
@@ -65,13 +66,12 @@ class StudentTraining:
     rank_masks: str = "intersected"
     rank_of: str = "input"
     blob_weight: float = 0.02
-    checkpoint_every: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
         foreign = [name for name in (*self.weights, *self.fractions) if name not in TERMS]
         if foreign:
-            raise InputError(f"there is no term {foreign[0]!r}; there are {', '.join(TERMS)}")
+            raise InputError(unknown("term", foreign[0], TERMS))
         if self.rank_mode not in RANK_MODES or self.rank_masks not in ("intersected", "frame") or self.rank_of not in ("input", "teacher"):
             raise InputError(
                 f"the low-rank term is {', '.join(RANK_MODES)}, with masks 'intersected' or by 'frame', of 'input' or 'teacher'"
@@ -223,6 +223,11 @@ def train_student(
         networks={"student": student},
         optimiser=torch.optim.Adam(rated_groups(student, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,
+        data={
+            "style": checksum(style.statistics),
+            "clips": clips.digest,
+            "teacher": "" if teacher is None else checksum(teacher.state_dict()),
+        },
         checkpoint=checkpoint,
         listener=listener,
     )

@@ -49,7 +49,7 @@ class Teacher:
     ) -> Iterator[Tensor]:
         """Paint frames (3, H, W) in order, each with the one before in sight; a new shot begins anew.
 
-        first: the frame before these and how it was painted, to go on from there.
+        first: the frame before these and how it was painted, to continue from there.
         """
         before = first
         for frame in frames:

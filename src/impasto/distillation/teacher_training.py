@@ -18,6 +18,7 @@ from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
+from impasto.styles.file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import own_generator, rated_groups, train
@@ -47,7 +48,6 @@ class TeacherTraining:
     unroll: tuple[tuple[float, int], ...] = ((0.0, 1), (0.55, 2), (0.67, 4))
     temporal_weight: float | None = None
     temporal_fraction: float = 1.0
-    checkpoint_every: int = 250
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -141,6 +141,12 @@ def train_teacher(
         networks={"teacher": network},
         optimiser=torch.optim.Adam(rated_groups(network, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,
+        data={
+            "style": checksum(style.statistics),
+            "films": "" if films is None else films.digest,
+            "moving": moving.digest,
+            "stills": stills.digest,
+        },
         checkpoint=checkpoint,
         listener=listener,
     )

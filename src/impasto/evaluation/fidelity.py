@@ -13,7 +13,8 @@ been bought with the photo. Everything is compared as 8-bit pictures, the photo'
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ from impasto.errors import InputError
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Event, Listener, silence
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
+from impasto.names import as_plain_name
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.stylizer import Stylizer
+
+_LEAST = 1e-7
+"""Losses below this are rounding."""
 
 Maker = Callable[[Tensor], Stylizer]
 """Makes a stylizer from a style picture (1, 3, h, w)."""
@@ -175,10 +180,14 @@ def evaluate(
     in pixels. keep: folder for METHOD/CONTENT__STYLE.png.
     """
     todo = list(pairs)
+    same = [pair for pair in todo if pair.content.exists() and pair.style.exists() and pair.content.samefile(pair.style)]
+    if same:
+        raise InputError(f"{same[0].content} is the photo and the painting of one pair: there is nothing to paint")
+    names = distinct([pair.name for pair in todo])
     rows: list[Row] = []
     started = time.monotonic()
     device = next(encoder.parameters()).device
-    for done, pair in enumerate(todo):
+    for done, (pair, named) in enumerate(zip(todo, names, strict=True)):
         content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
         judge = Judge(encoder, content, style)
         photo = pair.photo or judge(content)
@@ -186,20 +195,36 @@ def evaluate(
         if best is None:
             painted, seconds = _timed(optimum(style), content)
             best = judge(painted)
-            rows.append(Row("optimum", pair.name, best, 1.0, 1.0, seconds))
-            _keep(painted, keep, "optimum", pair)
+            rows.append(Row("optimum", named, best, 1.0, 1.0, seconds))
+            _keep(painted, keep, "optimum", named)
         for name, maker in makers.items():
             painted, seconds = _timed(maker(style), content)
             own = judge(painted)
-            rows.append(Row(name, pair.name, own, share(photo, own, best), own.content / best.content, seconds))
-            _keep(painted, keep, name, pair)
+            rows.append(Row(name, named, own, share(photo, own, best), own.content / max(best.content, _LEAST), seconds))
+            _keep(painted, keep, name, named)
         listener(Event(done + 1, len(todo), time.monotonic() - started))
     return FidelityReport(rows, settings or {})
 
 
 def share(photo: Figures, result: Figures, optimum: Figures) -> float:
-    """Part of the loss reduction that a result reaches: 0 for the photo, 1 for the optimum."""
-    return (photo.total - result.total) / (photo.total - optimum.total)
+    """Part of the loss reduction that a result reaches: 0 for the photo, 1 for the optimum.
+
+    Where the optimum is no better than the photo, as for two copies of one picture, everything that is as good reaches all of it.
+    """
+    reduction = photo.total - optimum.total
+    if reduction < _LEAST:
+        return float(result.total <= photo.total + _LEAST)
+    return (photo.total - result.total) / reduction
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names, those that came before with a number."""
+    seen: Counter[str] = Counter()
+    made = []
+    for name in names:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return made
 
 
 def _timed(stylizer: Stylizer, content: Tensor) -> tuple[Tensor, float]:
@@ -208,6 +233,6 @@ def _timed(stylizer: Stylizer, content: Tensor) -> tuple[Tensor, float]:
     return painted.float(), time.perf_counter() - started
 
 
-def _keep(painted: Tensor, folder: Path | None, method: str, pair: Pair) -> None:
+def _keep(painted: Tensor, folder: Path | None, method: str, name: str) -> None:
     if folder is not None:
-        write_picture(Picture(painted[0].cpu()), folder / method.replace(":", "-").replace("/", "-") / f"{pair.name}.png")
+        write_picture(Picture(painted[0].cpu()), folder / as_plain_name(method) / f"{name}.png")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.frames import FrameFolder, in_order
+from impasto.files import in_order
+from impasto.media.frames import FrameFolder
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader, is_film
 from impasto.motion.flow_files import read_flow
@@ -40,14 +41,14 @@ def footage(path: Path, *, rendering: str = "final") -> list[Footage]:
     if not path.is_dir():
         raise InputError(f"{path} is no film and no folder of frames")
     if (path / "flow").is_dir() and (path / rendering).is_dir():
-        scenes = sorted(entry for entry in (path / rendering).iterdir() if (path / "flow" / entry.name).is_dir())
+        scenes = sorted((entry for entry in (path / rendering).iterdir() if (path / "flow" / entry.name).is_dir()), key=in_order)
         if not scenes:
             raise InputError(f"no scene in {path / rendering} has flow in {path / 'flow'}")
         return [_with_truth(path, scene) for scene in scenes]
     if list_pictures(path):
         folder = FrameFolder(path)
         return [Footage(path.name, lambda: (frame.pixels for frame in folder))]
-    inner = sorted(entry for entry in path.iterdir() if entry.is_dir() or is_film(entry))
+    inner = sorted((entry for entry in path.iterdir() if entry.is_dir() or is_film(entry)), key=in_order)
     if not inner:
         raise InputError(f"there is no film and no frame in {path}")
     return [found for entry in inner for found in footage(entry, rendering=rendering)]
@@ -56,7 +57,7 @@ def footage(path: Path, *, rendering: str = "final") -> list[Footage]:
 def _with_truth(root: Path, scene: Path) -> Footage:
     """A scene of Sintel; its occlusion maps leave out what leaves the picture, which warping adds."""
     folder = FrameFolder(scene)
-    stems = [file.stem for file in sorted(folder.files, key=in_order)]
+    stems = [file.stem for file in folder.files]
 
     def truth(number: int) -> tuple[Tensor, Tensor] | None:
         file = root / "flow" / scene.name / f"{stems[number]}.flo"

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.evaluation.fidelity import Judge
+from impasto.evaluation.fidelity import Judge, distinct
 from impasto.evaluation.footage import Footage
 from impasto.evaluation.report import write_report
 from impasto.events import Event, Listener, silence
@@ -217,7 +217,8 @@ def evaluate_stability(
     """`judge_scene` on every scene. Events count scenes."""
     rows: list[StabilityRow] = []
     started = time.monotonic()
-    for number, scene in enumerate(scenes):
+    names = distinct([scene.name for scene in scenes])
+    for number, scene in enumerate(replace(scene, name=name) for scene, name in zip(scenes, names, strict=True)):
         rows += judge_scene(scene, stylizers, size=size, flow=flow, encoder=encoder, painting=painting, maps=maps)
         listener(Event(number + 1, len(scenes), time.monotonic() - started))
     return StabilityReport(rows, settings or {})

@@ -1,25 +1,23 @@
 """Folders of frames as films, and back: pictures of one size, in order of their names."""
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from impasto.files import check_folder
-from impasto.media.images import Picture, list_pictures, read_picture, write_picture
-from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes, even
+from impasto.errors import InputError
+from impasto.files import check_folder, check_space
+from impasto.media.images import MAX_PIXELS, Picture, list_pictures, read_picture, write_picture
+from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes
 
 RATE = Fraction(25)
 """Frames per second of a folder of frames, where nobody says otherwise."""
 
-
-def in_order(path: Path) -> tuple[object, ...]:
-    """Names with their numbers as numbers, so that frame 10 comes after frame 9."""
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem.lower()))
+_BYTES_PER_PIXEL = 0.5
+"""Of a painted frame as PNG, at the least."""
 
 
 class FrameFolder:
@@ -28,57 +26,89 @@ class FrameFolder:
     A frame of another size than the first, or one that cannot be read, raises a PictureError or FilmError when it is reached.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = RATE):
-        self.path, self.problem = Path(path), ""
-        self.files = sorted(list_pictures(self.path), key=in_order) if self.path.is_dir() else []
+    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = RATE, max_pixels: int = MAX_PIXELS):
+        self.path, self.problem, self.max_pixels = Path(path), "", max_pixels
+        self.files = list_pictures(self.path) if self.path.is_dir() else []
         if not self.files:
             raise FilmError(f"there are no frames in {path}: a folder of pictures was expected")
-        size = read_picture(self.files[0]).size
-        self.info = FilmInfo(size, rate, 1 / rate, len(self.files), float(len(self.files) / rate))
+        first = read_picture(self.files[0], max_pixels=max_pixels)
+        self.info = FilmInfo(first.size, rate, 1 / rate, len(self.files), float(len(self.files) / rate), alpha=first.alpha is not None)
 
     def __iter__(self) -> Iterator[Frame]:
         for number, file in enumerate(self.files):
-            picture = read_picture(file)
+            picture = read_picture(file, max_pixels=self.max_pixels)
             if picture.size != self.info.size:
                 wrong, right = (f"{width}x{height}" for height, width in (picture.size, self.info.size))
                 raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
-            yield Frame(as_bytes(picture.pixels), number, number)
+            yield Frame(as_bytes(_with_alpha(picture, self.info.alpha)), number, number)
+
+
+def _with_alpha(picture: Picture, wanted: bool) -> torch.Tensor:
+    if not wanted:
+        return picture.pixels
+    alpha = torch.ones_like(picture.pixels[:1]) if picture.alpha is None else picture.alpha
+    return torch.cat([picture.pixels, alpha])
 
 
 class FrameWriter:
-    """Writes frames into a folder under the names that the source's have, as PNG; those that are there already are kept.
+    """Writes frames into a folder as PNG, under names that are given.
 
-    `done` frames are finished; the last of them is `last`, bytes (H, W, 3), or None. Remembers in a file of the folder what they were made
-    with, `key`: with another key everything is painted again.
+    `done` frames are finished; the last of them is `last`, bytes (H, W, C), or None. A journal in the folder says what they were made
+    with, `key`, and which are done: those of another key, and files that lay there before, are painted anew. alpha: whether they are
+    written as (H, W, 4). expected: how many frames there will be, all names by default.
     """
 
-    def __init__(self, output: Path, source: FrameFolder, size: tuple[int, int], key: str):
-        check_folder(output / "frame.png")
-        self.output, self.source, self.done = output, source, 0
-        self.last: np.ndarray | None = None
-        self._note = output / ".impasto"
-        told = f"{key}|{even(size)}"
-        if self._note.is_file() and self._note.read_text(encoding="utf-8") == told:
-            while self.done < len(source.files) and self._file(self.done).is_file():
-                self.done += 1
-            if self.done:
-                self.last = as_bytes(read_picture(self._file(self.done - 1)).pixels)
-        else:
-            output.mkdir(parents=True, exist_ok=True)
-            self._note.write_text(told, encoding="utf-8")
-        self._next = self.done
+    remarks: tuple[str, ...] = ()
 
-    def _file(self, number: int) -> Path:
-        return self.output / f"{self.source.files[number].stem}.png"
+    def __init__(
+        self, output: Path, names: Sequence[str], size: tuple[int, int], key: str, *, alpha: bool = False, expected: int | None = None
+    ):
+        check_folder(output / "frame.png")
+        if output.exists() and not output.is_dir():
+            raise InputError(f"{output} is a file, and a folder of frames shall go there")
+        self.output, self.names, self.alpha, self.done = output, names, alpha, 0
+        self.last: np.ndarray | None = None
+        self._journal, self._key = output / ".impasto", f"{key}|{size}"
+        known = self._known()
+        while self.done < min(len(names), len(known)) and known[self.done] == names[self.done] and self.file(self.done).is_file():
+            self.done += 1
+        if self.done:
+            self.last = as_bytes(_with_alpha(read_picture(self.file(self.done - 1)), alpha))
+        check_space(
+            output / "frame.png", ((len(names) if expected is None else expected) - self.done) * size[0] * size[1] * _BYTES_PER_PIXEL
+        )
+        self._begin()
+
+    def _known(self) -> list[str]:
+        """The frames that the journal says are done with this key. What an interrupt cut off in its last line does not count."""
+        try:
+            lines = self._journal.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError):
+            return []
+        return lines[1:-1] if lines[0] == self._key else []
+
+    def _begin(self) -> None:
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            self._journal.write_text("\n".join([self._key, *self.names[: self.done], ""]), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write into {self.output}: {error.strerror or error}") from None
+
+    def file(self, number: int) -> Path:
+        """Where a frame lies."""
+        return self.output / f"{self.names[number]}.png"
 
     def write(self, picture: np.ndarray, time: int) -> None:
-        """Write the next frame, bytes (H, W, 3); its time is its number."""
-        write_picture(Picture(torch.from_numpy(picture).permute(2, 0, 1).float().div(255)), self._file(self._next))
-        self._next += 1
+        """Write the next frame, bytes (H, W, 3), or (H, W, 4) with alpha; its time is its number."""
+        pixels = torch.from_numpy(picture).permute(2, 0, 1).float().div(255)
+        write_picture(Picture(pixels[:3], pixels[3:] if self.alpha else None), self.file(self.done))
+        with self._journal.open("a", encoding="utf-8") as journal:
+            journal.write(f"{self.names[self.done]}\n")
+        self.done += 1
 
     def pause(self) -> None:
-        """Every frame that was written is there already."""
+        """Every frame that was written is there already, and the journal knows of it."""
 
     def finish(self) -> None:
         """All frames are there: what they were made with need not be remembered."""
-        self._note.unlink(missing_ok=True)
+        self._journal.unlink(missing_ok=True)

@@ -2,19 +2,20 @@
 
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from impasto.errors import PictureError
-from impasto.files import atomic_file, check_folder
+from impasto.errors import ImpastoError, PictureError
+from impasto.files import atomic_file, check_folder, in_order
+from impasto.media.deep import as_channels, decoded
+from impasto.media.opening import HEIF, MADE_BY, ORIENTATION, READABLE, SOFTWARE, frames_of, has_heif, opened
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
@@ -22,18 +23,12 @@ MAX_PIXELS = 100_000_000
 LONGEST_STYLE = 4
 """A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
 
-READABLE = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif", ".mpo"}
-)
-"""Suffixes that a folder is searched for; a file named by itself may have any."""
-
-_WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -54,74 +49,130 @@ class Picture:
         return self.pixels.shape[-2], self.pixels.shape[-1]
 
 
-@contextmanager
-def _no_size_limit() -> Iterator[None]:
-    """Pillow's own limit set aside: ours is checked on the header, before anything is decoded."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
 def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read any still picture as sRGB: orientation applied, colour profile converted, alpha apart.
 
-    Takes 8 and 16 bit, grey, palette, CMYK and alpha in any format that Pillow knows. Raises PictureError for what is
-    missing, not a picture, cut off, animated, or larger than max_pixels (width times height).
+    Takes 8 to 16 bit, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow knows, TIFF also as OpenCV knows it. A broken
+    EXIF block or colour profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger
+    than max_pixels (width times height).
     """
     path = Path(path)
-    if path.is_dir():
-        raise PictureError(f"{path} is a folder, not a picture")
-    if not path.exists():
-        raise PictureError(f"{path} does not exist")
-    if path.stat().st_size == 0:
-        raise PictureError(f"{path} is an empty file")
     try:
-        with _no_size_limit(), Image.open(path) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError(
-                    f"{path} has {width}x{height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; "
-                    f"raise the limit (--max-megapixels {-(-width * height // 1_000_000)}) if there is memory for it"
-                )
+        with opened(path) as image:
+            _check_size(path, image.size, max_pixels)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
-                raise PictureError(f"{path} holds {frames} frames; only still pictures can be painted")
-            return _decode(image)
+                what = "frames" if frames_of(image) > 1 else "pages"
+                raise PictureError(f"{path} holds {frames} {what}, and one picture was expected")
+            return _decode(image, path)
+    except ImpastoError:
+        raise
     except UnidentifiedImageError:
-        raise PictureError(f"{path} is not a picture in any format that can be read") from None
-    except PermissionError:
-        raise PictureError(f"{path} cannot be opened: permission denied") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error})") from None
+        return _decode_deep(path, max_pixels)
+    except MemoryError:
+        raise PictureError(f"{path} needs more memory than there is") from None
+    except Exception as error:  # decoders raise whatever they stumble over
+        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
 
 
-def _decode(image: Image.Image) -> Picture:
+def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:
+    """The values of a picture of one channel as they are stored, upright, (H, W) int64: of index masks, 8 or 16 bits.
+
+    None for colours, palettes, floats, and what was compressed with loss. Raises PictureError as `read_picture`.
+    """
+    path = Path(path)
+    try:
+        with opened(path) as image:
+            _check_size(path, image.size, max_pixels)
+            if image.format == "JPEG" or not image.mode.startswith(("L", "I", "1")):
+                return None
+            exif = _exif(image)
+            values = np.array(image.getchannel(0) if image.mode == "LA" else image).astype(np.int64)
+            turned = 1 if exif is None else exif.get(ORIENTATION, 1)
+            return _upright(torch.from_numpy(values)[None], turned)[0]
+    except ImpastoError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise PictureError(f"{path} has {width}x{height} pixels")
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{path} has {width}x{height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; "
+            f"raise the limit (--max-megapixels {-(-width * height // 1_000_000)}) if there is memory for it"
+        )
+
+
+def _decode(image: Image.Image, path: Path) -> Picture:
     profile = image.info.get("icc_profile")
-    exif = image.getexif()
+    deep = any(
+        ";16" in str(part) for tile in getattr(image, "tile", ()) for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
+    )
     image.load()
-    image = ImageOps.exif_transpose(image)
-    exif.pop(_ORIENTATION, None)
+    exif = _exif(image)
+    transparent = image.info.get("transparency")
+    turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
     if image.mode.startswith(("I", "F")):
-        return Picture(_deep_grey(image), exif=exif.tobytes() if exif else None)
-    alpha = None
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = _to_tensor(image.getchannel("A"))
-        image = image.convert("RGB")
-    image = _to_srgb(image, profile)
-    return Picture(_to_tensor(image), alpha, exif.tobytes() if exif else None)
+        pixels, alpha = as_channels(np.asarray(image), transparent=transparent if isinstance(transparent, int) else None)
+    elif deep and image.mode in ("RGB", "RGBA", "LA") and image.format in ("PNG", "TIFF"):
+        pixels, alpha = as_channels(decoded(path))
+        if profile:
+            pixels = _to_tensor(_to_srgb(_to_image(pixels), profile))
+    else:
+        alpha = None
+        if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or transparent is not None:
+            image = image.convert("RGBA")
+            alpha = _to_tensor(image.getchannel("A"))
+            image = image.convert("RGB")
+        pixels = _to_tensor(_to_srgb(image, profile))
+    kept = None if exif is None else _exif_bytes(exif)
+    return Picture(_upright(pixels, turned), None if alpha is None else _upright(alpha, turned), kept)
 
 
-def _deep_grey(image: Image.Image) -> Tensor:
-    """16-bit and float greys as three equal channels: integers are taken out of 65535, floats out of 1."""
-    values = np.asarray(image)
-    grey = values.astype(np.float32)
-    if not np.issubdtype(values.dtype, np.floating):
-        grey /= 65535.0
-    grey = np.nan_to_num(grey, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
-    return torch.from_numpy(grey)[None].expand(3, -1, -1).contiguous()
+def _decode_deep(path: Path, max_pixels: int) -> Picture:
+    """What Pillow does not know: TIFF of three floats."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise PictureError(f"{path} is not a picture in any format that can be read")
+    try:
+        values = decoded(path)
+        _check_size(path, (values.shape[1], values.shape[0]), max_pixels)
+        return Picture(*as_channels(values))
+    except ImpastoError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+
+
+def _exif(image: Image.Image) -> Image.Exif | None:
+    """The EXIF block; a broken one is treated as absent."""
+    try:
+        exif = image.getexif()
+        exif.tobytes()
+    except Exception:
+        return None
+    return exif or None
+
+
+def _exif_bytes(exif: Image.Exif) -> bytes | None:
+    try:
+        return exif.tobytes()
+    except Exception:
+        return None
+
+
+def _upright(pixels: Tensor, orientation: object) -> Tensor:
+    """Pixels (C, H, W) turned and mirrored as EXIF says, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(-2, -1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels.flip(-1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels.flip(-2)
+    return pixels.contiguous()
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -156,8 +207,8 @@ def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathL
     one of the inputs.
     """
     path = Path(path)
-    if path.suffix.lower() not in _WRITERS:
-        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(_WRITERS)}")
+    if path.suffix.lower() not in WRITERS:
+        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(WRITERS)}")
     if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
         raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
     if path.is_dir():
@@ -173,28 +224,42 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool 
     """
     path = Path(path)
     check_writable(path)
-    kind = _WRITERS[path.suffix.lower()]
+    kind = WRITERS[path.suffix.lower()]
     pixels = picture.pixels
     if picture.alpha is not None:
         flat = kind in ("JPEG", "BMP")
         pixels = pixels * picture.alpha + (1 - picture.alpha) if flat else torch.cat([pixels, picture.alpha])
-    options = dict(_SAVE_OPTIONS.get(kind, {}))
-    if exif and picture.exif and kind != "BMP":
-        options["exif"] = picture.exif
+    options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, picture.exif if exif else None)
     try:
         with atomic_file(path) as temporary:
             _to_image(pixels).save(temporary, format=kind, **options)
-    except OSError as error:
-        raise PictureError(f"cannot write {path}: {error.strerror or error}") from None
+    except Exception as error:  # encoders have limits of their own: sides, metadata
+        raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
     return path
 
 
+def _marked(kind: str, exif: bytes | None = None) -> dict[str, object]:
+    """What Pillow is told so that the file says who made it, and keeps an EXIF block."""
+    block = Image.Exif()
+    if exif:
+        block.load(exif)
+    if kind == "BMP":
+        return {}
+    if kind == "PNG":
+        software = PngInfo()
+        software.add_text("Software", MADE_BY)
+        return {"pnginfo": software} | ({"exif": exif} if exif else {})
+    block[SOFTWARE] = MADE_BY
+    return {"exif": _exif_bytes(block) or b""}
+
+
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
-    """All picture files of a folder, by suffix, in order of name; hidden files and subfolders are left out."""
+    """All picture files of a folder, by suffix, in order of their names and numbers; hidden files and subfolders are left out."""
     folder = Path(folder)
     if not folder.is_dir():
         raise PictureError(f"{folder} is not a folder")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE and p.is_file() and not p.name.startswith("."))
+    known = READABLE if has_heif() else READABLE - HEIF
+    return sorted((p for p in folder.iterdir() if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")), key=in_order)
 
 
 def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.media.images import style_at
 from impasto.networks import Transformer
@@ -49,7 +49,7 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:
-            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+            raise InputError(unknown("loss", self.loss, PRESETS))
         if self.style_size < 32:
             raise InputError(f"a style size of {self.style_size} is less than 32 pixels, too small to hold a stroke")
         if not self.kinds or set(self.kinds) - set(KINDS):
@@ -88,7 +88,7 @@ def adapt(
     """A network for one or several paintings (1, 3, h, w), RGB in [0, 1], as one style; `start` stays as it is.
 
     loss: over an encoder at the place. contents: photos, made ones by default. temporal: how far painted neighbours are apart, needed to
-    learn for films. checkpoint: written when interrupted, gone on from if it exists. Returns the network in float32 on the CPU, and the
+    learn for films. checkpoint: see `impasto.training.loop.train`. Returns the network in float32 on the CPU, and the
     curve of the loss.
     """
     settings = settings or Adaptation()
@@ -109,6 +109,7 @@ def adapt(
         moving,
         settings.training,
         place=place,
+        data={"contents": chosen.digest},
         checkpoint=checkpoint,
         listener=listener,
     )

@@ -8,16 +8,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError, StyleError
+from impasto.errors import StyleError, WeightsError
 from impasto.events import Listener, silence
+from impasto.files import stamp
 from impasto.metastyle.adaptation import Adaptation, adapt
 from impasto.networks import Transformer
-from impasto.perception.loss import PRESETS, PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_loss
 from impasto.runtime.network_file import fingerprint, from_style_file, load_network, to_style_file
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
 from impasto.styles.registry import bundled, cache_folder
+from impasto.training.checkpoint import load_checkpoint
 from impasto.training.data import PictureFolder
 from impasto.training.painter import TemporalTerm
 
@@ -52,7 +53,7 @@ def learned(
     """The style file of one style, out of the cache if the same paintings were learned in the same way before.
 
     paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. temporal: needed where the settings are for films.
-    Interrupted, it goes on from there the next time.
+    Interrupted, it is resumed the next time.
     """
     contents = None if photos is None else PictureFolder(photos)
     start = start or bundled_start()
@@ -63,7 +64,7 @@ def learned(
         "settings": identity,
         "encoder": _identity(encoder),
         "precision": str(place.dtype),
-        "photos": None if contents is None else [(str(f.resolve()), f.stat().st_mtime_ns) for f in contents.files],
+        "photos": None if contents is None else [(str(f.resolve()), stamp(f)) for f in contents.files],
         "start": fingerprint(start),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
@@ -73,11 +74,11 @@ def learned(
             return read_style(path)
         except StyleError:
             path.unlink()
-    try:
-        loss = PerceptualLoss(load_encoder(encoder, place, pool=PRESETS[settings.loss].pool), settings.loss)
-    except ValueError as error:
-        raise InputError(f"the encoder {encoder} cannot serve the loss {settings.loss}: {error}") from None
+    loss = load_loss(encoder, settings.loss, place)
     path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = path.with_suffix(".checkpoint")
+    if not _usable(checkpoint):
+        checkpoint.unlink(missing_ok=True)
     network, curve = adapt(
         start,
         loss,
@@ -86,7 +87,7 @@ def learned(
         contents=contents,
         temporal=temporal,
         place=place,
-        checkpoint=path.with_suffix(".checkpoint"),
+        checkpoint=checkpoint,
         listener=listener,
     )
     record = StyleRecord(
@@ -97,21 +98,30 @@ def learned(
         loss=curve.last(),
         licence=licence,
         source=source,
-        settings={"adaptation": own, "curve": curve.thinned(), "contents": "made" if contents is None else f"{len(contents)} photos"},
+        settings={"adaptation": own, "curve": curve.thinned(), "contents": "made" if contents is None else contents.told("photos")},
     )
     only_affine = start if settings.training.parameters == "affine" else None
     style = to_style_file(network, record, start=only_affine)
     write_style(path, style)
+    checkpoint.unlink(missing_ok=True)
     return style
 
 
+def _usable(checkpoint: Path) -> bool:
+    """Whether a checkpoint of the cache can be read by this version: one that cannot is nobody's loss but some seconds'."""
+    try:
+        return not checkpoint.exists() or "begun" in load_checkpoint(checkpoint)
+    except WeightsError:
+        return False
+
+
 def _identity(encoder: str) -> list[str]:
-    """What tells one encoder from another: the checksum of a bundled one, the time of a file."""
+    """What tells one encoder from another: the checksum of a bundled one, time and size of a file."""
     own = bundled("encoder")
     if encoder in own:
         return [encoder, own[encoder].sha256]
     path = Path(encoder)
-    return [str(path.resolve()), str(path.stat().st_mtime_ns)] if path.is_file() else [encoder]
+    return [str(path.resolve()), str(stamp(path))] if path.is_file() else [encoder]
 
 
 def _digest(painting: Tensor) -> str:

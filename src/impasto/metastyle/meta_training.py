@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.files import atomic_file
 from impasto.networks import GRAIN, Transformer, blobs, paint
@@ -32,6 +32,7 @@ from impasto.perception.loss import PRESETS, PerceptualLoss, StyleTarget, join_t
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_loss
 from impasto.runtime.network_file import read_network
+from impasto.styles.file import checksum
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.loop import own_generator, settings_of, train
@@ -79,7 +80,6 @@ class MetaTraining:
     grain: float = GRAIN
     blob_weight: float = 0.05
     loss: str = "feedforward"
-    checkpoint_every: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class MetaTraining:
         if not 1 <= self.inner_steps <= 5:
             raise InputError(f"the inner loop has 1 to 5 steps, not {self.inner_steps}")
         if self.loss not in PRESETS:
-            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+            raise InputError(unknown("loss", self.loss, PRESETS))
 
 
 OFFICIAL = MetaTraining(
@@ -112,7 +112,6 @@ OFFICIAL = MetaTraining(
     grain=0.0,
     blob_weight=0.0,
     loss="metastyle",
-    checkpoint_every=2000,
     seed=12345,
 )
 """The values of the published code, as the preset `metastyle-official`."""
@@ -317,6 +316,7 @@ def meta_train(
         networks={"network": network, "rates": rates},
         optimiser=torch.optim.Adam([*network.parameters(), *(rates if settings.learn_rates else [])], lr=settings.learning_rate),
         generator=generator,
+        data={"contents": content.digest, "paintings": style.digest, "encoder": checksum(loss.encoder.state_dict())},
         memory=learner.kept,
         checkpoint=checkpoint,
         listener=listener,
@@ -345,7 +345,7 @@ def train_metastyle_file(
     changes: settings that differ from the preset's, by name. The checkpoint lies beside the output while the training lasts. Under
     torchrun every process calls this; the first one writes, the others return None. Raises InputError or WeightsError.
     """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder])
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos, paintings = PictureFolder(contents), PictureFolder(styles)
@@ -365,7 +365,8 @@ def train_metastyle_file(
             output.name,
             "Apache-2.0",
             f"meta-learned network for any painting, width {settings.width}",
-            f"{settings.order} order, {settings.steps} steps on {len(photos)} photographs and {len(paintings)} paintings with {encoder}, "
+            f"{settings.order} order, {settings.steps} steps on {photos.told('photographs')} and "
+            f"{paintings.told('paintings')} with {encoder}, "
             f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)",
             "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019",
         )

@@ -26,7 +26,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is a pickle (.pt, .pth), which can run code when loaded; Impasto takes safetensors files only")
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} is not a whole safetensors file ({error})") from None
 
 
@@ -50,7 +50,7 @@ def encoder_from_tensors(tensors: dict[str, Tensor], *, pool: str = "max", origi
     try:
         encoder = Encoder([len(tensors[f"conv{b}_1.weight"]) for b in blocks], [depths[b] for b in blocks], pool=pool)
         encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
         raise WeightsError(f"{origin} does not hold one whole VGG encoder: {str(error).splitlines()[-1].strip()}") from None
     if not all(bool(torch.isfinite(parameter).all()) for parameter in encoder.parameters()):
         raise WeightsError(f"{origin} holds values that are not finite")

@@ -12,17 +12,16 @@ import torch
 from torch import Tensor
 
 from impasto import __version__
-from impasto.errors import InputError
 from impasto.events import Listener, silence
-from impasto.files import check_folder
 from impasto.media.images import read_picture, style_at
 from impasto.networks import Transformer
-from impasto.perception.loss import PRESETS, PerceptualLoss
+from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_encoder
+from impasto.runtime.encoders import load_loss
 from impasto.runtime.network_file import fingerprint, to_style_file
 from impasto.styles.file import StyleRecord, write_style
 from impasto.training.data import PictureFolder, Pictures
+from impasto.training.loop import check_output
 from impasto.training.painter import Curve, PainterTraining, fit_painter
 
 
@@ -48,7 +47,7 @@ def train_johnson(
 ) -> tuple[Transformer, Curve]:
     """Train a network for paintings (1, 3, h, w) as one style on contents, from random weights or from a copy of `start`.
 
-    loss: over an encoder at the place. checkpoint: written when interrupted, gone on from if it exists. Returns the network in
+    loss: over an encoder at the place. checkpoint: see `impasto.training.loop.train`. Returns the network in
     float32 on the CPU and the curve of its loss.
     """
     settings = settings or JohnsonTraining()
@@ -57,7 +56,10 @@ def train_johnson(
     if start is not None:
         network.load_state_dict(start.state_dict())
     target = loss.style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
-    curve = fit_painter(network, loss, target, contents, settings.training, place=place, checkpoint=checkpoint, listener=listener)
+    data = {"contents": contents.digest}
+    curve = fit_painter(
+        network, loss, target, contents, settings.training, place=place, data=data, checkpoint=checkpoint, listener=listener
+    )
     return network.cpu(), curve
 
 
@@ -77,13 +79,9 @@ def train_johnson_file(
 
     Raises ImpastoError for a picture, folder, output or preset that cannot be used.
     """
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: a style file's name ends in .safetensors")
-    if preset not in PRESETS:
-        raise InputError(f"there is no loss {preset!r}; there are {', '.join(PRESETS)}")
-    check_folder(output)
+    check_output(output, [encoder])
     contents, picture = PictureFolder(photos), read_picture(painting).pixels[None]
-    loss = PerceptualLoss(load_encoder(encoder, place, pool=PRESETS[preset].pool), preset)
+    loss = load_loss(encoder, preset, place)
     checkpoint = output.with_suffix(".checkpoint")
     network, curve = train_johnson(loss, [picture], contents, settings, place=place, start=start, checkpoint=checkpoint, listener=listener)
     record = StyleRecord(
@@ -97,8 +95,10 @@ def train_johnson_file(
             "training": asdict(settings),
             "start": "random" if start is None else fingerprint(start),
             "curve": curve.thinned(),
-            "contents": f"{len(contents)} photos",
+            "contents": contents.told("photos"),
         },
         impasto_version=__version__,
     )
-    return write_style(output, to_style_file(network, record))
+    written = write_style(output, to_style_file(network, record))
+    checkpoint.unlink(missing_ok=True)
+    return written

@@ -1,10 +1,10 @@
 """Encoders by name: bundled, cached, fetched or from a file; each is loaded once."""
 
 import os
-from functools import lru_cache
 from pathlib import Path
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
+from impasto.files import remembered
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, LossSettings, PerceptualLoss
 from impasto.perception.weights import convert_torchvision, read_encoder
@@ -22,8 +22,7 @@ def load_encoder(name: str | os.PathLike[str], place: Place, *, pool: str = "max
         path = Path(text)
     else:
         path = locate(text, "encoder", convert=convert_torchvision)
-    stamp = path.stat().st_mtime_ns if path.exists() else 0
-    return _load(path, stamp, place, pool)
+    return _load(path, place, pool)
 
 
 def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> PerceptualLoss:
@@ -34,7 +33,7 @@ def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> Perce
     name = settings if isinstance(settings, str) else "given"
     if isinstance(settings, str):
         if settings not in PRESETS:
-            raise InputError(f"there is no loss {settings!r}; there are {', '.join(PRESETS)}")
+            raise InputError(unknown("loss", settings, PRESETS))
         settings = PRESETS[settings]
     own = load_encoder(encoder, place, pool=settings.pool)
     try:
@@ -43,7 +42,6 @@ def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> Perce
         raise InputError(f"the encoder {encoder} cannot serve the loss {name}: {error}") from None
 
 
-@lru_cache(maxsize=4)
-def _load(path: Path, stamp: int, place: Place, pool: str) -> Encoder:
-    """`stamp` makes a file that changed since a new entry."""
+@remembered(4)
+def _load(path: Path, place: Place, pool: str) -> Encoder:
     return settle(read_encoder(path, pool=pool), place)

@@ -1,20 +1,24 @@
 """The engine: a stylizer over picture files. It reads, fits, paints, keeps colour and alpha, writes, and sums up."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
-from impasto.errors import ImpastoError, InputError
-from impasto.events import Interrupted, Listener, silence
+from impasto.errors import ImpastoError, InputError, unknown
+from impasto.events import Event, Interrupted, Listener, silence
+from impasto.interrupts import between_steps
 from impasto.media.color import KEEP_COLOR
-from impasto.media.images import Picture, check_writable, list_pictures, read_picture, resize, write_picture
-from impasto.media.videos import check_film_output, is_film
+from impasto.media.film_writer import film_suffix
+from impasto.media.folders import contents
+from impasto.media.images import Picture, check_writable, read_picture, resize, write_picture
+from impasto.media.opening import is_animation
+from impasto.media.videos import is_film
 from impasto.runtime.device import Place
-from impasto.runtime.film import paint_film
+from impasto.runtime.film import check_moving_output, paint_film
+from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -24,7 +28,7 @@ from impasto.settings import Controls
 class Outcome:
     """What became of one file: where the result lies, its size (height, width) and seconds; or the error.
 
-    remark: what was wrong with a source that was painted all the same, such as a film that is cut off.
+    remark: what was wrong with a source that was painted all the same, such as a film that is cut off, or was changed on the way.
     """
 
     source: Path
@@ -37,10 +41,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """All outcomes of one run, in order; interrupted if the user stopped it."""
+    """All outcomes of one run, in order; interrupted if the user stopped it. left_out: sentences on what folders hold beside."""
 
     outcomes: list[Outcome]
     interrupted: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def painted(self) -> list[Outcome]:
@@ -55,59 +60,86 @@ class Summary:
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to paint and where it goes."""
+    """One picture or film to paint and where it goes. moving: whether it is a film: a file of one, an animation, or a folder of frames.
+
+    shown: where its regions are shown, if they are.
+    """
 
     source: Path
     output: Path
+    moving: bool = False
+    shown: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be painted, and sentences on what folders hold beside."""
+
+    jobs: list[Job]
+    left_out: tuple[str, ...] = field(default=())
 
 
 def plan(
-    inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, style_name: str, *, frames: bool = False
-) -> list[Job]:
-    """Which file becomes which: folders are searched for pictures, results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
+    inputs: Sequence[PathLike],
+    output: PathLike | None,
+    style_name: str,
+    *,
+    frames: bool = False,
+    regions: bool = False,
+    beside: Sequence[PathLike] = (),
+) -> Plan:
+    """Which file becomes which: folders are searched for photos and films; results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
 
     output: a file (one photo only), a folder, or None for the current folder. frames: folders hold the frames of a film each, and become
-    folders FOLDER-STYLE, or the output itself if there is one of them. Raises InputError.
+    folders FOLDER-STYLE, or the output itself if there is one of them. regions: are shown beside each result. beside: other files that the
+    job reads. No two outputs are the same, and none is an input. Raises InputError.
     """
     if frames:
-        return _plan_frames([Path(entry) for entry in inputs], None if output is None else Path(output), style_name)
-    sources: list[Path] = []
-    for entry in map(Path, inputs):
-        found = list_pictures(entry) if entry.is_dir() else [entry]
-        if not found:
-            raise InputError(f"there are no pictures in {entry}")
-        sources += found
+        sources, left_out = [Path(entry) for entry in inputs], list[str]()
+        wrong = [folder for folder in sources if not folder.is_dir()]
+        if wrong:
+            raise InputError(f"{wrong[0]} is no folder of frames")
+    else:
+        sources, left_out = _searched(inputs, [Path(path) for path in beside])
     if not sources:
         raise InputError("no photo was given")
-    single = len(sources) == 1 and not Path(inputs[0]).is_dir()
-    target = None if output is None else Path(output)
-    if target is not None and target.suffix and not target.is_dir():
-        if not single:
-            raise InputError(f"{target} is one file and there are {len(sources)} photos; give a folder as output")
-        return [Job(sources[0], target)]
-    folder = target or Path()
-    stems = [source.stem for source in sources]
-    names = [stem if stems.count(stem) == 1 else source.name.replace(".", "-") for stem, source in zip(stems, sources, strict=True)]
-    return [
-        Job(source, folder / f"{name}-{style_name}{'.mp4' if is_film(source) else '.png'}")
-        for source, name in zip(sources, names, strict=True)
-    ]
+    outputs = Outputs([*inputs, *sources, *beside])
+    moving = [frames or is_film(source) or is_animation(source) for source in sources]
+    searched = not frames and Path(inputs[0]).is_dir()
+    single = output is not None and (frames or not is_folder(output)) and len(sources) == 1 and not searched
+    if output is not None and not single and not is_folder(output):
+        what = "films" if frames else "photos"
+        raise InputError(f"{output} is one file and there are {len(sources)} {what}; give a folder as output")
+    if single and output is not None:
+        targets = [outputs.asked(output)]
+    else:
+        folder = Path() if output is None else Path(output)
+        names = [source.resolve().name for source in sources] if frames else names_of(sources)
+        endings = ["" if frames else _ending(source, moves) for source, moves in zip(sources, moving, strict=True)]
+        targets = [outputs.chosen(folder / f"{name}-{style_name}{end}") for name, end in zip(names, endings, strict=True)]
+    shown = [outputs.chosen(target.with_name(f"{target.stem}-regions.png")) if regions else None for target in targets]
+    return Plan([Job(*parts) for parts in zip(sources, targets, moving, shown, strict=True)], tuple(left_out))
 
 
-def _plan_frames(folders: list[Path], output: Path | None, style_name: str) -> list[Job]:
-    wrong = [folder for folder in folders if not folder.is_dir()]
-    if wrong:
-        raise InputError(f"{wrong[0]} is no folder of frames")
-    if len(folders) == 1 and output is not None:
-        return [Job(folders[0], output)]
-    if output is not None and output.suffix:
-        raise InputError(f"{output} is one film and there are {len(folders)} folders of frames; give a folder as output")
-    return [Job(folder, (output or Path()) / f"{folder.resolve().name}-{style_name}") for folder in folders]
+def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    sources: list[Path] = []
+    left_out: list[str] = []
+    for entry in map(Path, inputs):
+        if not entry.is_dir():
+            sources.append(entry)
+            continue
+        found = contents(entry, beside=beside)
+        sources += found.files
+        left_out += [found.left_out] if found.left_out else []
+        if not found.files:
+            raise InputError(f"there is nothing to paint in {entry}" + (f" ({found.left_out})" if found.left_out else ""))
+    return sources, left_out
 
 
-def is_moving(job: Job) -> bool:
-    """Whether a job is a film: a file of one, or a folder of frames."""
-    return job.source.is_dir() or is_film(job.source)
+def _ending(source: Path, moving: bool) -> str:
+    if not moving:
+        return ".png"
+    return film_suffix(source) if is_film(source) else source.suffix.lower()
 
 
 def paint(
@@ -142,43 +174,53 @@ def run(
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
     listener: Listener = silence,
 ) -> Summary:
-    """Paint all jobs. A file that cannot be painted becomes an outcome with an error; the others go on.
+    """Paint all jobs. Whatever goes wrong with a file becomes an outcome with an error; the others go on.
 
-    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film goes on
+    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film is resumed
     another time, if the style's `identity` is the same. listener: hears the frames of films.
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
-        raise InputError(f"colours can be kept by {' or '.join(KEEP_COLOR)}, not by {controls.keep_color!r}")
+        raise InputError(unknown("way to keep colours", controls.keep_color, KEEP_COLOR))
     outcomes: list[Outcome] = []
     everything = tuple(job.source for job in jobs)
     for index, job in enumerate(jobs):
-        on_file(index, len(jobs), job.source)
-        started = time.monotonic()
+        started, finished = time.monotonic(), True
         try:
-            if is_moving(job):
-                if job.output.suffix or not job.source.is_dir():
-                    check_film_output(job.output, job.source)
-                size, remark = paint_film(
-                    stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=listener
-                )
+            with between_steps(listener) as noticed:
+                on_file(index, len(jobs), job.source)
+                if job.moving:
+                    check_moving_output(job.output, job.source)
+                    size, remark = paint_film(
+                        stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=noticed
+                    )
+                else:
+                    check_writable(job.output, inputs=everything)
+                    picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
+                    result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
+                    write_picture(result, job.output, exif=controls.keep_metadata)
+                    size, remark = result.size, ""
                 outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
-                continue
-            check_writable(job.output, inputs=everything)
-            picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
-            result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
-            write_picture(result, job.output, exif=controls.keep_metadata)
-            outcomes.append(Outcome(job.source, job.output, result.size, time.monotonic() - started))
-            if not finished:
-                return Summary(outcomes, interrupted=True)
-        except ImpastoError as error:
-            outcomes.append(Outcome(job.source, error=error))
+                noticed(Event(1, 1, time.monotonic() - started))
         except KeyboardInterrupt:
+            finished = False
+        except Exception as error:
+            outcomes.append(Outcome(job.source, error=as_sentence(error, job.source)))
+        if not finished:
             return Summary(outcomes, interrupted=True)
-        except (MemoryError, RuntimeError) as error:
-            text = str(error)
-            if "memory" not in text.lower() and not isinstance(error, MemoryError):
-                raise
-            outcomes.append(
-                Outcome(job.source, error=ImpastoError(f"{job.source} needs more memory than there is; a smaller --size needs less"))
-            )
     return Summary(outcomes)
+
+
+def as_sentence(error: Exception, source: Path) -> ImpastoError:
+    """Whatever went wrong with one file, as a sentence about that file."""
+    if isinstance(error, ImpastoError):
+        return error
+    text = str(error)
+    if isinstance(error, MemoryError) or "memory" in text.lower():
+        sentence = f"{source} needs more memory than there is; a smaller --size needs less"
+    elif isinstance(error, OSError):
+        sentence = f"{source} could not be painted: {error.strerror or text}"
+    else:
+        sentence = f"{source} could not be painted ({type(error).__name__}: {text.splitlines()[0] if text else 'no reason was given'})"
+    found = ImpastoError(sentence)
+    found.__cause__ = error
+    return found

@@ -1,4 +1,4 @@
-"""A stylizer over a film: frame by frame, with its sound, in constant memory, going on where it was interrupted.
+"""A stylizer over a film: frame by frame, with its sound, in constant memory, resumed where it was interrupted or failed.
 
 Frames are decoded ahead and encoded behind, each in a thread of its own, so that neither waits for the painting nor it for them.
 """
@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from impasto import __version__
 from impasto.events import Event, Listener, silence
+from impasto.files import stamp
+from impasto.media.animations import ANIMATIONS, AnimationReader, AnimationWriter, check_animation_output
 from impasto.media.color import KEEP_COLOR
+from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.frames import FrameFolder, FrameWriter
 from impasto.media.images import resize
-from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, Frame, as_bytes, check_sound, even
+from impasto.media.videos import FilmError, FilmInfo, FilmReader, Frame, as_bytes, even, is_film
 from impasto.runtime.device import Place
+from impasto.runtime.outputs import names_of
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer, VideoStylizer
 from impasto.settings import Controls
@@ -50,6 +55,70 @@ def film_size(info: FilmInfo, controls: Controls, origin: str) -> tuple[int, int
     return even(working_size(info.size, controls.size, origin))
 
 
+class Target(Protocol):
+    """Where painted frames go: a film, an animation, or a folder."""
+
+    alpha: bool
+    """Whether frames are written as (H, W, 4)."""
+    remarks: tuple[str, ...]
+    """What is not carried over as it was."""
+
+    @property
+    def done(self) -> int:
+        """How many frames are finished already."""
+
+    @property
+    def last(self) -> np.ndarray | None:
+        """The last of them, bytes (H, W, C)."""
+
+    def write(self, picture: np.ndarray, time: int) -> None:
+        """Add a frame at a time in the source's time base."""
+
+    def pause(self) -> None:
+        """Keep what was written so far."""
+
+    def finish(self) -> None:
+        """Put it in its place."""
+
+
+def check_moving_output(output: Path, source: Path) -> None:
+    """Say before any long work whether a film could be written here. Raises InputError."""
+    if source.is_dir() and not output.suffix:
+        return
+    still = output.suffix.lower() == ".png" and is_film(source)
+    (check_animation_output if output.suffix.lower() in ANIMATIONS and not still else check_film_output)(output)
+
+
+def open_film(source: Path, controls: Controls) -> FrameFolder | FilmReader | AnimationReader:
+    """A film, an animation or a folder of frames, to be read. Raises FilmError or PictureError."""
+    limit = controls.max_megapixels * 1_000_000
+    if source.is_dir():
+        return FrameFolder(source, max_pixels=limit)
+    return FilmReader(source) if is_film(source) else AnimationReader(source, max_pixels=limit)
+
+
+def _target(reader: FrameFolder | FilmReader | AnimationReader, output: Path, size: tuple[int, int], key: str) -> Target:
+    if isinstance(reader, FrameFolder) and not output.suffix:
+        return FrameWriter(output, names_of(reader.files), size, key, alpha=reader.info.alpha)
+    if output.suffix.lower() in ANIMATIONS:
+        return AnimationWriter(output, reader.info, size, key, loop=reader.loop if isinstance(reader, AnimationReader) else 0)
+    return FilmWriter(output, reader.path if isinstance(reader, FilmReader) else None, reader.info, size, key)
+
+
+def _made_with(reader: FrameFolder | FilmReader | AnimationReader, controls: Controls, masks: Tensor | None, identity: str) -> str:
+    """A digest of everything that decides how a film is painted: its files, the style, the controls, the masks, the version."""
+    files = reader.files if isinstance(reader, FrameFolder) else [reader.path]
+    shape = "" if masks is None else f"{tuple(masks.shape)} {hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()}"
+    told = [
+        __version__,
+        str(reader.path.resolve()),
+        [(file.name, stamp(file)) for file in files],
+        sorted(asdict(controls).items()),
+        identity,
+    ]
+    return hashlib.sha256(repr([*told, shape]).encode()).hexdigest()
+
+
 def paint_film(
     stylizer: Stylizer,
     source: Path,
@@ -61,48 +130,41 @@ def paint_film(
     identity: str = "",
     listener: Listener = silence,
 ) -> tuple[tuple[int, int], str]:
-    """Paint a film file, or a folder of frames; returns its size, and what was wrong with the source if something was ("" if not).
+    """Paint a film, an animation, or a folder of frames; returns its size, and what there is to say of it ("" if nothing).
 
-    Stylizers with a `stream` remember the frame before; others paint each frame for itself. output: a film, or for a folder of frames
-    another folder. identity: of the style; an interrupted film goes on if it, the source and the controls are the same. Events count
-    frames. Raises FilmError; an interrupt keeps what is done.
+    Stylizers with a `stream` remember the frame before; others paint each frame for itself. output: a film or an animation, or for a folder
+    of frames another folder. identity: of the style; a film that was interrupted, or failed, is resumed if it, the source, the masks and
+    the controls are the same. Events count frames. Raises FilmError; whatever ends the work, the frames that are painted are kept.
     """
-    reader = FrameFolder(source) if source.is_dir() else FilmReader(source)
+    if source.is_dir() and output.exists() and source.samefile(output):
+        raise FilmError(f"{output} is the input itself and is not overwritten; choose another output")
+    reader = open_film(source, controls)
     size = film_size(reader.info, controls, str(source))
-    stat = source.stat()
-    told = f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{sorted(asdict(controls).items())}|{identity}"
-    key = hashlib.sha256(told.encode()).hexdigest()
-    writer: FilmWriter | FrameWriter
-    if isinstance(reader, FrameFolder) and not output.suffix:
-        writer = FrameWriter(output, reader, size, key)
-    else:
-        check_sound(output, reader.info, source)
-        writer = FilmWriter(output, source, reader.info, size, key)
-    begun, started = writer.done, time.monotonic()
+    writer = _target(reader, output, size, _made_with(reader, controls, masks, identity))
+    begun, started, length = writer.done, time.monotonic(), reader.info.length
     frames = ahead(reader)
-    first = None
-    if begun and writer.last is not None:
-        last = None
-        for _ in range(begun):
-            last = next(frames)
-        assert last is not None
-        first = (resize(last.pixels, size), torch.from_numpy(writer.last).permute(2, 0, 1).float().div(255))
     behind = _Behind(writer.write)
     try:
+        first = None
+        for number in range(begun):
+            last = next(frames, None)
+            if last is not None and number == begun - 1 and writer.last is not None:
+                first = (resize(last.pixels, size), torch.from_numpy(writer.last[..., :3]).permute(2, 0, 1).float().div(255))
         for number, (frame, picture) in enumerate(
-            painted_frames(stylizer, frames, size, controls, place, masks=masks, first=first), begun + 1
+            painted_frames(stylizer, frames, size, controls, place, masks=masks, first=first, alpha=writer.alpha), begun + 1
         ):
             behind.write(picture, frame.time)
-            listener(Event(number, max(number, reader.info.frames), time.monotonic() - started))
-    except KeyboardInterrupt:
+            listener(Event(number, max(number, length), time.monotonic() - started))
+        behind.close()
+        behind.check()
+        writer.finish()
+    except BaseException:
         behind.close()
         writer.pause()
         raise
     finally:
-        behind.close()
-    behind.check()
-    writer.finish()
-    return size, reader.problem
+        frames.close()
+    return size, "; ".join(part for part in (*reader.info.remarks, *writer.remarks, reader.problem) if part)
 
 
 def painted_frames(
@@ -114,8 +176,12 @@ def painted_frames(
     *,
     masks: Tensor | None = None,
     first: tuple[Tensor, Tensor] | None = None,
+    alpha: bool = False,
 ) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Every frame with its painting, bytes (H, W, 3), at this size. first: the frame before and how it was painted, to go on from there."""
+    """Every frame with its painting, bytes (H, W, 3), at this size; with alpha (H, W, 4), without it what is transparent becomes white.
+
+    first: the frame before and how it was painted, to continue from there.
+    """
     waiting: deque[tuple[Frame, Tensor]] = deque()  # a stylizer may read some frames ahead
 
     def photos() -> Iterator[Tensor]:
@@ -134,10 +200,13 @@ def painted_frames(
         frame, photo = waiting.popleft()
         if controls.keep_color is not None:
             pixels = KEEP_COLOR[controls.keep_color](pixels, photo)
+        opaque = None if frame.alpha is None else resize(frame.alpha, size)
+        if opaque is not None:
+            pixels = torch.cat([pixels, opaque]) if alpha else pixels * opaque + (1 - opaque)
         yield frame, as_bytes(pixels)
 
 
-def ahead(source: Source) -> Iterator[Frame]:
+def ahead(source: Source) -> Generator[Frame]:
     """The frames of a source, decoded in a thread of its own, a few ahead of where they are needed."""
     line: queue.Queue[Frame | BaseException | None] = queue.Queue(_WAITING)
     stopped = threading.Event()

@@ -4,21 +4,28 @@ Filters are kept in 8 bits with one scale per output channel, the rest in 16: 1.
 affine parameters were adapted, they are all that the file holds, 6.4 kB, and it needs the network that they were adapted on.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from impasto.errors import StyleError
+from impasto.errors import StyleError, WeightsError
+from impasto.files import remembered
 from impasto.networks import Transformer
-from impasto.styles.file import StyleFile, StyleRecord, checksum
+from impasto.perception.weights import read_tensors
+from impasto.styles.file import StyleFile, StyleRecord, checksum, is_number
 from impasto.styles.registry import locate
+from impasto.styles.weights_file import misfit
+
+Network = TypeVar("Network", bound=nn.Module)
 
 METHODS, NETWORK = ("metastyle", "johnson", "distillation"), "transformer"
 _SCALE = ".scale"
+WIDEST, MOST_BLOCKS = 512, 64
+"""Bounds of what is built after a file's record."""
 
 
 def pack(network: nn.Module) -> dict[str, Tensor]:
@@ -35,24 +42,26 @@ def pack(network: nn.Module) -> dict[str, Tensor]:
     return stored
 
 
-def unpack(stored: dict[str, Tensor], network: nn.Module, origin: str) -> None:
-    """Put stored weights into a network of the same shape. Raises StyleError that names `origin` if they do not fit."""
-    expected = network.state_dict()
+def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str) -> Network:
+    """A network with stored weights. Raises StyleError that names `origin` if they do not fit; then nothing is allocated."""
+    names = [name for name in stored if not name.endswith(_SCALE)]
+    wrong = misfit(build, {name: tuple(stored[name].shape) for name in names})
+    if wrong:
+        raise StyleError(f"{origin} does not hold the weights of the network that it names ({wrong})")
     weights = {}
-    for name, value in stored.items():
-        if name.endswith(_SCALE):
-            continue
+    for name in names:
+        value = stored[name]
         weights[name] = value.float()
         if value.dtype == torch.int8:
-            if name + _SCALE not in stored:
+            scale = stored.get(name + _SCALE)
+            if scale is None or scale.shape != value.shape[:1]:
                 raise StyleError(f"{origin} has filters {name} without their scale: it is not whole")
-            weights[name] = weights[name] * stored[name + _SCALE].float()[:, None, None, None]
-    wrong = [name for name in expected if name not in weights or weights[name].shape != expected[name].shape]
-    if wrong or len(weights) != len(expected):
-        raise StyleError(f"{origin} does not hold the weights of a network of width {network.width} ({(wrong or ['too many'])[0]})")
+            weights[name] = weights[name] * scale.float().view(-1, *[1] * (value.ndim - 1))
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise StyleError(f"{origin} holds weights that are not finite numbers")
+    network = build()
     network.load_state_dict(weights)
+    return network
 
 
 def to_style_file(network: Transformer, record: StyleRecord, *, start: Transformer | None = None) -> StyleFile:
@@ -79,21 +88,25 @@ def from_style_file(style: StyleFile, start: Transformer | None = None) -> Trans
     record, origin = style.record, f"the style {style.record.name!r}"
     if record.method not in METHODS or record.network != NETWORK:
         raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
-    width, blocks, inputs = record.width, record.settings.get("blocks", 5), record.settings.get("inputs", "centred")
-    if width != int(width) or not 1 <= width <= 512 or not isinstance(blocks, int) or not 1 <= blocks <= 64:
-        raise StyleError(f"{origin} names a network of width {width:g} with {blocks} blocks, which there cannot be")
+    width, blocks = built(record)
+    inputs = record.settings.get("inputs", "centred")
     outputs = record.settings.get("outputs", "sigmoid")
     if inputs not in ("centred", "bytes") or outputs not in ("sigmoid", "tanh"):
         raise StyleError(f"{origin} names network inputs {inputs!r} and outputs {outputs!r}, which this version does not know")
     grain = record.settings.get("grain", 0.0)
-    if not isinstance(grain, (int, float)) or not 0 <= grain <= 1:
+    if not is_number(grain) or not 0 <= grain <= 1:
         raise StyleError(f"{origin} names a grain of {grain!r}, which is no number from 0 to 1")
-    network = Transformer(int(width), blocks, inputs=inputs, outputs=outputs, grain=grain)
+
+    def build() -> Transformer:
+        return Transformer(width, blocks, inputs=inputs, outputs=outputs, grain=grain)
+
     if set(style.tensors) != {"affine"}:
-        unpack(style.tensors, network, origin)
-        return network
+        return unpack(style.tensors, build, origin)
     if start is None or record.settings.get("start") != fingerprint(start):
         raise StyleError(f"{origin} holds only the scales and shifts for a network that this version of Impasto does not bundle")
+    if (width, blocks) != (start.width, start.blocks):
+        raise StyleError(f"{origin} does not say the width of the network that its scales and shifts are for")
+    network = build()
     network.load_state_dict(start.state_dict())
     affine = style.tensors["affine"].float()
     if affine.shape != network.affine().shape or not bool(torch.isfinite(affine).all()):
@@ -102,17 +115,28 @@ def from_style_file(style: StyleFile, start: Transformer | None = None) -> Trans
     return network
 
 
+def built(record: StyleRecord) -> tuple[int, int]:
+    """Width and number of blocks of a record's network, checked before anything is allocated. Raises StyleError."""
+    width, blocks = record.width, record.settings.get("blocks", 5)
+    if not is_number(width) or width != int(width) or not 1 <= width <= WIDEST:
+        raise StyleError(f"the style {record.name!r} names a network of width {width!r}, which there cannot be")
+    if not is_number(blocks) or not isinstance(blocks, int) or not 1 <= blocks <= MOST_BLOCKS:
+        raise StyleError(f"the style {record.name!r} names a network of {blocks!r} blocks, which there cannot be")
+    return int(width), blocks
+
+
 def read_network(path: Path) -> Transformer:
     """A network of any width from a safetensors file of its weights, in float32 on the CPU. Raises StyleError."""
     try:
-        stored = load_file(path)
-    except Exception as error:
-        raise StyleError(f"{path} is not a whole safetensors file: weights of a network were expected ({type(error).__name__})") from None
+        stored = read_tensors(path)
+    except WeightsError as error:
+        raise StyleError(str(error)) from None
     if "last.weight" not in stored or stored["last.weight"].ndim != 4:
         raise StyleError(f"{path} does not hold the weights of an image transformation network")
-    network = Transformer(stored["last.weight"].shape[1])
-    unpack(stored, network, str(path))
-    return network
+    width = stored["last.weight"].shape[1]
+    if not 1 <= width <= WIDEST:
+        raise StyleError(f"{path} holds a network of width {width}, which there cannot be")
+    return unpack(stored, lambda: Transformer(width), str(path))
 
 
 def load_network(name: str) -> Transformer:
@@ -123,7 +147,7 @@ def load_network(name: str) -> Transformer:
     return _load(Path(name) if name.endswith(".safetensors") else locate(name, "network"))
 
 
-@lru_cache(maxsize=2)
+@remembered(2)
 def _load(path: Path) -> Transformer:
     return read_network(path)
 

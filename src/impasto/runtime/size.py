@@ -1,5 +1,7 @@
 """The size that a picture or a film is painted at."""
 
+from itertools import count
+
 from impasto.errors import PictureError
 from impasto.media.images import fit_within
 
@@ -12,5 +14,15 @@ def working_size(size: tuple[int, int], longest: int, origin: str = "the picture
     fitted = fit_within(size, longest) if longest and max(size) > longest else size
     if min(fitted) < LEAST_SIDE:
         shrunk = "" if fitted == size else f", {fitted[1]}x{fitted[0]} at a size of {longest}"
-        raise PictureError(f"{origin} has {size[1]}x{size[0]} pixels{shrunk}; at least {LEAST_SIDE} on each side are needed to paint")
+        raise PictureError(
+            f"{origin} has {size[1]}x{size[0]} pixels{shrunk}; at least {LEAST_SIDE} on each side are needed to paint{_way_out(size)}"
+        )
     return fitted
+
+
+def _way_out(size: tuple[int, int]) -> str:
+    """Which size works, if one does."""
+    if min(size) < LEAST_SIDE:
+        return ""
+    needed = next(longest for longest in count(max(size) * LEAST_SIDE // min(size)) if min(fit_within(size, longest)) >= LEAST_SIDE)
+    return f": --size {needed} works, and so does every larger one"

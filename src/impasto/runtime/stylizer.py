@@ -24,5 +24,5 @@ class VideoStylizer(Stylizer, Protocol):
     def stream(
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
     ) -> Iterator[Tensor]:
-        """Paint frames (3, H, W) in order. first: the frame before them and how it was painted, to go on from there."""
+        """Paint frames (3, H, W) in order. first: the frame before them and how it was painted, to continue from there."""
         ...

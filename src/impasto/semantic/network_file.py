@@ -1,14 +1,14 @@
 """Decoders as files, and the decoder that belongs to an encoder: its features are the only ones that it can read."""
 
 import os
-from functools import lru_cache
 from pathlib import Path
 
 from impasto.errors import UnavailableError, WeightsError
+from impasto.files import remembered
 from impasto.perception.encoder import Encoder
 from impasto.semantic.decoder import LAYERS, Decoder
 from impasto.styles.registry import ASSETS, bundled
-from impasto.styles.weights_file import filled, read_weights, write_weights
+from impasto.styles.weights_file import check_bounds, filled, read_weights, write_weights
 
 _TOLERANCE = 0.01
 
@@ -29,11 +29,10 @@ def read_decoder(path: str | os.PathLike[str]) -> tuple[Decoder, list[float]]:
     settings, tensors = read_weights(path, kind="decoder")
     try:
         belongs = [float(value) for value in settings.pop("signature")]
-        decoder = Decoder(**settings)
-    except (KeyError, ValueError, TypeError) as error:
+        check_bounds(settings)
+        return filled(lambda: Decoder(**settings), tensors, path, kind="decoder"), belongs
+    except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         raise WeightsError(f"{path} does not say how its decoder is built: {error}") from None
-    filled(decoder, tensors, path, kind="decoder")
-    return decoder, belongs
 
 
 def _fits(belongs: list[float], encoder: Encoder) -> bool:
@@ -63,6 +62,6 @@ def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
     )
 
 
-@lru_cache(maxsize=4)
+@remembered(4)
 def _load(path: Path) -> tuple[Decoder, list[float]]:
     return read_decoder(path)

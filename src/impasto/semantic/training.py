@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.networks import GRAIN, noise
 from impasto.perception.encoder import Encoder
@@ -32,6 +32,7 @@ from impasto.semantic.decoder import LAYERS, Decoder, decode, initialise
 from impasto.semantic.network_file import read_decoder, write_decoder
 from impasto.semantic.patch_swap import patch_swap
 from impasto.semantic.transform import TRANSFORMS, statistics, transform
+from impasto.styles.file import checksum
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, settings_of, share_of_rate, train
@@ -73,12 +74,11 @@ class DecoderTraining:
     loss: str = "solver"
     tv_weight: float = 1e-6
     jitter: float = 0.2
-    checkpoint_every: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:
-            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+            raise InputError(unknown("loss", self.loss, PRESETS))
         wrong = [layer for layer in self.layers if layer not in LAYERS]
         if wrong or not self.layers:
             raise InputError(f"a decoder is entered at {', '.join(LAYERS)}, not at {', '.join(wrong) or 'no layer'}")
@@ -246,6 +246,7 @@ def train_decoder(
         networks={"decoder": decoder},
         optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
+        data={"contents": contents.digest, "paintings": paintings.digest, "encoder": checksum(encoder.state_dict())},
         checkpoint=checkpoint,
         listener=listener,
     )
@@ -272,7 +273,7 @@ def train_decoder_file(
     the preset's, by name. The checkpoint lies beside the output while the training lasts. Under torchrun every process calls this; the
     first one writes, the others return None. Raises InputError or WeightsError.
     """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos, styles = PictureFolder(contents), PictureFolder(paintings)
@@ -304,7 +305,8 @@ def train_decoder_file(
             output.name,
             "Apache-2.0",
             f"decoder of {Path(encoder).stem} from relu4_1, relu3_1 and relu2_1",
-            f"{settings.steps} steps of {settings.batch} photos and paintings on {len(photos)} photographs and {len(styles)} paintings, "
+            f"{settings.steps} steps of {settings.batch} photos and paintings on {photos.told('photographs')} and "
+            f"{styles.told('paintings')}, "
             f"loss of painting with {Path(loss_encoder or encoder).stem}, {spent}",
             "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
         )

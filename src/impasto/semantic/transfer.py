@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.media.images import style_at
 from impasto.motion.cuts import is_cut
 from impasto.networks import GRAIN, noise
@@ -44,7 +44,7 @@ class SemanticSettings:
 
     def __post_init__(self) -> None:
         if self.transform not in TRANSFORMS:
-            raise InputError(f"there is no transform {self.transform!r}; there are {', '.join(TRANSFORMS)}")
+            raise InputError(unknown("transform", self.transform, TRANSFORMS))
         wrong = [layer for layer in self.layers if layer not in LAYERS]
         if wrong or not self.layers:
             raise InputError(f"features are changed at {', '.join(LAYERS)}, not at {', '.join(wrong) or 'no layer'}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.perception.statistics import accumulating
 
 TRANSFORMS = ("mean", "adain", "adain_lambda", "wct", "ost")
@@ -154,7 +154,7 @@ def linear_maps(kind: str, content: Statistics, style: Statistics, strength: flo
     No gradient goes through the eigendecompositions of wct and ost: it has no bound where eigenvalues meet.
     """
     if kind not in TRANSFORMS:
-        raise InputError(f"there is no transform {kind!r}; there are {', '.join(TRANSFORMS)}")
+        raise InputError(unknown("transform", kind, TRANSFORMS))
     own, wanted = (regular(each.covariance, each.positions) for each in (content, style))
     wanted = wanted.expand_as(own)
     if kind in ("wct", "ost"):

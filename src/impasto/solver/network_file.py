@@ -1,13 +1,13 @@
 """A solver's network as a file, and back."""
 
 import os
-from functools import lru_cache
 from pathlib import Path
 
 from impasto.errors import WeightsError
+from impasto.files import remembered
 from impasto.solver.network import SolverNetwork
 from impasto.styles.registry import locate
-from impasto.styles.weights_file import filled, read_weights, write_weights
+from impasto.styles.weights_file import check_bounds, filled, read_weights, write_weights
 
 SOLVER = "solver"
 """Registered name of the bundled solver."""
@@ -22,11 +22,10 @@ def read_solver(path: str | os.PathLike[str]) -> SolverNetwork:
     """The network of a file, in float32 on the CPU. Raises WeightsError that says what was expected, for any other file."""
     settings, tensors = read_weights(path, kind="solver")
     try:
-        network = SolverNetwork(**settings)
-    except (ValueError, TypeError) as error:
+        check_bounds(settings)
+        return filled(lambda: SolverNetwork(**settings), tensors, path, kind="solver")
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         raise WeightsError(f"{path} does not say how its solver is built: {error}") from None
-    filled(network, tensors, path, kind="solver")
-    return network
 
 
 def load_solver(name: str) -> SolverNetwork:
@@ -34,6 +33,6 @@ def load_solver(name: str) -> SolverNetwork:
     return _load(Path(name) if Path(name).suffix or os.sep in name else locate(name, "solver"))
 
 
-@lru_cache(maxsize=2)
+@remembered(2)
 def _load(path: Path) -> SolverNetwork:
     return read_solver(path)

@@ -170,7 +170,7 @@ class Solver:
     ) -> Iterator[Tensor]:
         """Paint the frames of a film, (3, H, W) each, every one near the one before where the motion can be traced (section 4.4).
 
-        first: a frame before these and how it was painted, to go on from there. Memory does not grow with the length.
+        first: a frame before these and how it was painted, to continue from there. Memory does not grow with the length.
         """
         flow = self.flow or DenseInverseSearch()
         before = first

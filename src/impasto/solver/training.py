@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PRESETS, ContentTarget, PerceptualLoss, StyleTarget
@@ -23,6 +23,7 @@ from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.solver.network_file import read_solver, write_solver
+from impasto.styles.file import checksum
 from impasto.styles.registry import Record, read_record, write_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, settings_of, share_of_rate, train
@@ -72,12 +73,11 @@ class SolverTraining:
     noise: float = 0.0
     jitter: float = 0.2
     loss: str = "solver"
-    checkpoint_every: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:
-            raise InputError(f"there is no loss {self.loss!r}; there are {', '.join(PRESETS)}")
+            raise InputError(unknown("loss", self.loss, PRESETS))
         if self.iterations < 1 or self.width < 1 or self.steps < 0 or self.batch < 1:
             raise InputError("a solver needs at least one iteration, a width of 1 and a batch of 1")
         if self.crop < 32 or self.style_size < 32:
@@ -116,7 +116,6 @@ FLEX = SolverTraining(
     noise=0.1,
     jitter=0.0,
     loss="flex",
-    checkpoint_every=2000,
 )
 """The published values, N = 4 and L = 64, where the paper states them."""
 
@@ -367,6 +366,7 @@ def train_solver(
         networks={"solver": network},
         optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
+        data={"contents": contents.digest, "paintings": paintings.digest if paintings else "", "encoder": checksum(encoder.state_dict())},
         memory=pool,
         checkpoint=checkpoint,
         listener=listener,
@@ -395,7 +395,7 @@ def train_solver_file(
     beside the output while the training lasts. Under torchrun every process calls this; the first one writes, the others
     return None. Raises InputError or WeightsError.
     """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output)
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
     with joined(device) as own_device:
         place = choose_place(own_device, precision)
         photos = PictureFolder(contents)
@@ -419,7 +419,7 @@ def train_solver_file(
             return None
         write_solver(network, output)
         spent = f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)"
-        seen = f"{len(photos)} photographs and {len(styles) if styles else 0} paintings"
+        seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
         record = Record(
             output.stem,
             "solver",

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from impasto.errors import StyleError
 from impasto.files import atomic_file, looks_like_pickle
+from impasto.names import as_plain_name
 
 FORMAT_VERSION = 1
 _KEY = "impasto"
@@ -95,14 +98,36 @@ def read_style(path: str | os.PathLike[str]) -> StyleFile:
     return StyleFile(StyleRecord(**record), tensors)
 
 
+def is_number(value: object) -> bool:
+    """A finite number, and no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 10_000
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("name", "method", "network", "encoder", "licence", "source", "impasto_version", "checksum"), _is_text),
+    **dict.fromkeys(("width", "steps", "format_version"), is_number),
+    "loss": lambda value: value is None or is_number(value),
+    "settings": lambda value: isinstance(value, dict),
+}
+"""What the fields of a record can be."""
+
+
 def _parse_record(written: str, path: Path) -> dict[str, Any]:
     try:
         record = json.loads(written)
         version = record["format_version"]
-        if version > FORMAT_VERSION:
+        if is_number(version) and version > FORMAT_VERSION:
             raise StyleError(f"{path} has style format {version}; this version of Impasto reads up to {FORMAT_VERSION}: update Impasto")
         known = {item.name for item in fields(StyleRecord)} | {"checksum"}
         record = {key: value for key, value in record.items() if key in known}
-        return {"checksum": record["checksum"], "name": record["name"], "method": record["method"], **record}
-    except (ValueError, KeyError, TypeError):
+        record = {"checksum": record["checksum"], "name": record["name"], "method": record["method"], **record}
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StyleError(f"{path} has a damaged record; a style file of Impasto was expected") from None
+    wrong = [key for key, fits in _KINDS.items() if key in record and not fits(record[key])]
+    if wrong:
+        raise StyleError(f"{path} has a damaged record: {wrong[0]} cannot be {str(record[wrong[0]])[:40]!r}")
+    return record | {"name": as_plain_name(record["name"])}

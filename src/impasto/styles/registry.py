@@ -15,8 +15,9 @@ import platformdirs
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from impasto.errors import ImpastoError, UnavailableError
+from impasto.errors import ImpastoError, UnavailableError, unknown
 from impasto.files import atomic_file, sha256_of
+from impasto.names import is_plain_name
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 NETWORK_TIMEOUT = 10.0
@@ -43,6 +44,11 @@ class Record:
     sha256: str = ""
     size: int = 0
     hub: str = ""
+
+    def __post_init__(self) -> None:
+        for name in (self.name, self.file):
+            if not is_plain_name(name):
+                raise ValueError(f"{name!r} is no name of a file")
 
 
 _VGG_PAPER = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, 2015"
@@ -117,7 +123,7 @@ def locate(name: str, kind: str, *, convert: Converter | None = None) -> Path:
         return ASSETS / f"{kind}s" / own[name].file
     remote = fetchable(kind)
     if name not in remote:
-        raise UnavailableError(f"there is no {kind} named {name!r}; there are {', '.join([*own, *remote])}")
+        raise UnavailableError(unknown(kind, name, [*own, *remote]))
     record = remote[name]
     if not is_cached(record):
         _fetch(record, convert or (lambda tensors: tensors))

@@ -2,15 +2,19 @@
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.errors import WeightsError
 from impasto.files import atomic_file, looks_like_pickle
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def write_weights(path: Path, network: nn.Module, *, kind: str, settings: dict[str, Any]) -> None:
@@ -42,15 +46,40 @@ def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
         raise WeightsError(f"{path} holds weights that are not finite numbers")
     try:
         settings = json.loads(written)
-    except ValueError:
-        raise WeightsError(f"{path} has a damaged note; the weights of a {kind} were expected") from None
+    except (ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise WeightsError(f"{path} has a damaged note; the weights of a {kind} were expected")
     return settings, tensors
 
 
-def filled(network: nn.Module, tensors: dict[str, Tensor], path: str | os.PathLike[str], *, kind: str) -> None:
-    """Put the tensors of a file into its network, frozen. Raises WeightsError if they are not those that it has."""
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not hold the whole {kind} that it names: {str(error).splitlines()[-1].strip()}") from None
-    network.requires_grad_(False).eval()
+LARGEST, MOST_STEPS = 4096, 64
+"""Bounds of the numbers that a file says its network is built with: widths, and how often something is repeated."""
+
+
+def check_bounds(settings: dict[str, Any]) -> None:
+    """The numbers that a network is built with are sane, before anything is allocated. Raises ValueError."""
+    for name, value in settings.items():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, (list, dict)) or (
+                isinstance(part, (int, float)) and not 0 <= part <= (MOST_STEPS if name in ("steps", "passes", "depths") else LARGEST)
+            ):
+                raise ValueError(f"{name} cannot be {value!r}")
+
+
+def misfit(build: Callable[[], nn.Module], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The first tensor of a network that is not of these shapes, "" if all are; nothing is allocated for it."""
+    with torch.device("meta"):
+        expected = {name: tuple(value.shape) for name, value in build().state_dict().items()}
+    wrong = [name for name, shape in expected.items() if shapes.get(name) != shape]
+    return next(iter([*wrong, *(name for name in shapes if name not in expected)]), "")
+
+
+def filled(build: Callable[[], Network], tensors: dict[str, Tensor], path: str | os.PathLike[str], *, kind: str) -> Network:
+    """The network of a file, frozen, with its tensors in it. Raises WeightsError if they are not those that it has."""
+    wrong = misfit(build, {name: tuple(value.shape) for name, value in tensors.items()})
+    if wrong:
+        raise WeightsError(f"{path} does not hold the whole {kind} that it names: {wrong} is missing, or of another shape")
+    network = build()
+    network.load_state_dict(tensors)
+    return network.requires_grad_(False).eval()

@@ -1,7 +1,8 @@
 """Moving pictures for training: short runs of frames with the motion between them, from films or made of stills."""
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.files import in_order, stamp
 from impasto.media.images import fit_within, list_pictures, read_picture, resize
 from impasto.media.videos import FilmReader, is_film
 from impasto.motion.flow import DenseInverseSearch, Flow
@@ -63,6 +65,10 @@ def _further(flow: Tensor, mask: Tensor, step: Tensor, traced: Tensor) -> tuple[
 class Clips(Protocol):
     """An endless source of clips."""
 
+    @property
+    def digest(self) -> str:
+        """What tells this source from others: a checksum."""
+
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
         """A clip of `length` square frames of `size` pixels; all randomness comes from the generator."""
         ...
@@ -73,6 +79,11 @@ class MovingPictures:
 
     def __init__(self, pictures: Pictures, *, course: Course | None = None, pieces: int = 2):
         self.pictures, self.course, self.pieces = pictures, course or Course(), pieces
+
+    @property
+    def digest(self) -> str:
+        """What tells this source from others."""
+        return f"{self.pictures.digest} {self.pieces} {self.course}"
 
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
         """A scene of pictures drawn at random."""
@@ -89,21 +100,46 @@ class MovingPictures:
         )
 
 
+MEMORY = 4_000_000_000
+"""Bytes of frames that are kept of all films together."""
+
+
 class Films:
     """Clips out of films and folders of frames, with estimated flow; kept in memory as bytes.
 
-    keep: longer side of the frames. most: frames that are read of one film. flow: any callable from two frames to their flow. Runs are
-    ranked by how much they move; the upper 5 % are left out, as there are cuts among them, and so is the lower half, as little happens.
+    keep: longer side of the frames. most: frames that are read of one film, fewer where all together would need more than `memory` bytes.
+    flow: any callable from two frames to their flow. A film that cannot be read is left out, and counted in `broken`. Runs are ranked by
+    how much they move; the upper 5 % are left out, as there are cuts among them, and so is the lower half, as little happens.
     """
 
     def __init__(
-        self, sources: Sequence[str | os.PathLike[str]], *, keep: int = 448, most: int = 600, moving: float = 0.5, flow: Flow | None = None
+        self,
+        sources: Sequence[str | os.PathLike[str]],
+        *,
+        keep: int = 448,
+        most: int = 600,
+        memory: int = MEMORY,
+        moving: float = 0.5,
+        flow: Flow | None = None,
     ):
         self.flow = flow or DenseInverseSearch()
-        self.moving = moving
-        self._films = [film for source in sources for film in _frames_of(Path(source), keep, most)]
+        self.moving, self.broken = moving, 0
+        found = [film for source in sources for film in _films_at(Path(source))]
+        each = memory // max(1, len(found))
+        self._films: list[Tensor] = []
+        for film in found:
+            try:
+                frames = _frames_of(film, keep, most, each)
+            except InputError:
+                if film in map(Path, sources):
+                    raise
+                self.broken += 1
+                continue
+            if frames is not None:
+                self._films.append(frames)
         if not self._films:
             raise InputError(f"no films and no folders of frames in {', '.join(str(source) for source in sources)}")
+        self.digest = hashlib.sha256(repr([(str(film.name), stamp(film)) for film in found] + [keep, most, each]).encode()).hexdigest()
         self._runs: dict[int, list[tuple[int, int]]] = {}
 
     def __len__(self) -> int:
@@ -151,28 +187,33 @@ def clip_of(frames: Tensor, flow: Flow) -> Clip:
     return Clip(frames, backward, reliability(backward, forward), forward, reliability(forward, backward))
 
 
-def _frames_of(source: Path, keep: int, most: int) -> list[Tensor]:
-    """The films at a place, (T, 3, H, W) of bytes each: a film file, a folder of frames, or a folder of either."""
+def _films_at(source: Path) -> list[Path]:
+    """The film files and folders of frames at a place, in order: itself, or what is in it. Raises InputError if it can be neither."""
     if is_film(source):
-        frames: list[Tensor] = []
-        for frame in FilmReader(source):
-            frames.append(_as_bytes(frame.pixels, keep))
-            if len(frames) == most:
-                break
-        same = [frame for frame in frames if frame.shape == frames[0].shape]
-        return [torch.stack(same)]
+        return [source]
     if not source.is_dir():
         raise InputError(f"{source} is no film and no folder of frames")
-    inner = sorted(entry for entry in source.iterdir() if entry.is_dir() or is_film(entry))
-    if inner:
-        return [film for entry in inner for film in _frames_of(entry, keep, most)]
-    pictures = list_pictures(source)[:most]
-    if len(pictures) < 2:
-        return []
-    read = [_as_bytes(read_picture(picture).pixels, keep) for picture in pictures]
-    if any(frame.shape != read[0].shape for frame in read):
-        raise InputError(f"the frames in {source} are not of one size")
-    return [torch.stack(read)]
+    inner = sorted((entry for entry in source.iterdir() if entry.is_dir() or is_film(entry)), key=in_order)
+    return [film for entry in inner for film in _films_at(entry)] if inner else [source]
+
+
+def _frames_of(source: Path, keep: int, most: int, memory: int) -> Tensor | None:
+    """The first frames of a film or a folder of frames, (T, 3, H, W) of bytes, as many as go into the memory; None for fewer than two."""
+    if source.is_dir():
+        pictures: Iterable[Tensor] = (read_picture(picture).pixels for picture in list_pictures(source)[:most])
+    else:
+        pictures = (frame.pixels for frame in FilmReader(source))
+    frames: list[Tensor] = []
+    for pixels in pictures:
+        frame = _as_bytes(pixels, keep)
+        if frames and frame.shape != frames[0].shape:
+            if source.is_dir():
+                raise InputError(f"the frames in {source} are not of one size")
+            continue
+        frames.append(frame)
+        if len(frames) >= min(most, max(2, memory // frame.numel())):
+            break
+    return torch.stack(frames) if len(frames) > 1 else None
 
 
 def _as_bytes(pixels: Tensor, keep: int) -> Tensor:
@@ -186,6 +227,7 @@ class Mixed:
 
     def __init__(self, sources: Sequence[Clips], weights: Sequence[float]):
         self.sources, self.weights = list(sources), torch.tensor(weights, dtype=torch.float64)
+        self.digest = " ".join(source.digest for source in self.sources)
 
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
         """A clip of one of them."""

@@ -1,14 +1,16 @@
-"""Pictures as an endless source of random crops, repeatable from a seed."""
+"""Pictures as an endless source of random crops, repeatable from a seed, in bounded memory."""
 
 import copy
+import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, PictureError
 from impasto.media.images import fit_within, list_pictures, read_picture, resize
 
 
@@ -19,8 +21,16 @@ class Pictures:
     """
 
     def __init__(self, pictures: Sequence[Tensor]):
-        self._decoded = {index: picture.mul(255).round().byte() for index, picture in enumerate(pictures)}
+        self._decoded = OrderedDict((index, picture.mul(255).round().byte()) for index, picture in enumerate(pictures))
         self.indices = list(self._decoded)
+
+    @property
+    def digest(self) -> str:
+        """What tells these pictures from others: a checksum."""
+        told = hashlib.sha256(repr(self.indices).encode())
+        for picture in self._decoded.values():
+            told.update(picture.numpy().tobytes())
+        return told.hexdigest()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -79,25 +89,64 @@ class Pictures:
         return crop.flip(-1) if mirror < 0.5 else crop
 
 
-class PictureFolder(Pictures):
-    """The pictures of some folders, decoded when they are first drawn, longer side at most `keep` pixels."""
+MEMORY = 2_000_000_000
+"""Bytes of decoded pictures that a folder keeps: about 5,000 of the usual size. What was not used for longest is read again."""
 
-    def __init__(self, folders: Sequence[str | os.PathLike[str]], *, keep: int = 512):
+
+class PictureFolder(Pictures):
+    """The pictures of some folders, decoded when they are drawn and kept while there is room, longer side at most `keep` pixels.
+
+    One that cannot be read is left out, and counted: the next one that can takes its place, so that a seed draws the same whenever that is
+    noticed. memory: bytes of decoded pictures that are kept.
+    """
+
+    def __init__(self, folders: Sequence[str | os.PathLike[str]], *, keep: int = 512, memory: int = MEMORY):
         super().__init__([])
         self.files = [file for folder in folders for file in list_pictures(folder)]
         if not self.files:
             raise InputError(f"no pictures in {', '.join(str(f) for f in folders)}")
-        self.indices, self.keep = list(range(len(self.files))), keep
+        self.indices, self.keep, self.memory = list(range(len(self.files))), keep, memory
+        self.broken: set[int] = set()
+        self._held = [0]
+
+    @property
+    def digest(self) -> str:
+        """What tells these pictures from others: names and sizes of the files, whatever folder they lie in."""
+        named = [(self.files[index].name, self.files[index].stat().st_size) for index in self.indices]
+        return hashlib.sha256(repr([named, self.keep]).encode()).hexdigest()
+
+    def told(self, what: str) -> str:
+        """How many there are: `118 photographs`, and how many of them could not be read."""
+        return f"{len(self)} {what}" + (f" ({len(self.broken)} of them left out: they cannot be read)" if self.broken else "")
 
     def picture(self, index: int) -> Tensor:
-        """The whole picture, (3, H, W) uint8, longer side at most `keep`."""
-        which = self.indices[index]
-        if which not in self._decoded:
-            pixels = read_picture(self.files[which]).pixels
-            if max(pixels.shape[-2:]) > self.keep:
-                pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), self.keep))
-            self._decoded[which] = pixels.mul(255).round().byte()
-        return self._decoded[which]
+        """The whole picture, (3, H, W) uint8, longer side at most `keep`. Raises InputError if none can be read."""
+        for step in range(len(self)):
+            which = self.indices[(index + step) % len(self)]
+            if which in self.broken:
+                continue
+            if which in self._decoded:
+                self._decoded.move_to_end(which)
+                return self._decoded[which]
+            try:
+                return self._kept(which, self._read(which))
+            except PictureError:
+                self.broken.add(which)
+        raise InputError(f"none of the {len(self)} pictures, such as {self.files[self.indices[0]]}, can be read")
+
+    def _read(self, which: int) -> Tensor:
+        pixels = read_picture(self.files[which]).pixels
+        if max(pixels.shape[-2:]) > self.keep:
+            pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), self.keep))
+        return pixels.mul(255).round().byte()
+
+    def _kept(self, which: int, pixels: Tensor) -> Tensor:
+        """Remember a picture; parts of a folder share what is remembered."""
+        self._decoded[which] = pixels
+        self._held[0] += pixels.numel()
+        while self._held[0] > self.memory and len(self._decoded) > 1:
+            self._held[0] -= self._decoded.popitem(last=False)[1].numel()
+        return pixels
 
 
 def jitter_color(batch: Tensor, generator: torch.Generator, *, amount: float = 0.3) -> Tensor:

@@ -24,16 +24,16 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from impasto.errors import InputError
-from impasto.events import Event, Listener, silence
-from impasto.files import atomic_file, check_folder
+from impasto.events import Listener, silence
+from impasto.files import atomic_file
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
+from impasto.styles.file import checksum
 from impasto.styles.registry import Record, read_record, write_record
-from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.compression import compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
+from impasto.training.loop import check_output, train
 
 TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -59,7 +59,7 @@ class EncoderTraining:
     pool: int = 96
     paint_every: int = 12
     paint_steps: int = 30
-    checkpoint_every: int = 200
+    clip: float = 1.0
     seed: int = 0
 
 
@@ -145,22 +145,31 @@ def log_distance_error(own: Tensor, teacher: Tensor) -> Tensor:
 class PaintedPool:
     """Pictures that the network in training has painted so far, each with its photo and its painting.
 
-    One tensor (N, 3, 3, crop, crop) in [0, 1]: for every entry the painted picture, the photo, the painting.
+    One tensor (N, 3, 3, crop, crop) of bytes: for every entry the painted picture, the photo, the painting. It is a memory of the loop.
     """
 
     def __init__(self, size: int, crop: int):
         self.size = size
-        self.entries = torch.empty(0, 3, 3, crop, crop)
+        self.entries = torch.empty(0, 3, 3, crop, crop, dtype=torch.uint8)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random painted pictures, their photos and their paintings, (count, 3, crop, crop) each."""
         index = torch.randint(len(self.entries), (count,), generator=generator)
-        painted, photos, paintings = self.entries[index].unbind(1)
+        painted, photos, paintings = self.entries[index].float().div(255).unbind(1)
         return painted, photos, paintings
 
     def add(self, painted: Tensor, photos: Tensor, paintings: Tensor) -> None:
         """Put new pictures in; the oldest leave when the pool is full."""
-        self.entries = torch.cat([self.entries, torch.stack([painted, photos, paintings], 1)])[-self.size :]
+        entries = torch.stack([painted, photos, paintings], 1).mul(255).round().byte()
+        self.entries = torch.cat([self.entries, entries])[-self.size :]
+
+    def state(self) -> Tensor:
+        """For a checkpoint."""
+        return self.entries.clone()
+
+    def load(self, state: Tensor) -> None:
+        """Out of a checkpoint."""
+        self.entries = state
 
 
 def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int) -> Tensor:
@@ -194,9 +203,8 @@ def train_encoder(
 ) -> tuple[Encoder, dict[str, object]]:
     """Distil `teacher` into a narrow encoder on folders of photographs and of paintings.
 
-    With a checkpoint file the state is saved there now and then and at an interrupt, and an existing file is gone on
-    from. Networks run in bfloat16 on the device. Reports the four terms at every step. Returns the encoder, on the CPU,
-    and the record of how it was made.
+    checkpoint: see `impasto.training.loop.train`. Networks run in bfloat16 on the device. Reports the four terms at every step. Returns the
+    encoder, on the CPU, and the record of how it was made.
     """
     settings = settings or EncoderTraining()
     photos, paintings = PictureFolder(list(contents)), PictureFolder(list(styles))
@@ -205,65 +213,37 @@ def train_encoder(
     student = Encoder(settings.channels)
     readouts = Readouts(student, teacher)
     networks = nn.ModuleDict({"student": student, "readouts": readouts})
-    resumed = checkpoint is not None and checkpoint.exists()
-    if not resumed:
-        crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
-        compress(teacher, student, crops)
-        with torch.no_grad():
-            readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
+    taught_by = checksum(teacher.state_dict())
+    crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
+    compress(teacher, student, crops)
+    with torch.no_grad():
+        readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
     teacher = teacher.requires_grad_(False).to(device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
     pool = PaintedPool(settings.pool, settings.crop)
-    first, spent = 0, 0.0
-
-    if checkpoint is not None and resumed:
-        state = load_checkpoint(checkpoint)
-        if state["channels"] != list(settings.channels):
-            raise InputError(f"{checkpoint} trains channels {state['channels']}, not {list(settings.channels)}")
-        networks.load_state_dict(state["networks"])
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["generator"])
-        pool.entries = state["pool"].float() / 255
-        first, spent = state["step"], state["seconds"]
-
     started = time.monotonic()
 
-    def save(step: int) -> None:
-        if checkpoint is not None:
-            save_checkpoint(
-                checkpoint,
-                {
-                    "step": step,
-                    "seconds": spent + time.monotonic() - started,
-                    "channels": list(settings.channels),
-                    "networks": networks.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "generator": generator.get_state(),
-                    "pool": pool.entries.mul(255).round().byte(),
-                },
-            )
+    def gradient(step: int) -> dict[str, float]:
+        if step % settings.paint_every == 0 or not len(pool.entries):
+            _refresh(pool, student, photos, paintings, settings, generator)
+        return _gradient(teacher, student, readouts, _batch(photos, paintings, pool, settings, generator), settings)
 
-    done = first
-    try:
-        for step in range(first, settings.steps):
-            if step % settings.paint_every == 0 or not len(pool.entries):
-                _refresh(pool, student, photos, paintings, settings, generator)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * _schedule(step, settings)
-            values = _step(teacher, student, readouts, optimiser, _batch(photos, paintings, pool, settings, generator), settings)
-            done = step + 1
-            listener(Event(done, settings.steps, spent + time.monotonic() - started, values))
-            if done % settings.checkpoint_every == 0:
-                save(done)
-    except KeyboardInterrupt:
-        save(done)
-        raise
-    save(settings.steps)
+    train(
+        settings,
+        gradient,
+        rate=lambda step: _schedule(step, settings),
+        networks={"encoder": networks},
+        optimiser=torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99)),
+        generator=generator,
+        data={"contents": photos.digest, "paintings": paintings.digest, "teacher": taught_by},
+        memory=pool,
+        checkpoint=checkpoint,
+        listener=listener,
+    )
     record = {
-        "trained_on": f"{len(photos)} photographs, {len(paintings)} paintings",
+        "trained_on": f"{photos.told('photographs')}, {paintings.told('paintings')}",
         "settings": asdict(settings),
-        "seconds": round(spent + time.monotonic() - started),
+        "seconds": round(time.monotonic() - started),
     }
     return student.requires_grad_(False).cpu(), record
 
@@ -312,15 +292,14 @@ def _batch(
     return judged, contents, styles
 
 
-def _step(
+def _gradient(
     teacher: Encoder,
     student: Encoder,
     readouts: Readouts,
-    optimiser: torch.optim.Optimizer,
     batch: tuple[Tensor, Tensor, Tensor],
     settings: EncoderTraining,
 ) -> dict[str, float]:
-    """One step of the optimiser on one batch of judged pictures, their photos and their paintings; returns the terms."""
+    """The gradient on one batch of judged pictures, their photos and their paintings; returns the terms."""
     device = student.convolution("1_1").weight.device
     judged, photos, paintings = (part.to(device) for part in batch)
     judged = judged.clone().requires_grad_(True)
@@ -357,10 +336,7 @@ def _step(
     }
     loss = sum(getattr(settings, f"{name}_weight") * term for name, term in terms.items())
     assert isinstance(loss, Tensor)
-    optimiser.zero_grad()
     torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
-    optimiser.step()
     return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
 
 
@@ -371,18 +347,17 @@ def train_encoder_file(
     styles: Sequence[Path],
     output: Path,
     *,
+    teacher_file: Path | None = None,
     settings: EncoderTraining,
     device: str | torch.device = "cpu",
     listener: Listener = silence,
 ) -> Record:
     """`train_encoder` to a file: weights in half precision, and the registry's record beside them.
 
-    The checkpoint lies beside the output while the training lasts. Raises InputError if the output has no name that an
-    encoder file can have, or a place that cannot be written to.
+    teacher_file: of its weights, if there is one. The checkpoint lies beside the output while the training lasts. Raises
+    InputError if the output has no name that an encoder file can have, or a place that cannot be written to.
     """
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of an encoder file ends in .safetensors")
-    check_folder(output)
+    check_output(output, [teacher_file])
     checkpoint = output.with_suffix(".checkpoint")
     student, made = train_encoder(
         copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, device=device, listener=listener

@@ -1,7 +1,7 @@
 """The loop that all trainings of a network share: steps, gradients of several processes, checkpoints, events."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -9,17 +9,20 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import InputError
+from impasto.errors import InputError, unknown
 from impasto.events import Event, Listener, silence
 from impasto.files import check_folder
-from impasto.training.checkpoint import load_checkpoint, save_checkpoint
-from impasto.training.processes import rank, share_gradients, workers
+from impasto.interrupts import between_steps
+from impasto.runtime.outputs import Outputs
+from impasto.styles.file import checksum
+from impasto.training.checkpoint import CHECKPOINT_SECONDS, load_checkpoint, save_checkpoint
+from impasto.training.processes import agreed, rank, share_gradients, workers
 
 Settings = TypeVar("Settings")
 
 
 class TrainingSettings(Protocol):
-    """What the loop needs of a training's settings, a dataclass; the rest of them has to be the same when it goes on."""
+    """What the loop needs of a training's settings, a dataclass; the rest of them has to be the same when it is resumed."""
 
     @property
     def steps(self) -> int:
@@ -29,10 +32,6 @@ class TrainingSettings(Protocol):
     def clip(self) -> float:
         """Largest norm of the gradient."""
 
-    @property
-    def checkpoint_every(self) -> int:
-        """Steps between checkpoints."""
-
 
 class Memory(Protocol):
     """What a process has to remember besides weights and random state: plain data out, and in again."""
@@ -41,7 +40,7 @@ class Memory(Protocol):
         """Tensors, numbers, strings and containers of them."""
 
     def load(self, state: Any) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
 
 
 def own_generator(seed: int) -> torch.Generator:
@@ -57,84 +56,135 @@ def train(
     networks: Mapping[str, nn.Module],
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
+    data: Mapping[str, str] | None = None,
     memory: Memory | None = None,
     checkpoint: Path | None = None,
+    preview: Callable[[int], Tensor | None] = lambda step: None,
+    alone: bool = False,
     listener: Listener = silence,
 ) -> None:
     """Take the steps that are left, with the optimiser's parameters.
 
     gradient: (step, from 0) fills .grad and returns named values for the event. rate: factor of the learning rates at a step, on what the
-    groups of the optimiser were made with. networks: everything that is saved and the same in all processes. checkpoint: written every
-    settings.checkpoint_every steps, at the end, and when a single process is interrupted; if it exists, the training goes on from there.
-    Under torchrun every process calls this and all take the same steps.
+    groups of the optimiser were made with. networks: everything that is saved and the same in all processes. data: what it is trained on,
+    names and digests. checkpoint: written every few minutes, at the end, and when the training is stopped; if it exists, the training is
+    resumed from there. preview: (steps done) a picture for the event, (3, H, W) in [0, 1], or None. Under torchrun every process calls this
+    and all take the same steps, unless the training is `alone`, in one of them.
 
-    Raises InputError if the checkpoint belongs to other settings, or if the gradient is not finite.
+    A stop is noticed between steps. One that comes within a step, as an exception from elsewhere, leaves the last checkpoint as it is: the
+    step may be half done. Raises InputError if the checkpoint belongs to other settings, data or first weights, or if the gradient is not
+    finite.
     """
+    processes = 1 if alone else workers()
+    own_rank = 0 if alone else rank()
     trained: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     highest = [group["lr"] for group in optimiser.param_groups]
-    step, before = 0, 0.0
+    begun = {**(data or {}), **{name: checksum(network.state_dict()) for name, network in networks.items()}}
+    step, before, whole = 0, 0.0, True
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint)
-        if not same_settings(state["settings"], settings) or len(state["own"]) != workers():
-            raise InputError(f"{checkpoint} belongs to a training with other settings; give another output or delete it")
+        _check_same(checkpoint, state, settings, begun, processes)
         for name, network in networks.items():
             network.load_state_dict(state["networks"][name])
         optimiser.load_state_dict(state["optimiser"])
-        own = state["own"][rank()]
+        own = state["own"][own_rank]
         generator.set_state(own["random"])
         if memory is not None:
             memory.load(own["memory"])
         step, before = state["step"], state["seconds"]
-    started = time.monotonic() - before
+    started = saved = time.monotonic()
+
+    def spent() -> float:
+        return before + time.monotonic() - started
 
     def save() -> None:
         mine = {"random": generator.get_state(), "memory": None if memory is None else memory.state()}
         everyone: list[Any] = [mine]
-        if workers() > 1:
-            everyone = [None] * workers()
+        if processes > 1:
+            everyone = [None] * processes
             torch.distributed.all_gather_object(everyone, mine)
-        if rank() == 0 and checkpoint is not None:
+        if own_rank == 0 and checkpoint is not None:
             state = {
                 "step": step,
-                "seconds": time.monotonic() - started,
+                "seconds": spent(),
                 "settings": asdict(settings),  # type: ignore[call-overload]
+                "begun": begun,
                 "networks": {name: network.state_dict() for name, network in networks.items()},
                 "optimiser": optimiser.state_dict(),
                 "own": everyone,
             }
             save_checkpoint(checkpoint, state)
 
-    try:
-        while step < settings.steps:
-            for group, height in zip(optimiser.param_groups, highest, strict=True):
-                group["lr"] = height * rate(step)
-            optimiser.zero_grad(set_to_none=True)
-            values = gradient(step)
-            share_gradients(trained)
-            if not bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(trained, settings.clip))):
-                raise InputError(f"the loss left the numbers at step {step}: lower the learning rate")
-            optimiser.step()
-            step += 1
-            if rank() == 0:
-                listener(Event(step, settings.steps, time.monotonic() - started, {name: float(value) for name, value in values.items()}))
-            if step % settings.checkpoint_every == 0:
+    with between_steps() as stops:
+        try:
+            while step < settings.steps:
+                whole = False
+                for group, height in zip(optimiser.param_groups, highest, strict=True):
+                    group["lr"] = height * rate(step)
+                optimiser.zero_grad(set_to_none=True)
+                values = gradient(step)
+                if processes > 1:
+                    share_gradients(trained)
+                if not bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(trained, settings.clip))):
+                    raise InputError(f"the loss left the numbers at step {step}: lower the learning rate, or take --precision float32")
+                optimiser.step()
+                shown = preview(step + 1)
+                step += 1
+                whole = True
+                if own_rank == 0:
+                    numbers = {name: float(value) for name, value in values.items()}
+                    listener(Event(step, settings.steps, spent(), numbers, shown))
+                wish = 2 if stops.asked else 1 if time.monotonic() - saved >= CHECKPOINT_SECONDS else 0
+                wish = wish if processes == 1 else agreed(wish)
+                if wish:
+                    saved = time.monotonic()
+                if wish == 1:
+                    save()
+                if wish == 2:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if whole and (processes == 1 or stops.asked):
                 save()
-    except KeyboardInterrupt:
-        if workers() == 1:
-            save()
-        raise
-    save()
+            stops.done()
+            raise
+        save()
 
 
-def settings_of(presets: Mapping[str, Settings], preset: str, changes: Mapping[str, Any] | None, output: Path) -> Settings:
-    """A preset's settings with changes, by name, once it is certain that the weights can be written. Raises InputError."""
+def _check_same(path: Path, state: Mapping[str, Any], settings: TrainingSettings, begun: Mapping[str, str], processes: int) -> None:
+    """A checkpoint is resumed only with what it was made with. Raises InputError that says what differs."""
+    if not {"settings", "begun", "networks", "optimiser", "own", "seconds"} <= set(state):
+        raise InputError(f"{path} is of another version of Impasto; delete it, or give another output")
+    remedy = "give another output, or delete it"
+    if not same_settings(state["settings"], settings) or len(state["own"]) != processes:
+        raise InputError(f"{path} belongs to a training with other settings; {remedy}")
+    other = [name for name in {*begun, *state["begun"]} if begun.get(name) != state["begun"].get(name)]
+    if other:
+        raise InputError(f"{path} belongs to a training with other data ({', '.join(sorted(other))}); {remedy}")
+
+
+def settings_of(
+    presets: Mapping[str, Settings],
+    preset: str,
+    changes: Mapping[str, Any] | None,
+    output: Path,
+    inputs: Iterable[Path | str | None] = (),
+) -> Settings:
+    """A preset's settings with changes, by name, once it is certain that the weights can be written and are no input. Raises InputError."""
     if preset not in presets:
-        raise InputError(f"there is no preset {preset!r}; there are {', '.join(presets)}")
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
-    check_folder(output)
+        raise InputError(unknown("preset", preset, presets))
+    check_output(output, inputs)
     changed: Settings = replace(presets[preset], **(changes or {}))  # type: ignore[type-var]
     return changed
+
+
+def check_output(output: Path, inputs: Iterable[Path | str | None]) -> None:
+    """Say before a training whether its weights can be written, and are none of the files that it reads. Raises InputError."""
+    if output.suffix != ".safetensors":
+        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
+    if output.is_dir():
+        raise InputError(f"cannot write {output}: it is a folder")
+    Outputs(path for path in inputs if path is not None).asked(output)
+    check_folder(output)
 
 
 WIDE = 288
@@ -158,9 +208,9 @@ def rated_groups(network: nn.Module, rate: float, *, balanced: bool) -> list[dic
 
 
 def same_settings(written: Mapping[str, Any], settings: TrainingSettings) -> bool:
-    """Whether a checkpoint's settings are these; the number of steps may change, and how often it is saved."""
+    """Whether a checkpoint's settings are these; the number of steps may change, and how often there is a preview."""
     own = asdict(settings)  # type: ignore[call-overload]
-    free = ("steps", "checkpoint_every")
+    free = ("steps", "preview_every")
     return all(_plain(written.get(key)) == _plain(value) for key, value in own.items() if key not in free)
 
 

@@ -6,20 +6,21 @@ how many steps are taken.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from impasto.errors import ImpastoError, InputError
-from impasto.events import Event, Listener, silence
+from impasto.errors import InputError
+from impasto.events import Listener, silence
 from impasto.networks import Transformer, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.training.checkpoint import load_checkpoint, save_checkpoint
+from impasto.styles.file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
+from impasto.training.loop import train
 
 TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From painted frames (K, 3, H, W), the flow from each to the one before (K-1, 2, H, W) and its mask (K-1, 1, H, W) to a loss."""
@@ -67,12 +68,27 @@ class PainterTraining:
             raise InputError("at least 0 steps, a batch of 1 and a crop of 64 pixels are needed")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Curve:
-    """The loss before every step, and the seconds since the start when it was known."""
+    """The loss before every step, and the seconds of work when it was known. It is a memory of the training's loop."""
 
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    _before: float = 0.0
+
+    def add(self, loss: float, seconds: float) -> None:
+        """A step more. seconds: since this run of the training began."""
+        self.losses.append(loss)
+        self.seconds.append(self._before + seconds)
+
+    def state(self) -> dict[str, list[float]]:
+        """For a checkpoint."""
+        return {"losses": list(self.losses), "seconds": list(self.seconds)}
+
+    def load(self, state: dict[str, list[float]]) -> None:
+        """Out of a checkpoint."""
+        self.losses, self.seconds = list(state["losses"]), list(state["seconds"])
+        self._before = self.seconds[-1] if self.seconds else 0.0
 
     def last(self, count: int = 10) -> float | None:
         """Mean over the last steps; None if there were none."""
@@ -98,13 +114,15 @@ def fit_painter(
     settings: PainterTraining,
     *,
     place: Place,
+    data: dict[str, str] | None = None,
     checkpoint: Path | None = None,
     listener: Listener = silence,
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    contents: pictures, or for films pairs of frames. checkpoint: if it exists, the fitting goes on from there; an interrupt writes it.
-    Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss leaves the numbers.
+    contents: pictures, or for films pairs of frames. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
+    the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss
+    leaves the numbers.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)
@@ -124,76 +142,47 @@ def fit_painter(
 
     sample = draw()[1][:1]
     weights = dict(network.named_parameters())
-    affine = network.affine().detach().requires_grad_(True)
-    trained: list[Tensor] = [affine] if settings.parameters == "affine" else list(weights.values())
+    affine = nn.Parameter(network.affine().detach())
+    only_affine = settings.parameters == "affine"
+    trained: nn.Module = nn.ParameterList([affine]) if only_affine else network
     frozen = {name: value.detach().to(place.dtype) for name, value in weights.items()}
-    optimiser = torch.optim.Adam(trained, lr=settings.learning_rate)
-    curve, step, spent = Curve(), 0, 0.0
-    if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        if state["settings"] != _identity(settings, style):
-            raise InputError(f"{checkpoint} was begun with another style or other settings; delete it to start over")
-        with torch.no_grad():
-            for tensor, value in zip(trained, state["trained"], strict=True):
-                tensor.copy_(value)
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["random"])
-        curve, step, spent = Curve(state["losses"], state["seconds"]), state["step"], state["spent"]
-    started = time.monotonic() - spent
+    curve, started = Curve(), time.monotonic()
 
     def painted(photos: Tensor, crowding: list[Tensor] | None = None) -> Tensor:
-        if settings.parameters == "affine":
+        if only_affine:
             return paint(network, frozen, photos, place.dtype, affine=affine, crowding=crowding)
         return paint(network, weights, photos, place.dtype, crowding=crowding)
 
-    try:
-        while step < settings.steps:
-            fraction = step / settings.steps
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * (1 - fraction * (1 - settings.final_rate))
-            photos, given, clip = draw()
-            optimiser.zero_grad(set_to_none=True)
-            crowding: list[Tensor] = []
-            pictures = painted(given, crowding)
-            value = loss(pictures, loss.content_target(photos), style).total
-            total = value + settings.blob_weight * blobs(crowding)
-            if clip is not None and isinstance(contents, Steadiness):
-                total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
-            total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(trained, settings.clip)
-            number = value.item()
-            if not number < float("inf"):
-                raise ImpastoError("the loss ran into values that are not finite; try a lower learning rate or --precision float32")
-            optimiser.step()
-            step += 1
-            curve.losses.append(number)
-            curve.seconds.append(time.monotonic() - started)
-            due = settings.preview_every and step % settings.preview_every == 0
-            with torch.no_grad():
-                preview = painted(sample)[0].float().cpu() if due else None
-            listener(Event(step, settings.steps, curve.seconds[-1], {"loss": number}, preview))
-    except KeyboardInterrupt:
-        if checkpoint is not None:
-            state = {
-                "step": step,
-                "spent": time.monotonic() - started,
-                "settings": _identity(settings, style),
-                "trained": [tensor.detach() for tensor in trained],
-                "optimiser": optimiser.state_dict(),
-                "random": generator.get_state(),
-                "losses": curve.losses,
-                "seconds": curve.seconds,
-            }
-            save_checkpoint(checkpoint, state)
-        raise
-    if settings.parameters == "affine":
+    def gradient(step: int) -> dict[str, float]:
+        photos, given, clip = draw()
+        crowding: list[Tensor] = []
+        pictures = painted(given, crowding)
+        value = loss(pictures, loss.content_target(photos), style).total
+        total = value + settings.blob_weight * blobs(crowding)
+        if clip is not None and isinstance(contents, Steadiness):
+            total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
+        total.backward()  # type: ignore[no-untyped-call]
+        curve.add(value.item(), time.monotonic() - started)
+        return {"loss": curve.losses[-1]}
+
+    @torch.no_grad()
+    def preview(done: int) -> Tensor | None:
+        return painted(sample)[0].float().cpu() if settings.preview_every and done % settings.preview_every == 0 else None
+
+    train(
+        settings,
+        gradient,
+        rate=lambda step: 1 - step / settings.steps * (1 - settings.final_rate),
+        networks={"network": trained},
+        optimiser=torch.optim.Adam(trained.parameters(), lr=settings.learning_rate),
+        generator=generator,
+        data={"style": checksum(style.statistics)} | (data or {}),
+        memory=curve,
+        checkpoint=checkpoint,
+        preview=preview,
+        alone=True,
+        listener=listener,
+    )
+    if only_affine:
         network.load_affine(affine.detach())
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return curve
-
-
-def _identity(settings: PainterTraining, style: StyleTarget) -> dict[str, object]:
-    """What has to be the same for a run to go on."""
-    own = {key: value for key, value in asdict(settings).items() if key != "preview_every"}
-    return own | {"style": [statistic.double().sum().item() for statistic in style.statistics.values()]}

@@ -29,6 +29,16 @@ def share_gradients(tensors: list[Tensor]) -> None:
         tensor.grad = part.view_as(tensor)
 
 
+def agreed(wish: int) -> int:
+    """The largest number that any process wishes for, the same in all of them: whether to save, or to stop."""
+    if workers() == 1:
+        return wish
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    shared = torch.tensor([wish], device=device)
+    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+    return int(shared.item())
+
+
 @contextmanager
 def joined(device: str) -> Iterator[str]:
     """Join the processes that torchrun started, if it did; yields the device of this one."""

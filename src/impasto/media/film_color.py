@@ -1,0 +1,157 @@
+"""The colours of films: matrix, primaries, transfer and range, as their tags say, or as the height says where there are none.
+
+Numbers are those of ITU-T H.273. Frames become RGB in the film's own primaries and transfer if these are of ordinary screens; HDR and
+wide colour are brought to BT.709 by FFmpeg's own tone mapping.
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.video.reformatter import Interpolation
+
+UNSPECIFIED = 2
+_HD = 720
+"""From this height on, films without tags are taken for BT.709; smaller ones for BT.601."""
+
+_HDR = {16: "PQ", 18: "HLG"}
+_WIDE = 9
+"""Primaries of BT.2020."""
+_SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+"""Matrices by swscale's numbers."""
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+
+
+@dataclass(frozen=True)
+class FilmColor:
+    """How the colours of a film are stored. full: whether black is 0 and white 255, instead of 16 and 235."""
+
+    matrix: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    full: bool = False
+
+    @property
+    def hdr(self) -> str:
+        """ "PQ" or "HLG"; "" for films of ordinary range."""
+        return _HDR.get(self.transfer, "")
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the colours have to be brought to BT.709: there are more of them than a screen of that has."""
+        return bool(self.hdr) or self.primaries == _WIDE
+
+    @property
+    def painted(self) -> "FilmColor":
+        """How a painted film of this one is stored: the same matrix, primaries and transfer, with black at 16."""
+        return FilmColor(1, 1, 1) if self.mapped else replace(self, full=False)
+
+
+def color_of(frame: Any, height: int) -> FilmColor:
+    """What a decoded frame says of its colours, completed by what is usual for a film of this height."""
+    rgb = frame.format.is_rgb
+    usual = FilmColor(1, 1, 1) if height >= _HD or rgb else FilmColor(5, 5, 6) if height in (576, 288) else FilmColor(6, 6, 6)
+    matrix, primaries, transfer = int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc)
+    known = primaries if primaries not in (0, UNSPECIFIED) else {1: 1, 9: 9, 10: 9}.get(matrix, usual.primaries)
+    return FilmColor(
+        matrix if matrix in _SWSCALE else {1: 1, 9: 9}.get(known, usual.matrix),
+        known,
+        transfer if transfer not in (0, UNSPECIFIED) else {1: 1, 9: 14}.get(known, usual.transfer),
+        int(frame.color_range) == 2 or frame.format.name.startswith("yuvj") or rgb,
+    )
+
+
+class ToRGB:
+    """Decoded frames to bytes, RGB (H, W, 3) or with alpha RGBA (H, W, 4), and deinterlaced if asked, with FFmpeg's filters.
+
+    Calling it with a frame gives the frames that are ready, with their times in seconds; with None, the rest of them.
+    """
+
+    def __init__(self, color: FilmColor, *, alpha: bool, deinterlace: bool):
+        self.color, self.alpha = color, alpha
+        steps = ["bwdif=mode=send_frame:parity=auto:deint=interlaced"] if deinterlace else []
+        if color.mapped:
+            steps.append(
+                f"scale=in_color_matrix={_MATRICES[color.matrix]}:in_range={'pc' if color.full else 'tv'}"
+                f":in_primaries={'bt2020' if color.primaries == _WIDE else 'bt709'}:in_transfer={_TRANSFERS.get(color.transfer, 'bt709')}"
+                ":out_color_matrix=bt709:out_range=tv:out_primaries=bt709:out_transfer=bt709:intent=perceptual"
+                ":flags=accurate_rnd+full_chroma_int+full_chroma_inp"
+            )
+        self._steps = steps
+        self._graph: Graph | None = None
+        self._made_for: tuple[int, int, str] | None = None
+
+    def __call__(self, frame: Any, time_base: Fraction) -> list[tuple[np.ndarray, Fraction | None]]:
+        """Frames that are ready, each with its time in seconds, None where the film does not say."""
+        if not self._steps:
+            return [] if frame is None else [(self._bytes(frame), None if frame.pts is None else frame.pts * time_base)]
+        return [
+            (self._bytes(ready), None if ready.pts is None else ready.pts * Fraction(ready.time_base))
+            for ready in self._filtered(frame, time_base)
+        ]
+
+    def _filtered(self, frame: Any, time_base: Fraction) -> list[Any]:
+        ready: list[Any] = []
+        if frame is None:
+            if self._graph is not None:
+                self._graph.push(None)
+        else:
+            shape = (frame.width, frame.height, frame.format.name)
+            if shape != self._made_for:
+                ready = [] if self._graph is None else self._filtered(None, time_base)
+                self._graph, self._made_for = self._connected(frame, time_base), shape
+            frame.time_base = time_base
+            if self._graph is not None:
+                self._graph.push(frame)
+        while self._graph is not None:
+            try:
+                ready.append(self._graph.pull())
+            except (av.BlockingIOError, av.EOFError):
+                break
+        return ready
+
+    def _connected(self, frame: Any, time_base: Fraction) -> Graph:
+        graph = Graph()
+        nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=time_base)]
+        nodes += [graph.add(name, arguments) for name, _, arguments in (step.partition("=") for step in self._steps)]
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+    def _bytes(self, frame: Any) -> np.ndarray:
+        color = FilmColor(1, 1, 1) if self.color.mapped else self.color
+        kind = "rgba" if self.alpha else "rgb24"
+        if frame.format.is_rgb:
+            array: np.ndarray = frame.to_ndarray(format=kind)
+            return array
+        source = _SWSCALE[color.matrix]
+        made = frame.reformat(
+            format=kind, src_colorspace=source, dst_colorspace=source, src_color_range=2 if color.full else 1, dst_color_range=2,
+            interpolation=_EXACT,
+        )  # fmt: skip
+        shown: np.ndarray = made.to_ndarray()
+        return shown
+
+
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020nc"}
+_TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+              18: "arib-std-b67"}  # fmt: skip
+
+
+def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:
+    """A frame to encode, of bytes (H, W, 3) or (H, W, 4), in a format of luma and chroma, with its tags."""
+    frame = av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
+    matrix = _SWSCALE[color.matrix]
+    stored = frame.reformat(
+        format=pix_fmt, src_colorspace=matrix, dst_colorspace=matrix, src_color_range=2, dst_color_range=1, interpolation=_EXACT
+    )
+    tag(stored, color)
+    return stored
+
+
+def tag(target: Any, color: FilmColor) -> None:
+    """Write the colours onto a frame, or the context of an encoder."""
+    target.colorspace, target.color_primaries, target.color_trc, target.color_range = color.matrix, color.primaries, color.transfer, 1

@@ -1,0 +1,114 @@
+"""Picture files opened with Pillow: what is read of the header, before anything is decoded."""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from impasto.errors import PictureError
+
+MADE_BY = "Impasto"
+"""What the results say of themselves, as their software, so that a later run does not take them for photos."""
+
+SOFTWARE, ORIENTATION = 0x0131, 0x0112
+
+HEIF = frozenset({".heic", ".heif", ".hif"})
+
+READABLE = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
+     ".mpo", *HEIF}
+)  # fmt: skip
+"""Suffixes that a folder is searched for; a file named by itself may have any."""
+
+_NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC"})
+"""Formats that Pillow hands to other programs, or cannot decode at all."""
+
+
+@lru_cache(maxsize=1)
+def has_heif() -> bool:
+    """Whether HEIC and HEIF can be read here; pillow-heif is made known to Pillow when this is first asked."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    import pillow_heif  # it takes a while, and most folders have none
+
+    pillow_heif.register_heif_opener()
+    return True
+
+
+@lru_cache(maxsize=1)
+def _openers() -> tuple[tuple[str, Any, Any], ...]:
+    Image.init()
+    has_heif()
+    return tuple((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The picture of a file as far as its header says, to be decoded or not.
+
+    `Image.open` without Pillow's limit of pixels, which is one for the whole process: the caller checks the size. Raises PictureError.
+    """
+    if path.is_dir():
+        raise PictureError(f"{path} is a folder, not a picture")
+    if not path.exists():
+        raise PictureError(f"{path} does not exist")
+    if not path.is_file():
+        raise PictureError(f"{path} is no file")
+    if path.stat().st_size == 0:
+        raise PictureError(f"{path} is an empty file")
+    try:
+        stream = path.open("rb")
+    except PermissionError:
+        raise PictureError(f"{path} cannot be opened: permission denied") from None
+    with stream:
+        start = stream.read(16)
+        for name, factory, accept in _openers():
+            accepted = accept is None or accept(start)
+            if not accepted or isinstance(accepted, str):
+                continue
+            stream.seek(0)
+            try:
+                image = factory(stream, str(path))
+            except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError, AttributeError, ArithmeticError):
+                continue
+            except Exception as error:
+                raise PictureError(f"{path} is a damaged {name} ({type(error).__name__}: {error})") from None
+            with image:
+                yield image
+            return
+    if path.suffix.lower() in HEIF and not has_heif():
+        raise PictureError(f"{path} is in the format of phones, HEIF, which needs one more package: pip install 'impasto[heif]'")
+    raise UnidentifiedImageError(str(path))
+
+
+def frames_of(image: Image.Image) -> int:
+    """How many frames an animation has; 1 for a still picture, and for a photo with a second one inside (MPO)."""
+    if image.format not in ("GIF", "WEBP", "PNG", "AVIF"):
+        return 1
+    return int(getattr(image, "n_frames", 1))
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file is an animated GIF, WebP or PNG. False for what cannot be opened: whoever reads it says why."""
+    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng"):
+        return False
+    try:
+        with opened(path) as image:
+            return bool(getattr(image, "is_animated", False)) and frames_of(image) > 1
+    except Exception:
+        return False
+
+
+def made_here(path: Path) -> bool:
+    """Whether a picture says that Impasto painted it. False for what cannot be opened."""
+    try:
+        with opened(path) as image:
+            said = image.info.get("Software") or image.info.get("comment") or image.getexif().get(SOFTWARE) or ""
+    except Exception:
+        return False
+    text = said.decode("latin-1") if isinstance(said, bytes) else str(said)
+    return text.startswith(MADE_BY)

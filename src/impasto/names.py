@@ -1,0 +1,19 @@
+"""Names that come out of files, hubs and archives: they are names, never paths, and are checked before anything is done with them."""
+
+import re
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+LONGEST_NAME = 100
+
+
+def is_plain_name(name: object) -> bool:
+    """Whether something is a name that can be a file's on every system: no folder, no leading dot, nothing unprintable."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or name != name.strip():
+        return False
+    return not (_FORBIDDEN.search(name) or name.startswith(".") or not name.isprintable())
+
+
+def as_plain_name(name: str) -> str:
+    """A name made plain: what cannot stand in a file's name becomes a dash; "style" if nothing is left."""
+    shown = "".join(part if part.isprintable() else "-" for part in _FORBIDDEN.sub("-", name))
+    return shown.strip().lstrip(".-")[:LONGEST_NAME].strip() or "style"

@@ -1,0 +1,42 @@
+"""The command line for tests: in this process, which is fifty times faster than a new one, or in one of its own where that is the point."""
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from unittest import mock
+
+from impasto.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: its exit code and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def impasto_command(*words, cwd=None, **environment):
+    """Run a command here, as `impasto WORDS`; an exception that gets out is a traceback in the error stream, as a user would see it."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd or "."),
+        mock.patch.dict(os.environ, {"COLUMNS": "200"} | environment),
+        mock.patch.object(sys, "argv", ["impasto", *map(str, words)]),
+        mock.patch("signal.signal"),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            traceback.print_exc(file=err)
+            code = 1
+    return Result(code, out.getvalue(), err.getvalue())
