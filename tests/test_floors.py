@@ -7,9 +7,9 @@ import impasto
 
 ROOT = Path(impasto.__file__).parent
 FLOORS = [
-    {"errors"},
-    {"files"},
-    {"events", "settings", "media", "perception", "motion", "styles", "networks"},
+    {"errors", "names"},
+    {"files", "events"},
+    {"interrupts", "settings", "media", "perception", "motion", "styles", "networks"},
     {"runtime"},
     {"training"},
     {"metastyle", "solver", "semantic", "distillation", "reference", "evaluation"},

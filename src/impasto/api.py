@@ -16,6 +16,7 @@ from impasto.distillation.losses import temporal_loss
 from impasto.errors import InputError, StyleError, option, unknown
 from impasto.events import Listener, silence
 from impasto.files import check_folder, stamp
+from impasto.interrupts import between_steps
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
 from impasto.media.masks import Regions
 from impasto.media.raw import RawReader, write_raw
@@ -258,18 +259,46 @@ def stylize(
     the next time. Whatever cannot
     be painted is an outcome with an error in the summary; what concerns all of them raises ImpastoError at once.
     """
-    inputs = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
-    controls = controls or Controls()
-    given = [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask)
-    asked = RegionRequest(given, style_masks, None if regions is None else count_of(regions), show_regions)
+    with between_steps(listener) as noticed:
+        return _stylize(
+            [photos] if isinstance(photos, (str, os.PathLike)) else list(photos),
+            styles,
+            output,
+            weights,
+            RegionRequest(
+                [] if mask is None else [mask] if isinstance(mask, (str, os.PathLike)) else list(mask),
+                style_masks,
+                None if regions is None else count_of(regions),
+                show_regions,
+            ),
+            frames,
+            controls or Controls(),
+            noticed,
+            on_file,
+            on_regions,
+        )
+
+
+def _stylize(
+    inputs: Sequence[PathLike],
+    styles: Sequence[PathLike],
+    output: PathLike | None,
+    weights: Sequence[float] | None,
+    asked: RegionRequest,
+    frames: bool,
+    controls: Controls,
+    listener: Listener,
+    on_file: Callable[[int, int, Path], None],
+    on_regions: Callable[[Regions], None],
+) -> Summary:
     controls = replace(controls, method=implied_method(controls, asked.method or AUTO))
     source, controls = gather_styles(styles, weights, controls)
     names = steady_versions(styles, controls)
     steady = source if names == list(styles) else gather_styles(names, weights, controls)[0]
-    beside = [*styles, *given, *style_masks, *files_of(controls)]
-    planned = plan(inputs, output, source.name, frames=frames, regions=show_regions, beside=beside)
+    beside = [*styles, *asked.masks, *asked.style_masks, *files_of(controls)]
+    planned = plan(inputs, output, source.name, frames=frames, regions=asked.show, beside=beside)
     jobs = planned.jobs
-    if given and len(jobs) != 1:
+    if asked.masks and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
     check_effects(controls, jobs)
     place = choose_place(controls.device, controls.precision)
@@ -289,7 +318,7 @@ def stylize(
         return Summary(outcomes, False, planned.left_out)
 
     if not asked.matching:
-        return paint(jobs, 0, source, asked.shares(jobs[0], source, controls).to(place.device) if given else None)
+        return paint(jobs, 0, source, asked.shares(jobs[0], source, controls).to(place.device) if asked.masks else None)
     outcomes: list[Outcome] = []
     for number, job in enumerate(jobs):
         try:

@@ -40,6 +40,10 @@ class Steps:
         self._listener(event)
         self._request.take()
 
+    def take(self) -> None:
+        """Stop now, if that was asked for."""
+        self._request.take()
+
     def done(self) -> None:
         """The stop was taken in another way."""
         self._request.made = False

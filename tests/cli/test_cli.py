@@ -1,7 +1,6 @@
 """The command line as a user meets it: what it prints, its exit codes, and what it leaves behind."""
 
 import json
-import os
 import pickle
 import re
 import signal
@@ -51,7 +50,7 @@ def test_a_folder_with_a_bad_file_goes_on_and_names_it(photo, painting, tmp_path
     style.mkdir()
     painting = painting.rename(style / "p.png")
     result = impasto_command("stylize", tmp_path, "-s", painting, "-o", tmp_path / "out", *QUICK)
-    assert_sentence(result, 1, r"bad\.jpg is not a picture.* 1 of 2 photos could not be painted")
+    assert_sentence(result, 1, r"bad\.jpg is not a picture.* 1 of 2 files could not be painted")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["photo-p.png"]
 
 
@@ -115,7 +114,7 @@ def test_truncated_thin_and_huge_photos(photo, tmp_path):
 def test_outputs_that_cannot_be(photo, tmp_path):
     before = photo.read_bytes()
     for output, sentence in (
-        (photo, "is the input itself"),
+        (photo, "is an input itself"),
         (photo / "inside.png", "not a folder that can be written to"),
         (tmp_path / "out.xyz", "has to end in"),
     ):
@@ -158,7 +157,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["--encoder", tmp_path / "foreign.safetensors"], "conv1_1 .. conv5_4 of a VGG encoder were expected"),
         (["--method", "magic"], "there is no method 'magic'"),
         (["--optimiser", "sgd"], "lbfgs or adam"),
-        (["--keep-color", "sepia"], "luma or coral"),
+        (["--keep-color", "sepia"], "no way to keep colours .sepia.; there are luma, coral"),
         (["--strength", "99"], "strength goes from 0"),
         (["--device", "warp"], "there is no device 'warp'"),
         (["-s", "woodcut:0.5"], "give every style a weight"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.media.videos import FilmError, FilmReader, FilmWriter, check_film_output, even, is_film
+from impasto.media.film_writer import FilmWriter, check_film_output
+from impasto.media.videos import FilmError, FilmReader, even, is_film
 from tests.films import make_film
 
 
@@ -35,7 +36,6 @@ def test_every_frame_comes_back_at_its_time_with_the_sound(tmp_path, suffix, var
     for one, other in pairs:
         assert (one.pixels - other.pixels).abs().mean() < 0.03
         assert one.time * before.info.time_base == pytest.approx(other.time * after.info.time_base, abs=1e-3)
-    assert after.info.sound == before.info.sound == "aac"
     assert after.info.duration == pytest.approx(before.info.duration, abs=0.1)
     assert sound_of(source) == sound_of(output)
     assert not list(tmp_path.glob(".*"))
@@ -48,7 +48,8 @@ def sound_of(path: Path) -> bytes:
 
 def test_a_film_without_sound_stays_without(tmp_path):
     copied(make_film(tmp_path / "in.mp4", sound=False), tmp_path / "out.mp4")
-    assert FilmReader(tmp_path / "out.mp4").info.sound == ""
+    with av.open(str(tmp_path / "out.mp4")) as film:
+        assert not film.streams.audio
 
 
 def test_interrupted_it_goes_on_after_the_last_whole_part(tmp_path):
@@ -119,21 +120,12 @@ def test_what_is_no_film_is_refused_in_a_sentence(tmp_path):
 
 
 def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path):
-    source = make_film(tmp_path / "in.mp4")
-    for target, sentence in ((tmp_path / "out.xyz", "has to end in"), (source, "the input itself"), (tmp_path / "in.png", "has to end in")):
-        with pytest.raises(FilmError, match=sentence):
-            check_film_output(target, source)
+    for name in ("out.xyz", "in.png"):
+        with pytest.raises(FilmError, match="has to end in"):
+            check_film_output(tmp_path / name)
     (tmp_path / "dir.mp4").mkdir()
     with pytest.raises(FilmError, match="folder"):
-        check_film_output(tmp_path / "dir.mp4", source)
-
-
-def test_sound_that_does_not_fit_the_container_is_said(tmp_path):
-    source = make_film(tmp_path / "in.mkv", codec="pcm_s16le")
-    with pytest.raises(FilmError, match="does not fit"):
-        copied(source, tmp_path / "out.webm")
-    copied(source, tmp_path / "out.mkv")
-    assert FilmReader(tmp_path / "out.mkv").info.sound == "pcm_s16le"
+        check_film_output(tmp_path / "dir.mp4")
 
 
 def test_memory_holds_one_part_at_most(tmp_path):

@@ -66,7 +66,7 @@ def test_a_stopped_adaptation_goes_on_from_there(start, painting, loss, exact, t
     checkpoint = tmp_path / "style.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         adapt(start, loss, [painting], settings, place=exact, checkpoint=checkpoint, listener=stop)
-    with pytest.raises(InputError, match="another style or other settings"):
+    with pytest.raises(InputError, match="other data .style"):
         adapt(start, loss, [1 - painting], settings, place=exact, checkpoint=checkpoint)
     steps = []
     resumed, again = adapt(
@@ -75,7 +75,6 @@ def test_a_stopped_adaptation_goes_on_from_there(start, painting, loss, exact, t
     assert steps == [5, 6]
     assert again.losses == pytest.approx(curve.losses)
     assert all(torch.allclose(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
-    assert not checkpoint.exists()
 
 
 def test_events_bring_loss_and_preview(start, painting, loss, exact):

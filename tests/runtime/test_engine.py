@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 import torch
 from PIL import Image
@@ -59,7 +61,7 @@ def test_colours_can_be_kept(photo, tmp_path, how):
 
 
 def test_unknown_ways_to_keep_colour_are_named(photo, tmp_path):
-    with pytest.raises(InputError, match="luma or coral"):
+    with pytest.raises(InputError, match="there is no way to keep colours 'sepia'; there are luma, coral"):
         run(invert, [Job(photo, tmp_path / "o.png")], Controls(keep_color="sepia"), CPU)
 
 
@@ -112,12 +114,24 @@ def test_want_of_memory_is_a_sentence(photo, tmp_path):
     assert "a smaller --size needs less" in str(summary.failed[0].error)
 
 
-def test_mistakes_in_a_stylizer_are_not_hidden(photo, tmp_path):
-    def wrong(image, *, masks=None):
-        raise RuntimeError("shapes do not match")
+@pytest.mark.parametrize("mistake", [RuntimeError("shapes do not match"), ZeroDivisionError(), struct.error("unpack"), AssertionError()])
+def test_whatever_happens_with_one_file_is_the_error_of_that_file(photo, tmp_path, mistake):
+    """The others are painted; what it was stays with the error for whoever looks for it."""
+    calls = []
 
-    with pytest.raises(RuntimeError, match="shapes"):
-        run(wrong, [Job(photo, tmp_path / "a.png")], Controls(), CPU)
+    def wrong(image, *, masks=None):
+        calls.append(1)
+        if len(calls) == 1:
+            raise mistake
+        return image
+
+    summary = run(wrong, [Job(photo, tmp_path / name) for name in ("a.png", "b.png")], Controls(), CPU)
+    (failed,), (painted,) = summary.failed, summary.painted
+    assert "photo.png could not be painted" in str(failed.error)
+    assert type(mistake).__name__ in str(failed.error)
+    assert failed.error.__cause__ is mistake
+    assert failed.error.exit_code == 1
+    assert painted.output == tmp_path / "b.png"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5000, 1), (1, 5000), (20, 400)])
@@ -138,20 +152,20 @@ def test_working_size():
 
 
 def test_results_are_named_after_photo_and_style(tmp_path, photo):
-    assert plan([photo], None, "dusk")[0].output.name == "photo-dusk.png"
-    assert plan([photo], tmp_path / "x.jpg", "dusk")[0].output == tmp_path / "x.jpg"
-    assert plan([photo], tmp_path / "new", "dusk")[0].output == tmp_path / "new" / "photo-dusk.png"
+    assert plan([photo], None, "dusk").jobs[0].output.name == "photo-dusk.png"
+    assert plan([photo], tmp_path / "x.jpg", "dusk").jobs[0].output == tmp_path / "x.jpg"
+    assert plan([photo], tmp_path / "new", "dusk").jobs[0].output == tmp_path / "new" / "photo-dusk.png"
 
 
 def test_equal_names_do_not_overwrite_each_other(tmp_path, photo):
     (tmp_path / "photo.jpg").write_bytes(b"")
-    outputs = [job.output.name for job in plan([tmp_path], tmp_path / "out", "dusk")]
+    outputs = [job.output.name for job in plan([tmp_path], tmp_path / "out", "dusk").jobs]
     assert outputs == ["photo-jpg-dusk.png", "photo-png-dusk.png"]
 
 
 def test_plans_that_cannot_be(tmp_path, photo):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no pictures in"):
+    with pytest.raises(InputError, match="nothing to paint in"):
         plan([tmp_path / "empty"], None, "dusk")
     with pytest.raises(InputError, match="give a folder"):
         plan([photo, photo], tmp_path / "one.png", "dusk")

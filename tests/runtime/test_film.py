@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+import av
 import pytest
 import torch
 
@@ -45,7 +46,12 @@ class Trail:
 
 
 def paint(stylizer, source, output, controls=SMALL, **given):
-    return run(stylizer, plan([source], output, "style"), controls, CPU, **given)
+    return run(stylizer, plan([source], output, "style").jobs, controls, CPU, **given)
+
+
+def tracks_of(path):
+    with av.open(str(path)) as film:
+        return [f"{stream.type} {stream.codec_context.name}" for stream in film.streams if stream.type in ("video", "audio", "subtitle")]
 
 
 def frames_of(path):
@@ -66,7 +72,7 @@ def test_a_film_is_painted_frame_by_frame(tmp_path):
 
 def test_its_name_is_film_style_mp4(tmp_path):
     source = make_film(tmp_path / "in.mkv")
-    (job,) = plan([source], None, "wave")
+    (job,) = plan([source], None, "wave").jobs
     assert job.output.name == "in-wave.mp4"
     with pytest.raises(InputError, match="one file and there are 2"):
         plan([source, source], tmp_path / "out.mp4", "wave")
@@ -87,11 +93,11 @@ def test_odd_sizes_lose_their_last_row(tmp_path):
 
 @pytest.mark.parametrize("stylizer", [Negative, Trail])
 def test_interrupted_it_goes_on_to_the_same_film(tmp_path, stylizer, monkeypatch):
-    from impasto.media import videos
+    from impasto.media import film_writer
 
     source = make_film(tmp_path / "in.mp4", count=40)
     paint(stylizer(), source, tmp_path / "whole.mp4")
-    monkeypatch.setattr(videos.FilmWriter.__init__, "__kwdefaults__", {"part": 8})
+    monkeypatch.setattr(film_writer.FilmWriter.__init__, "__kwdefaults__", {"part": 8})
     stopped = []
 
     def stop(event):
@@ -129,17 +135,16 @@ def test_a_cut_off_film_is_painted_as_far_as_it_goes_and_said(tmp_path):
 def test_a_broken_film_does_not_stop_the_others(tmp_path):
     (tmp_path / "a.mp4").write_text("no film")
     make_film(tmp_path / "b.mp4", count=4)
-    jobs = plan([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out", "style")
+    jobs = plan([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "out", "style").jobs
     summary = run(Negative(), jobs, SMALL, CPU)
     assert [outcome.source.name for outcome in summary.failed] == ["a.mp4"]
     assert [outcome.source.name for outcome in summary.painted] == ["b.mp4"]
 
 
-def test_sound_that_does_not_fit_is_said_before_anything_is_painted(tmp_path):
-    source, stylizer = make_film(tmp_path / "in.mp4"), Negative()
-    (outcome,) = paint(stylizer, source, tmp_path / "out.webm").failed
-    assert "does not fit into .webm; give a name that ends in .mkv" in str(outcome.error)
-    assert stylizer.painted == 0
+def test_sound_that_does_not_fit_is_encoded_anew_and_said(tmp_path):
+    (outcome,) = paint(Negative(), make_film(tmp_path / "in.mp4"), tmp_path / "out.webm").painted
+    assert "the sound (aac) does not fit into .webm and is encoded anew" in outcome.remark
+    assert tracks_of(tmp_path / "out.webm") == ["video vp9", "audio opus"]
 
 
 def test_colours_are_kept_if_asked(tmp_path):
@@ -180,12 +185,12 @@ def test_broken_packets_cost_their_own_frames_only(tmp_path):
 
 
 def test_what_goes_wrong_while_a_frame_is_written_is_raised(tmp_path, monkeypatch):
-    from impasto.media import videos
+    from impasto.media import film_writer
 
     def full(self, picture, time):
-        raise videos.FilmError("no space left")
+        raise film_writer.FilmError("no space left")
 
-    monkeypatch.setattr(videos.FilmWriter, "write", full)
+    monkeypatch.setattr(film_writer.FilmWriter, "write", full)
     (outcome,) = paint(Negative(), make_film(tmp_path / "in.mp4"), tmp_path / "out.mp4").failed
     assert "no space left" in str(outcome.error)
 
@@ -214,9 +219,9 @@ def numbered(folder, count=12, size=(48, 64)):
 
 def test_a_folder_of_frames_becomes_a_folder_of_frames(tmp_path):
     folder = numbered(tmp_path / "shot")
-    (job,) = plan([folder], None, "wave", frames=True)
+    (job,) = plan([folder], None, "wave", frames=True).jobs
     assert job.output.name == "shot-wave"
-    summary = run(Trail(), plan([folder], tmp_path / "out", "wave", frames=True), SMALL, CPU)
+    summary = run(Trail(), plan([folder], tmp_path / "out", "wave", frames=True).jobs, SMALL, CPU)
     (outcome,) = summary.painted
     written = [float(read_picture(tmp_path / "out" / f"shot {number}.png").pixels.mean()) for number in range(12)]
     expected, before = [], None
@@ -230,17 +235,17 @@ def test_a_folder_of_frames_becomes_a_folder_of_frames(tmp_path):
 
 def test_a_folder_of_frames_becomes_a_film_if_that_is_asked(tmp_path):
     folder = numbered(tmp_path / "shot")
-    summary = run(Negative(), plan([folder], tmp_path / "out.mp4", "wave", frames=True), SMALL, CPU)
+    summary = run(Negative(), plan([folder], tmp_path / "out.mp4", "wave", frames=True).jobs, SMALL, CPU)
     assert len(summary.painted) == 1
     reader = FilmReader(tmp_path / "out.mp4")
     assert len(list(reader)) == 12
     assert reader.info.rate == 25
-    assert reader.info.sound == ""
+    assert tracks_of(tmp_path / "out.mp4") == ["video h264"]
 
 
 def test_interrupted_frames_go_on(tmp_path):
     folder = numbered(tmp_path / "shot")
-    jobs = plan([folder], tmp_path / "out", "wave", frames=True)
+    jobs = plan([folder], tmp_path / "out", "wave", frames=True).jobs
     stylizer = Negative(stop_at=7)
     assert run(stylizer, jobs, SMALL, CPU).interrupted
     again = Negative()
@@ -255,12 +260,12 @@ def test_interrupted_frames_go_on(tmp_path):
 def test_frames_of_several_sizes_are_refused_with_the_name_of_the_first_other_one(tmp_path):
     folder = numbered(tmp_path / "shot")
     write_picture(Picture(torch.rand(3, 30, 30)), folder / "shot 7.png")
-    (outcome,) = run(Negative(), plan([folder], tmp_path / "out", "wave", frames=True), SMALL, CPU).failed
+    (outcome,) = run(Negative(), plan([folder], tmp_path / "out", "wave", frames=True).jobs, SMALL, CPU).failed
     assert "shot 7.png has 30x30 pixels and the frames before it 64x48" in str(outcome.error)
     with pytest.raises(InputError, match="no folder of frames"):
         plan([folder / "shot 1.png"], None, "wave", frames=True)
     (tmp_path / "empty").mkdir()
-    (outcome,) = run(Negative(), plan([tmp_path / "empty"], tmp_path / "o", "wave", frames=True), SMALL, CPU).failed
+    (outcome,) = run(Negative(), plan([tmp_path / "empty"], tmp_path / "o", "wave", frames=True).jobs, SMALL, CPU).failed
     assert "no frames in" in str(outcome.error)
     with pytest.raises(InputError, match="2 folders of frames"):
         plan([folder, tmp_path / "empty"], tmp_path / "out.mp4", "wave", frames=True)

@@ -22,8 +22,7 @@ def network():
 
 def test_eight_bits_paint_the_same_picture(network):
     torch.manual_seed(1)
-    picture, again = torch.rand(1, 3, 40, 40), Transformer(8, 2)
-    unpack(pack(network), again, "mine")
+    picture, again = torch.rand(1, 3, 40, 40), unpack(pack(network), lambda: Transformer(8, 2), "mine")
     difference = (network(picture) - again(picture)).square().mean().sqrt()
     assert 0 < difference < 0.01
 
@@ -65,10 +64,16 @@ def test_affine_styles_hold_their_vector_alone_and_know_their_network(network, t
 def test_files_for_other_networks_are_refused(network):
     style = to_style_file(network, RECORD)
     wide = StyleFile(replace(style.record, width=16.0), style.tensors)
-    with pytest.raises(StyleError, match="width 16"):
+    with pytest.raises(StyleError, match="does not hold the weights of the network that it names .down.0"):
         from_style_file(wide)
     for changes, sentence in (
         ({"width": 0.5}, "there cannot be"),
+        ({"width": -3.0}, "there cannot be"),
+        ({"width": 3000.0}, "there cannot be"),
+        ({"width": float("nan")}, "there cannot be"),
+        ({"width": "abc"}, "there cannot be"),
+        ({"settings": {"blocks": True}}, "there cannot be"),
+        ({"width": 512.0, "settings": {"blocks": 64}}, "does not hold the weights"),
         ({"network": "unet"}, "not for the network"),
         ({"method": "gatys"}, "is for 'gatys'"),
         ({"settings": {"blocks": 2, "inputs": "grey"}}, "does not know"),
@@ -88,7 +93,7 @@ def test_damaged_weights_are_refused(network):
     broken = style.tensors | {"last.bias": torch.full((3,), float("nan")).half()}
     with pytest.raises(StyleError, match="finite"):
         from_style_file(StyleFile(style.record, broken))
-    with pytest.raises(StyleError, match="too many"):
+    with pytest.raises(StyleError, match="extra"):
         from_style_file(StyleFile(style.record, style.tensors | {"extra": torch.zeros(1)}))
 
 
@@ -110,7 +115,7 @@ def test_weights_of_a_network_are_read_at_any_width_and_nothing_else_is(tmp_path
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(StyleError, match="does not hold the weights"):
         read_network(path)
-    with pytest.raises(StyleError, match="not a whole safetensors file"):
+    with pytest.raises(StyleError, match="does not exist"):
         load_network(str(tmp_path / "none.safetensors"))
-    with pytest.raises(UnavailableError, match="no network named 'unknown'"):
+    with pytest.raises(UnavailableError, match="there is no network 'unknown'"):
         load_network("unknown")

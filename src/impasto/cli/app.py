@@ -287,7 +287,7 @@ def stylize(
     for outcome in summary.failed:
         warn(str(outcome.error))
     if summary.failed:
-        warn(f"{len(summary.failed)} of {len(summary.outcomes)} could not be painted")
+        warn(f"{len(summary.failed)} of {len(summary.outcomes)} files could not be painted")
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
 
 

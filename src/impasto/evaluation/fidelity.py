@@ -209,10 +209,10 @@ def evaluate(
 def share(photo: Figures, result: Figures, optimum: Figures) -> float:
     """Part of the loss reduction that a result reaches: 0 for the photo, 1 for the optimum.
 
-    Where the optimum is no better than the photo, as for two copies of one picture, everything that is as good reaches all of it.
+    Where the optimum is as good as the photo, as for two copies of one picture, everything that is as good reaches all of it.
     """
     reduction = photo.total - optimum.total
-    if reduction < _LEAST:
+    if abs(reduction) < _LEAST:
         return float(result.total <= photo.total + _LEAST)
     return (photo.total - result.total) / reduction
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from impasto.errors import ImpastoError, InputError, unknown
-from impasto.events import Event, Interrupted, Listener, silence
+from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
 from impasto.media.color import KEEP_COLOR
 from impasto.media.film_writer import film_suffix
@@ -17,7 +17,7 @@ from impasto.media.images import Picture, check_writable, read_picture, resize, 
 from impasto.media.opening import is_animation
 from impasto.media.videos import is_film
 from impasto.runtime.device import Place
-from impasto.runtime.film import check_moving_output, paint_film
+from impasto.runtime.film import paint_film
 from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer
@@ -189,7 +189,6 @@ def run(
             with between_steps(listener) as noticed:
                 on_file(index, len(jobs), job.source)
                 if job.moving:
-                    check_moving_output(job.output, job.source)
                     size, remark = paint_film(
                         stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=noticed
                     )
@@ -200,7 +199,7 @@ def run(
                     write_picture(result, job.output, exif=controls.keep_metadata)
                     size, remark = result.size, ""
                 outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
-                noticed(Event(1, 1, time.monotonic() - started))
+                noticed.take()
         except KeyboardInterrupt:
             finished = False
         except Exception as error:

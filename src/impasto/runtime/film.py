@@ -83,6 +83,8 @@ class Target(Protocol):
 
 def check_moving_output(output: Path, source: Path) -> None:
     """Say before any long work whether a film could be written here. Raises InputError."""
+    if output.exists() and source.exists() and source.samefile(output):
+        raise FilmError(f"{output} is the input itself and is not overwritten; choose another output")
     if source.is_dir() and not output.suffix:
         return
     still = output.suffix.lower() == ".png" and is_film(source)
@@ -136,8 +138,7 @@ def paint_film(
     of frames another folder. identity: of the style; a film that was interrupted, or failed, is resumed if it, the source, the masks and
     the controls are the same. Events count frames. Raises FilmError; whatever ends the work, the frames that are painted are kept.
     """
-    if source.is_dir() and output.exists() and source.samefile(output):
-        raise FilmError(f"{output} is the input itself and is not overwritten; choose another output")
+    check_moving_output(output, source)
     reader = open_film(source, controls)
     size = film_size(reader.info, controls, str(source))
     writer = _target(reader, output, size, _made_with(reader, controls, masks, identity))

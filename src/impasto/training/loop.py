@@ -141,7 +141,7 @@ def train(
                 if wish == 1:
                     save()
                 if wish == 2:
-                    raise KeyboardInterrupt
+                    stops.take()
         except KeyboardInterrupt:
             if whole and (processes == 1 or stops.asked):
                 save()
