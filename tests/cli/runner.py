@@ -18,15 +18,18 @@ class Result:
     returncode: int
     stdout: str
     stderr: str
+    data: bytes = b""
+    """The standard output as it is, where it is no text."""
 
 
-def impasto_command(*words, cwd=None, **environment):
+def impasto_command(*words, cwd=None, stdin=b"", **environment):
     """Run a command here, as `impasto WORDS`; an exception that gets out is a traceback in the error stream, as a user would see it."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with (
         contextlib.chdir(cwd or "."),
         mock.patch.dict(os.environ, {"COLUMNS": "200"} | environment),
         mock.patch.object(sys, "argv", ["impasto", *map(str, words)]),
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         mock.patch("signal.signal"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -39,4 +42,5 @@ def impasto_command(*words, cwd=None, **environment):
         except BaseException:
             traceback.print_exc(file=err)
             code = 1
-    return Result(code, out.getvalue(), err.getvalue())
+    data = out.buffer.getvalue()
+    return Result(code, data.decode("utf-8", "replace"), err.buffer.getvalue().decode(), data)

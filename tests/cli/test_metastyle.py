@@ -110,12 +110,25 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(narrow.read_bytes()[:-40])
     cases = [
-        (["stylize", photo, "-s", wrong], "width 32"),
+        (["stylize", photo, "-s", wrong], "does not hold the weights of the network that it names"),
         (["stylize", photo, "-s", newer], "update Impasto"),
         (["stylize", photo, "-s", cut], "not a whole safetensors file"),
         (["stylize", photo, "-s", "dusk", "--strength", "2"], "strength goes from 0"),
         (["stylize", photo, "-s", "dusk", "--steps", "5"], "dusk is learned already"),
-        (["stylize", photo, "-s", painting, "--iterations", "5"], "no setting 'iterations'"),
+        (
+            ["stylize", photo, "-s", "starry-night", "--iterations", "5"],
+            "--iterations belongs to --method gatys or doodle, and starry-night",
+        ),
+        (
+            ["stylize", photo, "-s", "dusk", "--style-size", "1024"],
+            "--style-size says how a picture is learned, and dusk is learned already",
+        ),
+        (["stylize", photo, "-s", "dusk", "--encoder", "vgg19"], "--encoder says how a picture is learned, and dusk is learned already"),
+        (["stylize", photo, "-s", painting, "--iterations", "5", "--passes", "3"], "no method has all of these: --iterations belongs to"),
+        (["stylize", photo, "-s", "dsk"], "there is no style 'dsk'; did you mean dusk?"),
+        (["stylize", photo, "-s", "dusk,scream"], "several styles are given one by one: -s dusk -s scream"),
+        (["stylize", photo, "-s", painting, "--stabilize", "flow"], "--stabilize is for films, and there is none"),
+        (["stylize", photo, "-s", painting, "--rate", "0.5"], "--rate is for films, and there is none"),
         (["stylize", photo, "-s", painting, "--method", "johnson"], "impasto train johnson"),
         (["stylize", photo, "-s", "starry-night", "--method", "gatys"], "gatys needs the picture that it was learned from"),
         (["stylize", photo, "-s", narrow, "-s", "dusk"], "widths 8, 32"),

@@ -73,7 +73,7 @@ def test_every_photo_of_a_folder_has_regions_of_its_own(photo, painting, tmp_pat
     (folder / "b.png").write_bytes(painting.read_bytes())
     (folder / "c.png").write_text("no picture")
     result = impasto_command("stylize", folder, "-s", painting, "--regions", "auto:2", "--show-regions", "-o", tmp_path / "out")
-    assert_sentence(result, 1, "1 of 3 photos could not be painted")
+    assert_sentence(result, 1, "1 of 3 files could not be painted")
     assert said(result).count("region 1:") == 2
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"a-painting.png", "a-painting-regions.png", "b-painting.png", "b-painting-regions.png"}
@@ -124,16 +124,21 @@ def test_masks_of_one_label_are_no_mask(run, tmp_path):
     assert (pixels(tmp_path) - pixels(tmp_path, "plain.png")).abs().max() < 0.02
 
 
-def test_transparency_of_a_mask_does_not_matter(run, masks, tmp_path):
-    plain = run(*masks)
-    assert plain.returncode == 0, said(plain)
-    for file in masks[1::2]:
-        image = Image.open(file).convert("RGBA")
-        image.putalpha(100)
-        image.save(file.with_suffix(".png"))
-    clear = run("--mask", masks[1].with_suffix(".png"), "--style-mask", masks[3].with_suffix(".png"), to="clear.png")
+def test_what_is_transparent_in_masks_is_a_region(run, tmp_path):
+    """A cut-out, as editors write it, divides a picture as two colours do."""
+    given = []
+    for name, size in (("m.png", (96, 72)), ("s.png", (64, 80))):
+        cut = Image.new("RGBA", size, "red")
+        cut.paste((255, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
+        cut.save(tmp_path / name)
+        given.append(tmp_path / name)
+    clear = run("--mask", given[0], "--style-mask", given[1])
     assert clear.returncode == 0, said(clear)
-    assert torch.equal(pixels(tmp_path), pixels(tmp_path, "clear.png"))
+    assert "transparent: 50% of the photo, painted" in said(clear)
+    same = [halves(tmp_path / f"{file.stem}2.png", "blue", "red") for file in given]
+    opaque = run("--mask", same[0], "--style-mask", same[1], to="opaque.png")
+    assert opaque.returncode == 0, said(opaque)
+    assert (pixels(tmp_path) - pixels(tmp_path, "opaque.png")).abs().max() < 0.02
 
 
 def test_a_region_of_one_pixel_is_left_alone(run, tmp_path):
@@ -157,7 +162,7 @@ def test_a_region_of_one_pixel_is_left_alone(run, tmp_path):
         (["--layers", "relu5_1"], "relu1_1, relu2_1, relu3_1, relu4_1, not at relu5_1"),
         (["--method", "semantic", "--strength", "2"], "strength goes from 0, the photo, to 1"),
         (["--method", "semantic", "--decoder", "nothing.safetensors"], "nothing.safetensors does not exist"),
-        (["--method", "patch-swap", "--transform", "ost"], "no setting 'transform'"),
+        (["--method", "patch-swap", "--transform", "ost"], "--transform belongs to --method semantic, not to patch-swap"),
         (["--method", "patch-swap", "-s", "dusk"], "one style picture"),
         (["--method", "doodle", "-s", "dusk"], "one style picture"),
     ],

@@ -92,7 +92,7 @@ def test_what_is_refused(run, photo, painting, tmp_path):
         (run("--mask", photo, "--mask", photo), "1 style needs a mask each, and 2 were given"),
         (run("--solver", painting), "no (solver|whole)|were expected|there is no solver"),
         (run("--encoder", "nothing"), "nothing"),
-        (run("--steps", "3"), "no setting 'steps'"),
+        (run("--steps", "3"), "--steps belongs to --method metastyle, not to solver"),
     ]
     for result, sentence in cases:
         assert_sentence(result, 2 if "nothing" not in sentence else result.returncode, sentence)

@@ -66,7 +66,7 @@ def test_a_stopped_adaptation_goes_on_from_there(start, painting, loss, exact, t
     checkpoint = tmp_path / "style.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         adapt(start, loss, [painting], settings, place=exact, checkpoint=checkpoint, listener=stop)
-    with pytest.raises(InputError, match="other data .style"):
+    with pytest.raises(InputError, match=r"other data .style"):
         adapt(start, loss, [1 - painting], settings, place=exact, checkpoint=checkpoint)
     steps = []
     resumed, again = adapt(

@@ -64,7 +64,7 @@ def test_affine_styles_hold_their_vector_alone_and_know_their_network(network, t
 def test_files_for_other_networks_are_refused(network):
     style = to_style_file(network, RECORD)
     wide = StyleFile(replace(style.record, width=16.0), style.tensors)
-    with pytest.raises(StyleError, match="does not hold the weights of the network that it names .down.0"):
+    with pytest.raises(StyleError, match=r"does not hold the weights of the network that it names .down\.0"):
         from_style_file(wide)
     for changes, sentence in (
         ({"width": 0.5}, "there cannot be"),

@@ -140,7 +140,7 @@ def test_offline_mode_is_respected(cache, monkeypatch):
 
 
 def test_unknown_names_list_what_there_is(cache):
-    with pytest.raises(UnavailableError, match=r"no encoder named 'vgg99'; there are .*vgg19"):
+    with pytest.raises(UnavailableError, match=r"there is no encoder 'vgg99'; did you mean vgg19. there are .*vgg19"):
         locate("vgg99", "encoder")
 
 

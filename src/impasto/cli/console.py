@@ -40,11 +40,11 @@ class Watch:
     def __init__(self, progress: Progress, *, lines: bool):
         self.progress, self.lines = progress, lines
         self.task = progress.add_task("", total=None, loss="")
-        self._text, self._tenth = "", -1
+        self._text, self._tenth, self._next = "", -1, 0.0
 
     def name(self, text: str) -> None:
         """Start over under a new name."""
-        self._text, self._tenth = text, -1
+        self._text, self._tenth, self._next = text, -1, 0.0
         self.progress.reset(self.task, total=None, description=text)
 
     def __call__(self, event: "Event") -> None:
@@ -54,10 +54,10 @@ class Watch:
         if loss is not None:
             self.progress.update(self.task, loss=f"loss {loss:.4f}")
         tenth = 10 * event.step // max(1, event.total)
-        if self.lines and event.total > 1 and tenth > self._tenth:
+        if self.lines and event.step > 0 and event.total >= 10 and tenth > self._tenth and event.seconds >= self._next:
             shown = "" if loss is None else f", loss {loss:.4f}"
             errors.print(f"{self._text}: {event.step} of {event.total}, {event.seconds:.0f} s{shown}")
-            self._tenth = tenth
+            self._tenth, self._next = tenth, event.seconds + 1
 
 
 @contextmanager

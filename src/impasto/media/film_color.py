@@ -4,7 +4,7 @@ Numbers are those of ITU-T H.273. Frames become RGB in the film's own primaries 
 wide colour are brought to BT.709 by FFmpeg's own tone mapping.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -46,8 +46,8 @@ class FilmColor:
 
     @property
     def painted(self) -> "FilmColor":
-        """How a painted film of this one is stored: the same matrix, primaries and transfer, with black at 16."""
-        return FilmColor(1, 1, 1) if self.mapped else replace(self, full=False)
+        """How a painted film of this one is stored: the same, if that is of ordinary screens."""
+        return FilmColor(1, 1, 1) if self.mapped else self
 
 
 def color_of(frame: Any, height: int) -> FilmColor:
@@ -60,7 +60,7 @@ def color_of(frame: Any, height: int) -> FilmColor:
         matrix if matrix in _SWSCALE else {1: 1, 9: 9}.get(known, usual.matrix),
         known,
         transfer if transfer not in (0, UNSPECIFIED) else {1: 1, 9: 14}.get(known, usual.transfer),
-        int(frame.color_range) == 2 or frame.format.name.startswith("yuvj") or rgb,
+        not rgb and (int(frame.color_range) == 2 or frame.format.name.startswith("yuvj")),
     )
 
 
@@ -129,7 +129,7 @@ class ToRGB:
             return array
         source = _SWSCALE[color.matrix]
         made = frame.reformat(
-            format=kind, src_colorspace=source, dst_colorspace=source, src_color_range=2 if color.full else 1, dst_color_range=2,
+            format=kind, src_colorspace=source, dst_colorspace=source, src_color_range=_range(color), dst_color_range=2,
             interpolation=_EXACT,
         )  # fmt: skip
         shown: np.ndarray = made.to_ndarray()
@@ -146,7 +146,7 @@ def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:
     frame = av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
     matrix = _SWSCALE[color.matrix]
     stored = frame.reformat(
-        format=pix_fmt, src_colorspace=matrix, dst_colorspace=matrix, src_color_range=2, dst_color_range=1, interpolation=_EXACT
+        format=pix_fmt, src_colorspace=matrix, dst_colorspace=matrix, src_color_range=2, dst_color_range=_range(color), interpolation=_EXACT
     )
     tag(stored, color)
     return stored
@@ -154,4 +154,13 @@ def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:
 
 def tag(target: Any, color: FilmColor) -> None:
     """Write the colours onto a frame, or the context of an encoder."""
-    target.colorspace, target.color_primaries, target.color_trc, target.color_range = color.matrix, color.primaries, color.transfer, 1
+    target.colorspace, target.color_primaries, target.color_trc, target.color_range = (
+        color.matrix,
+        color.primaries,
+        color.transfer,
+        _range(color),
+    )
+
+
+def _range(color: FilmColor) -> int:
+    return 2 if color.full else 1

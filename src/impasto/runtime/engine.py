@@ -108,7 +108,7 @@ def plan(
     searched = not frames and Path(inputs[0]).is_dir()
     single = output is not None and (frames or not is_folder(output)) and len(sources) == 1 and not searched
     if output is not None and not single and not is_folder(output):
-        what = "films" if frames else "photos"
+        what = "folders of frames" if frames else "photos"
         raise InputError(f"{output} is one file and there are {len(sources)} {what}; give a folder as output")
     if single and output is not None:
         targets = [outputs.asked(output)]
