@@ -84,8 +84,6 @@ def test_colours_survive_and_the_result_is_tagged(tmp_path, name, suffix):
     assert int(shown.color_range) == (2 if CASES[name].get("full") else 1)
     matrix, stored = {1: 1, 6: 5, 5: 5}[int(shown.colorspace)], int(shown.color_range)
     again = shown.reformat(format="rgb24", src_colorspace=matrix, src_color_range=stored, dst_color_range=2)
-        format="rgb24", src_colorspace={1: 1, 6: 5, 5: 5}[int(shown.colorspace)], src_color_range=int(shown.color_range), dst_color_range=2
-    )
     assert np.abs(centres(again.to_ndarray()) - centres(frames[0].bytes)).max() <= 2
 
 

@@ -143,3 +143,8 @@ def test_odd_sizes_become_even_and_suffixes_tell_films():
     assert is_film("a.MP4")
     assert not is_film("a.png")
     assert Fraction(1, 2) == 0.5
+
+
+def test_ffmpegs_messages_never_wait_for_python():
+    """A decoder's thread that reports an error to Python needs its lock, which whoever closes the film holds while waiting for the thread."""
+    assert av.logging.get_level() is None

@@ -134,7 +134,7 @@ class AnimationWriter:
                 options = _options(kind) | {"duration": lengths[0] if len(lengths) == 1 else lengths}
                 if self.loop is not None or kind != "GIF":  # a GIF that does not say how often is shown once
                     options["loop"] = 1 if self.loop is None else self.loop
-                _frame(first).save(temporary, format=kind, save_all=True, append_images=(_frame(file) for file in rest), **options)
+                _frame(first).save(temporary, format=kind, save_all=True, append_images=_Frames(rest), **options)
         except (OSError, ValueError) as error:
             raise FilmError(f"cannot write {self.output}: {getattr(error, 'strerror', None) or error}") from None
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -147,6 +147,16 @@ def check_animation_output(path: Path) -> None:
     if path.is_dir():
         raise FilmError(f"cannot write {path}: it is a folder")
     check_folder(path)
+
+
+class _Frames:
+    """Pictures that are opened when they are looked at: Pillow goes through them twice."""
+
+    def __init__(self, files: list[Path]):
+        self.files = files
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (_frame(file) for file in self.files)
 
 
 def _frame(file: Path) -> Image.Image:

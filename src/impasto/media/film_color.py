@@ -154,12 +154,8 @@ def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:
 
 def tag(target: Any, color: FilmColor) -> None:
     """Write the colours onto a frame, or the context of an encoder."""
-    target.colorspace, target.color_primaries, target.color_trc, target.color_range = (
-        color.matrix,
-        color.primaries,
-        color.transfer,
-        _range(color),
-    )
+    target.colorspace, target.color_primaries, target.color_trc = color.matrix, color.primaries, color.transfer
+    target.color_range = _range(color)
 
 
 def _range(color: FilmColor) -> int:

@@ -18,8 +18,6 @@ from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
 from impasto.media.opening import MADE_BY
 
-av.logging.set_level(av.logging.PANIC)
-
 READABLE_FILMS = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"}
 )
