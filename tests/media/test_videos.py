@@ -146,5 +146,5 @@ def test_odd_sizes_become_even_and_suffixes_tell_films():
 
 
 def test_ffmpegs_messages_never_wait_for_python():
-    """A decoder's thread that reports an error to Python needs its lock, which whoever closes the film holds while waiting for the thread."""
+    """A decoder's thread that reports an error to Python needs its lock, which the thread that closes the film holds meanwhile."""
     assert av.logging.get_level() is None

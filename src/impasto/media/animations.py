@@ -33,19 +33,27 @@ class AnimationReader:
 
     def __init__(self, path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS):
         self.path, self.problem = Path(path), ""
-        with self._opened() as image:
-            count = frames_of(image)
-            width, height = image.size
-            if width * height > max_pixels or width < 1 or height < 1:
-                raise FilmError(
-                    f"{path} has {width}x{height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels (--max-megapixels)"
-                )
-            if not 1 < count <= _MOST_FRAMES:
-                raise FilmError(f"{path} holds {count} frames; an animation has 2 to {_MOST_FRAMES}")
-            first = image.convert("RGBA")
-            alpha = first.getchannel("A").getextrema()[0] < 255 or "transparency" in image.info
-            length = max(1, int(image.info.get("duration") or _USUAL))
-            self.loop: int | None = image.info.get("loop")
+        try:
+            with self._opened() as image:
+                self._info(image, max_pixels)
+        except (ImpastoError, MemoryError):
+            raise
+        except Exception as error:  # decoders raise whatever they stumble over
+            raise FilmError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+
+    def _info(self, image: Image.Image, max_pixels: int) -> None:
+        count = frames_of(image)
+        width, height = image.size
+        if width * height > max_pixels or width < 1 or height < 1:
+            raise FilmError(
+                f"{self.path} has {width}x{height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels (--max-megapixels)"
+            )
+        if not 1 < count <= _MOST_FRAMES:
+            raise FilmError(f"{self.path} holds {count} frames; an animation has 2 to {_MOST_FRAMES}")
+        first = image.convert("RGBA")
+        alpha = bool((np.asarray(first.getchannel("A")) < 255).any()) or "transparency" in image.info
+        length = max(1, int(image.info.get("duration") or _USUAL))
+        self.loop: int | None = image.info.get("loop")
         self.info = FilmInfo((height, width), Fraction(1000, length), MILLISECONDS, count, count * length / 1000, alpha=alpha)
 
     def _opened(self) -> Any:

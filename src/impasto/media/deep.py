@@ -9,6 +9,8 @@ from torch import Tensor
 
 from impasto.errors import PictureError
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong with a file is said in a sentence of ours
+
 _GAMMA = 2.2
 
 

@@ -178,10 +178,20 @@ class FilmWriter:
         if not self._parts:
             raise FilmError(f"{self.source or self.output} gave no frame that could be painted")
         with atomic_file(self.output) as temporary:
-            self._join(temporary)
+            try:
+                lost = self._join(temporary, self._tracks)
+            except (av.FFmpegError, ValueError):
+                if not self._tracks.carried:
+                    raise
+                self._join(temporary, Tracks())  # the pictures are not lost with the sound
+                self.remarks += (f"the sound and subtitles of {self.source} are damaged: left out",)
+                lost = 0
+        if lost:
+            self.remarks += (f"{lost} packets of the sound and subtitles of {self.source} are damaged: left out",)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _join(self, target: Path) -> None:
+    def _join(self, target: Path, tracks: Tracks) -> int:
+        """Write the whole film; returns how many packets of the other tracks the container refused."""
         kind = FORMATS[self.output.suffix.lower()]
         options = {"video_track_timescale": str(self.info.time_base.denominator)} if kind in ("mp4", "mov") else {}
         with ExitStack() as opened:
@@ -193,27 +203,42 @@ class FilmWriter:
             if self.alpha and kind == "webm":
                 pictures.metadata["alpha_mode"] = "1"
             carried = None
-            if self.source is not None:
+            if self.source is not None and (tracks.carried or tracks is self._tracks):
                 source = opened.enter_context(av.open(str(self.source)))
-                carried = Carried(source, joined, self._tracks)
+                carried = Carried(source, joined, tracks)
                 joined.set_chapters(source.chapters())
-            end, waiting, heard = 0.0, None, iter(()) if carried is None else carried.packets()
+            end, lost, heard = 0.0, 0, iter(()) if carried is None else carried.packets()
             waiting = next(heard, None)
+            before: int | None = None
             for packet in chain.from_iterable(self._packets(name) for name in self._parts):
                 packet.stream = pictures
+                if before is not None and packet.dts <= before:  # a damaged film has frames whose times are a tick apart, across parts
+                    packet.dts = before + 1
+                    packet.pts = max(packet.pts, packet.dts)
+                before = packet.dts
                 end = float(packet.pts * packet.time_base)
                 while waiting is not None and waiting[0] <= end:
-                    joined.mux(waiting[1])
+                    lost += not _muxed(joined, waiting[1])
                     waiting = next(heard, None)
                 joined.mux(packet)
             limit = end + 1 / float(self.info.rate)
             while waiting is not None:
                 if waiting[0] <= limit:
-                    joined.mux(waiting[1])
+                    lost += not _muxed(joined, waiting[1])
                 waiting = next(heard, None)
+        return lost
 
     def _packets(self, name: str) -> Iterator[Any]:
         with av.open(str(self.folder / name)) as part:
             for packet in part.demux(part.streams.video[0]):
                 if packet.dts is not None:
                     yield packet
+
+
+def _muxed(target: Any, packet: Any) -> bool:
+    """Whether a packet of sound or subtitles could be written; one that is damaged costs itself alone."""
+    try:
+        target.mux(packet)
+    except av.FFmpegError:
+        return False
+    return True

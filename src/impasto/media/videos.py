@@ -109,6 +109,8 @@ class FilmReader:
                 if not container.streams.video:
                     raise FilmError(f"{path} has no pictures: there is no video stream in it")
                 stream = container.streams.video[0]
+                if stream.codec_context is None:
+                    raise FilmError(f"{path} has pictures in a format that cannot be decoded here")
                 _check_size(path, stream.codec_context)
                 decoder = _decoder(stream)
                 first = next((frame for packet in container.demux(stream) for frame in _decoded(decoder, packet)), None)
@@ -117,7 +119,9 @@ class FilmReader:
                 self._info(container, stream, first)
         except FilmError:
             raise
-        except (av.FFmpegError, ValueError, OSError, ArithmeticError) as error:
+        except MemoryError:
+            raise FilmError(f"{path} needs more memory than there is") from None
+        except Exception as error:  # decoders raise whatever they stumble over
             raise FilmError(f"{path} is not a film that can be read ({getattr(error, 'strerror', None) or error})") from None
 
     def _info(self, container: Any, stream: Any, first: Any) -> None:
