@@ -8,7 +8,7 @@ picture = stylizer(photo)                # (B, 3, H, W), RGB in [0, 1]
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from impasto.events import Event
     from impasto.settings import Controls
 
-__version__ = version("impasto")
+try:
+    __version__ = version("impasto")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
 
 _HOMES = {
     "adapt": "api",

@@ -288,7 +288,8 @@ def implied_method(controls: Controls, preferred: str = AUTO) -> str:
     given = set(controls.options or {})
     able = [method.name for method in METHODS.values() if given <= set(method.options)]
     if not able:
-        for name in given:
+        for name in sorted(given):
+            _check_shared(name)
             if not any(name in method.options for method in METHODS.values()):
                 raise InputError(unknown("setting", name, sorted({name for method in METHODS.values() for name in method.options})))
         parts = "; ".join(f"{option(name)} belongs to --method {_owners(name)}" for name in sorted(given))
@@ -311,8 +312,7 @@ def check_options(method: Method, controls: Controls, source: StyleSource) -> No
     """Every option is one that the method has, and of its type. Raises InputError that says whose it is."""
     for name, value in (controls.options or {}).items():
         if name not in method.options:
-            if name in {item.name for item in fields(Controls)}:
-                raise InputError(f"{name} is a control of all methods, not an option of one: Controls({name}=...)")
+            _check_shared(name)
             trained = any(style.file is not None for style in source.styles) and method.name in _NETWORKS
             because = f"and {source.name} is a trained style of {method.name}" if trained else f"not to {method.name}"
             if not _owners(name):
@@ -320,6 +320,11 @@ def check_options(method: Method, controls: Controls, source: StyleSource) -> No
             raise InputError(f"{option(name)} belongs to --method {_owners(name)}, {because}")
         if not _is_of(value, method.options[name]):
             raise InputError(f"{option(name)} cannot be {value!r}")
+
+
+def _check_shared(name: str) -> None:
+    if name in {item.name for item in fields(Controls)}:
+        raise InputError(f"{name} is a control of all methods, not an option of one: Controls({name}=...)")
 
 
 def _is_of(value: object, hint: Any) -> bool:

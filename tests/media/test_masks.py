@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from impasto.errors import InputError
-from impasto.media.masks import load_regions, overview, read_labels, tinted
+from impasto.media.masks import load_regions, load_shares, overview, read_labels, tinted
 from tests.conftest import scene
 
 
@@ -94,3 +95,53 @@ def test_an_overview_shows_every_region_in_its_colour(tmp_path):
     torch.testing.assert_close(other, right, atol=0.05, rtol=0)
     nothing = tinted(torch.full((3, 4, 4), 0.5), torch.zeros(1, 1, 4, 4))
     assert torch.allclose(nothing[0], nothing[1])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("values", [[0, 1, 2, 3], [0, 1, 2, 255], [0, 7, 21, 63], [10, 40, 70, 100]], ids=str)
+def test_index_masks_are_labels_and_not_near_greys(tmp_path, bits, values):
+    """0, 1, 2, ... as segmentation tools write them: grey pictures that look black."""
+    index = np.repeat(np.array(values, np.uint8 if bits == 8 else np.uint16) * (1 if bits == 8 else 300), 15)[None].repeat(40, 0)
+    Image.fromarray(index).save(tmp_path / "m.png")
+    found = read_labels(tmp_path / "m.png")
+    assert found.exact
+    assert sorted(found.colors[:, 0].tolist()) == sorted(set(index[0].tolist()))
+    assert all(len(found.labels[:, 15 * k : 15 * k + 15].unique()) == 1 for k in range(4))
+
+
+def test_labels_of_index_masks_meet_by_their_number_alone(tmp_path):
+    for name, values in (("c.png", [0, 1, 2, 4]), ("s.png", [3, 1, 0, 9])):
+        Image.fromarray(np.repeat(np.array(values, np.uint8), 15)[None].repeat(40, 0)).save(tmp_path / name)
+    regions = load_regions(tmp_path / "c.png", [tmp_path / "s.png"], content_size=(40, 60), style_sizes=[(40, 60)])
+    assert regions.content.shape[1] == 2
+    said = " ".join(regions.report)
+    assert "label 1: 25% of the photo, painted" in said
+    assert "label 2: 25% of the photo, not in the style mask" in said
+    assert "label 9: only in the style mask" in said
+
+
+def test_grey_masks_with_soft_edges_are_still_two_labels(tmp_path):
+    Image.fromarray(np.where(np.arange(240)[None] < 120, 0, 255).astype(np.uint8).repeat(160, 0)).resize((61, 41)).save(tmp_path / "m.png")
+    assert len(read_labels(tmp_path / "m.png").colors) == 2
+
+
+def test_transparency_of_a_mask_is_a_region_and_takes_no_style(tmp_path):
+    mask = Image.new("RGBA", (60, 40), (255, 255, 255, 255))
+    mask.paste((255, 255, 255, 0), (0, 0, 30, 40))
+    mask.save(tmp_path / "m.png")
+    found = read_labels(tmp_path / "m.png")
+    assert len(found.colors) == 2
+    assert (found.colors[found.labels[0, 5]] == -1).all()
+    shares = load_shares([tmp_path / "m.png"], 1, (40, 60))
+    assert shares[..., :28].max() == 0
+    assert shares[..., 32:].min() == 1
+
+
+def test_the_limit_of_pixels_holds_for_masks_too(tmp_path):
+    halves(tmp_path / "m.png", "red", "blue", (300, 200))
+    with pytest.raises(InputError, match="--max-megapixels"):
+        read_labels(tmp_path / "m.png", max_pixels=10_000)
+    with pytest.raises(InputError, match="--max-megapixels"):
+        load_shares([tmp_path / "m.png"], 1, (200, 300), max_pixels=10_000)
+    with pytest.raises(InputError, match="--max-megapixels"):
+        load_regions(tmp_path / "m.png", [tmp_path / "m.png"], content_size=(9, 9), style_sizes=[(9, 9)], max_pixels=10_000)

@@ -95,3 +95,51 @@ def test_names_and_places_that_cannot_be_written(tmp_path, style, photo):
         write_style(tmp_path / "wave.bin", style)
     with pytest.raises(StyleError, match="cannot write"):
         write_style(photo / "wave.safetensors", style)
+
+
+def test_no_header_makes_a_pickle_of_a_style_file(tmp_path):
+    """128 is the first byte of a pickle, and of the length of one header in 256: every length is read, in every kind of file."""
+    from impasto.files import looks_like_pickle
+
+    firsts = set()
+    for length in range(264):
+        record = StyleRecord("x" * 8, "gatys", source="s" * length)
+        path = write_style(tmp_path / "a.safetensors", StyleFile(record, {"picture": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}))
+        firsts.add(path.read_bytes()[0])
+        assert not looks_like_pickle(path)
+        assert read_style(path).record.source == record.source
+    assert 0x80 in firsts
+    (tmp_path / "b.safetensors").write_bytes(pickle.dumps({"a": 1}))
+    (tmp_path / "c.safetensors").write_bytes(b"PK\x03\x04" + bytes(60))
+    assert looks_like_pickle(tmp_path / "b.safetensors")
+    assert looks_like_pickle(tmp_path / "c.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "../../outside"), ("name", "/etc/passwd"), ("name", "a\\b"), ("name", "a\nb"), ("name", "."), ("name", "x" * 3000),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_record_is_a_name_and_no_path(tmp_path, style, field, value):
+    path = write_style(tmp_path / "a.safetensors", style)
+    rewrite(path, lambda record: record.update({field: value}))
+    name = read_style(path).record.name
+    assert name
+    assert not set(name) & set("/\\\n")
+    assert not name.startswith(".")
+    assert len(name) <= 100
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", 3), ("name", None), ("method", ["gatys"]), ("width", "abc"), ("width", float("nan")), ("width", True), ("steps", "many"),
+        ("settings", [1]), ("settings", None), ("loss", "low"), ("licence", {}), ("format_version", "new"),
+    ],
+)  # fmt: skip
+def test_fields_of_another_kind_are_a_damaged_record(tmp_path, style, field, value):
+    path = write_style(tmp_path / "a.safetensors", style)
+    rewrite(path, lambda record: record.update({field: value}))
+    with pytest.raises(StyleError, match="damaged record"):
+        read_style(path)

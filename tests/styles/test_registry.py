@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -100,6 +101,37 @@ def test_a_damaged_cache_is_fetched_again(cache, hub):
     path.write_bytes(path.read_bytes()[:-50])
     assert not is_cached(fetchable("encoder")["vgg19"])
     assert read_encoder(locate("vgg19", "encoder", convert=convert_torchvision)).depths == (2, 2, 4, 4, 4)
+
+
+def test_a_record_pins_the_file_whatever_the_hub_says(cache, hub, monkeypatch):
+    """A hub that was broken into announces the checksum of what it sends."""
+    known = fetchable("encoder")["vgg19"]
+    monkeypatch.setattr(registry, "FETCHABLE", (replace(known, pin="1" * 64),))
+    with pytest.raises(UnavailableError, match="is not the file that is pinned"):
+        locate("vgg19", "encoder", convert=convert_torchvision)
+    assert not list(cache.rglob("*.safetensors"))
+    monkeypatch.setattr(registry, "FETCHABLE", (replace(known, pin=hub.announced),))
+    assert locate("vgg19", "encoder", convert=convert_torchvision).is_file()
+
+
+def test_the_first_fetch_pins_the_file_for_the_next(cache, hub):
+    path = locate("vgg19", "encoder", convert=convert_torchvision)
+    assert read_record(cache / "vgg19.json").pin == hub.announced
+    note = json.loads((cache / "vgg19.json").read_text())
+    (cache / "vgg19.json").write_text(json.dumps(note | {"pin": "2" * 64}))
+    path.unlink()
+    with pytest.raises(UnavailableError, match="is not the file that is pinned"):
+        locate("vgg19", "encoder", convert=convert_torchvision)
+
+
+def test_names_in_records_are_names(tmp_path):
+    """A record beside a file, or in a cache, never says to write or read elsewhere."""
+    for field in ("name", "file"):
+        for wrong in ("../x", "/etc/passwd", "a/b", "", ".hidden", "a\n"):
+            record = {"name": "a", "kind": "style", "file": "a.safetensors", "licence": "CC0"} | {field: wrong}
+            (tmp_path / "r.json").write_text(json.dumps(record))
+            with pytest.raises(ValueError, match="no name of a file"):
+                read_record(tmp_path / "r.json")
 
 
 def test_what_differs_from_the_announced_checksum_is_refused(cache, hub):

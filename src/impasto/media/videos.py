@@ -53,8 +53,8 @@ class FilmInfo:
 
     @property
     def length(self) -> int:
-        """Frames, estimated where the header does not say; 0 if nothing is known."""
-        return self.frames or round(self.duration * self.rate)
+        """Frames, by their number and by the duration, whichever are fewer: headers may lie; 0 if nothing is known."""
+        return min((count for count in (self.frames, round(self.duration * self.rate)) if count > 0), default=0)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class FilmReader:
         size = (height, width) if self._matrix[0, 0] else (width, height)
         color, interlaced = color_of(first, first.height), bool(first.interlaced_frame)
         alpha = _has_alpha(first)
-        rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        told = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
+        rate = next((rate for rate in told if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
         duration = float(stream.duration * time_base) if stream.duration else (container.duration or 0) / 1e6
         self._convert = (color, alpha, interlaced)
@@ -147,7 +148,7 @@ class FilmReader:
             remarks.append(
                 f"{self.path} has pixels that are not square ({shape.numerator}:{shape.denominator}) and is brought to square ones"
             )
-        self.info = FilmInfo(size, rate if rate > 0 else Fraction(25), time_base, stream.frames, duration, color, alpha, tuple(remarks))
+        self.info = FilmInfo(size, rate, time_base, stream.frames, duration, color, alpha, tuple(remarks))
 
     def __iter__(self) -> Iterator[Frame]:
         self.problem = ""

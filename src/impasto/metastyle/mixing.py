@@ -19,6 +19,10 @@ def mix(networks: Sequence[Transformer], weights: Sequence[float] | None = None)
     first = networks[0]
     if any((n.width, n.blocks, n.inputs) != (first.width, first.blocks, first.inputs) for n in networks):
         raise InputError(f"networks of different shape cannot be mixed (widths {', '.join(str(n.width) for n in networks)})")
+    for name in ("outputs", "grain"):
+        if any(getattr(network, name) != getattr(first, name) for network in networks):
+            shown = ", ".join(str(getattr(network, name)) for network in networks)
+            raise InputError(f"networks that differ in their {name} cannot be mixed ({shown})")
     mixed = first.empty_copy()
     states = [network.state_dict() for network in networks]
     total = sum(shares)

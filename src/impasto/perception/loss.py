@@ -17,20 +17,25 @@ from torch import Tensor
 from impasto.perception.encoder import Encoder
 from impasto.perception.statistics import accumulating, gram, moments
 
+_LEAST_VARIANCE = 0.05
+"""Share of the energy of features that their variance counts as at least."""
+
 
 def content_distance(features: Tensor, target: Tensor, *, normaliser: str = "none") -> Tensor:
     """Mean squared difference of feature maps, per picture: (B, C, H, W) twice -> (B).
 
     normaliser "none" is the plain mean (Gatys et al. 2016, Eq. 1, up to its factor); "variance" divides by the mean
     squared deviation of the target from its channel means, "energy" by the target's mean square: both make the
-    distance free of the scale of the features.
+    distance free of the scale of the features. Of photographs the variance is half of the energy or more; it counts as a
+    twentieth at least, so that a picture without texture can be painted at all.
     """
     features, target = accumulating(features), accumulating(target)
     distance = (features - target).square().mean((1, 2, 3))
     if normaliser == "none":
         return distance
     if normaliser == "variance":
-        return distance / (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3)).clamp_min(1e-12)
+        variance = (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))
+        return distance / torch.maximum(variance, _LEAST_VARIANCE * target.square().mean((1, 2, 3))).clamp_min(1e-12)
     if normaliser == "energy":
         return distance / target.square().mean((1, 2, 3)).clamp_min(1e-12)
     raise ValueError(f"normaliser is 'none', 'variance' or 'energy', not {normaliser!r}")

@@ -53,6 +53,9 @@ class GatysSettings:
             raise InputError(f"a style size of {self.style_size} is less than 32 pixels, too small to hold a stroke")
 
 
+GREY_LEVEL = 1 / 255
+
+
 @dataclass
 class Gatys:
     """The stylizer: the style is set once, every call paints one batch of photos of the same size.
@@ -88,10 +91,13 @@ class Gatys:
         return run.picture.clamp(0, 1)
 
     def _first(self, image: Tensor) -> Tensor:
-        if self.settings.start == "content":
-            return image
         generator = torch.Generator().manual_seed(self.settings.seed)
-        return torch.rand(image.shape, generator=generator).to(image)
+        if self.settings.start != "content":
+            return torch.rand(image.shape, generator=generator).to(image)
+        if float(image.std((-2, -1)).max()) > GREY_LEVEL:
+            return image
+        # Without any texture all places are alike, and so are their gradients: they have to be told apart.
+        return (image + 2 * GREY_LEVEL * torch.randn(image.shape, generator=generator).to(image)).clamp(0, 1)
 
     def _style_target(self, loss: PerceptualLoss, size: tuple[int, int], image: Tensor) -> StyleTarget:
         """Statistics of the style pictures at this level, shrunk as the photo is; made once per size."""

@@ -24,5 +24,5 @@ def _way_out(size: tuple[int, int]) -> str:
     """Which size works, if one does."""
     if min(size) < LEAST_SIDE:
         return ""
-    needed = next(longest for longest in count(max(size) * LEAST_SIDE // min(size)) if min(fit_within(size, longest)) >= LEAST_SIDE)
+    needed = next(longest for longest in count(max(size) * (LEAST_SIDE - 1) // min(size)) if min(fit_within(size, longest)) >= LEAST_SIDE)
     return f": --size {needed} works, and so does every larger one"

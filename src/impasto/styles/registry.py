@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import platformdirs
@@ -30,8 +30,9 @@ class Record:
 
     kind: "encoder", "network", "solver", "decoder", "style" or "painting". size in bytes, 0 and an empty sha256 while not fetched.
 
-    hub: "owner/repository/file" on the public model hub, empty if the file is bundled. source: the painting's painter
-    and year, or what a network was trained with.
+    hub: "owner/repository/file" on the public model hub, empty if the file is bundled. pin: SHA-256 of the file that is published there;
+    any other is refused, whatever the hub says of it. Where no pin is known, the first file that is fetched becomes it, in the cache.
+    source: the painting's painter and year, or what a network was trained with.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Record:
     sha256: str = ""
     size: int = 0
     hub: str = ""
+    pin: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, self.file):
@@ -138,6 +140,11 @@ def _fetch(record: Record, convert: Converter) -> None:
     downloads = cache_folder() / "downloads"
     try:
         path = _download(record.hub, downloads)
+        pin = record.pin or _pinned(record)
+        record = replace(record, pin=sha256_of(path))
+        if pin and pin != record.pin:
+            wrong = f"what came for {record.hub} is not the file that is pinned (SHA-256 {pin[:16]}...)"
+            raise UnavailableError(f"{wrong}: nothing was kept; {remedy}")
         tensors = convert(load_file(path))
         with atomic_file(cache_folder() / record.file) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
@@ -151,6 +158,14 @@ def _fetch(record: Record, convert: Converter) -> None:
     finally:
         shutil.rmtree(downloads, ignore_errors=True)
     write_record(record, cache_folder())
+
+
+def _pinned(record: Record) -> str:
+    """The pin of an earlier fetch, "" if there was none."""
+    try:
+        return read_record(cache_folder() / f"{record.name}.json").pin
+    except (OSError, ValueError, TypeError):
+        return ""
 
 
 def _download(hub: str, folder: Path) -> Path:
