@@ -76,9 +76,11 @@ def pictures(folder: Path) -> Iterator[Path]:
     alpha = image.convert("RGBA")
     alpha.putalpha(120)
     kinds = {
-        "rgb.png": image, "rgba.png": alpha, "palette.png": image.quantize(8), "grey.png": image.convert("L"), "la.png": image.convert("LA"),
+        "rgb.png": image, "rgba.png": alpha, "palette.png": image.quantize(8),
+        "grey.png": image.convert("L"), "la.png": image.convert("LA"),
         "rgb.jpg": image, "cmyk.jpg": image.convert("CMYK"), "rgb.webp": image, "rgba.webp": alpha, "rgb.tif": image, "rgb.bmp": image,
-        "rgb.gif": image.quantize(16), "rgb.ppm": image, "rgb.jp2": image, "rgb.tga": image, "rgb.avif": image, "one.png": image.convert("1"),
+        "rgb.gif": image.quantize(16), "rgb.ppm": image, "rgb.jp2": image, "rgb.tga": image,
+        "rgb.avif": image, "one.png": image.convert("1"),
     }  # fmt: skip
     for name, picture in kinds.items():
         with contextlib.suppress(OSError, KeyError, ValueError):
@@ -90,7 +92,8 @@ def pictures(folder: Path) -> Iterator[Path]:
         yield folder / f"moving.{suffix}"
     values = np.array(image)
     for name, data in (
-        ("deep.png", values.astype(np.uint16) * 257), ("deep.tif", values.astype(np.uint16) * 16), ("float.tif", values.astype(np.float32) / 255),
+        ("deep.png", values.astype(np.uint16) * 257), ("deep.tif", values.astype(np.uint16) * 16),
+        ("float.tif", values.astype(np.float32) / 255),
         ("grey16.png", values[..., 0].astype(np.uint16) * 257), ("hdr.tif", values.astype(np.float32)),
     ):  # fmt: skip
         cv2.imwrite(str(folder / name), data)
@@ -198,7 +201,8 @@ def mutated(data: bytes, other: bytes, chance: random.Random) -> tuple[bytes, st
 
 
 _WORDS = [
-    (b'"width"', b'"wedth"'), (b"4.0", b"NaN"), (b"4.0", b"-3 "), (b"4.0", b"9e9"), (b'"fuzz"', b'"../x"'), (b"fuzz", b"[re]"), (b"{", b"["),
+    (b'"width"', b'"wedth"'), (b"4.0", b"NaN"), (b"4.0", b"-3 "), (b"4.0", b"9e9"), (b'"fuzz"', b'"../x"'), (b"fuzz", b"[re]"),
+    (b"{", b"["),
     (b"true", b"null"), (b"gatys", b"solve"), (b"metastyle", b"johnsonxx"), (b'"file"', b'"fil_"'), (b"F32", b"I64"), (b"F16", b"BF6"),
     (b"shape", b"shapf"), (b"data_offsets", b"data_offsetz"), (b"1", b"9"), (b"0", b"7"), (b"4", b"2"), (b",", b" "), (b"conv", b"con/"),
 ]  # fmt: skip
@@ -401,9 +405,8 @@ def main() -> None:
         fuzz(iter([given.only]), time.monotonic() + 600, lambda *told: print(*told))
         return
     findings = supervised(given.minutes, given.seed)
-    print(
-        f"{sum(findings.cases.values())} cases {dict(findings.cases)}, {len(findings.found)} findings, {findings.memory / 1e6:.0f} MB at most"
-    )
+    count, found, peak = sum(findings.cases.values()), len(findings.found), findings.memory / 1e6
+    print(f"{count} cases {dict(findings.cases)}, {found} findings, {peak:.0f} MB at most")
     if given.json:
         write_report(given.json, {"minutes": given.minutes, "seed": given.seed, "cases": dict(findings.cases), "findings": findings.found})
     sys.exit(bool(findings.found))

@@ -34,7 +34,7 @@ def state() -> dict[str, int]:
     """Bytes in memory, threads and open files of this process."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return {"memory": resident, "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd"))}
+    return {"memory": resident, "threads": threading.active_count(), "files": len(list(Path("/proc/self/fd").iterdir()))}
 
 
 def picture(folder: Path, number: int, chance: random.Random) -> Path:

@@ -11,9 +11,16 @@ from impasto.perception.encoder import Encoder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-# Two processes with two threads each slow each other down: with pytest-xdist every worker has one.
+# Processes with two threads each slow each other down: with pytest-xdist every worker has one, and so have the programs that it starts.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
 os.environ.setdefault("COLUMNS", "200")  # what the commands print is not broken into lines where tests look for it
+
+
+def pytest_collection_modifyitems(items):
+    """The long ones first: a worker that starts one at the end is waited for by all others."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

@@ -194,13 +194,18 @@ def checked_name(name: str | None) -> str | None:
     return name
 
 
-def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, controls: Controls) -> tuple[StyleSource, Controls]:
-    """Several styles as one source, and the controls with the method that a style file binds to. Raises InputError."""
+def gather_styles(
+    styles: Sequence[PathLike], weights: Sequence[float] | None, controls: Controls, preferred: str = AUTO
+) -> tuple[StyleSource, Controls]:
+    """Several styles as one source, and the controls with the method that a style file binds to.
+
+    preferred: the method where neither controls nor styles name one. Raises InputError.
+    """
     if not styles:
         raise InputError("no style was given")
     if weights is not None and (len(weights) != len(styles) or not all(0 <= w < math.inf for w in weights) or sum(weights) <= 0):
         raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
-    implied = implied_method(controls)
+    implied = implied_method(controls, preferred)
     guessed, controls = implied != controls.method, replace(controls, method=implied)
     found = [find_style(style, method=controls.method, max_megapixels=controls.max_megapixels) for style in styles]
     bound = {method for _, method in found if method != AUTO}
@@ -291,8 +296,7 @@ def _stylize(
     on_file: Callable[[int, int, Path], None],
     on_regions: Callable[[Regions], None],
 ) -> Summary:
-    controls = replace(controls, method=implied_method(controls, asked.method or AUTO))
-    source, controls = gather_styles(styles, weights, controls)
+    source, controls = gather_styles(styles, weights, controls, asked.method or AUTO)
     names = steady_versions(styles, controls)
     steady = source if names == list(styles) else gather_styles(names, weights, controls)[0]
     beside = [*styles, *asked.masks, *asked.style_masks, *files_of(controls)]

@@ -146,7 +146,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
     for words, sentence in cases:
         assert_sentence(impasto_command(*words, cwd=tmp_path), 2, sentence)
     words = ["train", "johnson", painting, "--content", tmp_path, "--start", "zero"]
-    assert_sentence(impasto_command(*words, cwd=tmp_path), 1, "no network named 'zero'")
+    assert_sentence(impasto_command(*words, cwd=tmp_path), 1, "no network .zero.; there is metastyle")
 
 
 def test_training_writes_a_network_with_its_record_and_johnson_a_style(photo, painting, tmp_path):

@@ -69,7 +69,8 @@ def test_a_texture_enlarged(tmp_path):
     assert read_picture(tmp_path / "two.png").size == (60, 80)
 
 
-def test_a_solver_trained_here_paints(photo, painting, tmp_path):
+def test_a_solver_trained_here_paints(photo, painting, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.solver.training.METRIC_PICTURES", 8)
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(2):

@@ -1,9 +1,6 @@
 """Teacher and student learn what they are meant to, go on where they stopped, and say what is missing."""
 
 import copy
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -14,8 +11,6 @@ from impasto.distillation.losses import temporal_loss
 from impasto.distillation.student_training import STUDENT_PRESETS, StudentLearner, StudentTraining, train_student
 from impasto.distillation.teacher_training import TeacherLearner, TeacherTraining, train_teacher
 from impasto.errors import InputError
-from impasto.styles.file import read_style
-from tests.conftest import scene
 from tests.distillation.conftest import CPU
 
 QUICK = StudentTraining(steps=3, length=3, crop=64)
@@ -139,24 +134,3 @@ def test_without_a_teacher_its_terms_are_refused(student, loss, style, moving):
         train_student(student, None, loss, style, moving, QUICK, place=CPU)
     with pytest.raises(InputError, match="what moves"):
         replace(TAUGHT, film=0.0, moving=0.0)
-
-
-def test_two_processes_train_one_student_and_teach_it_the_style_once(painting, tmp_path):
-    """Under torchrun: the first process teaches the style, both take the same steps, one log, one file."""
-    folder, output = tmp_path / "photos", tmp_path / "student.safetensors"
-    folder.mkdir()
-    for number in range(2):
-        scene(80 + 8 * number, 72).save(folder / f"{number}.png")
-    script = tmp_path / "worker.py"
-    script.write_text("import sys\nfrom impasto.cli import main\nsys.argv = ['impasto', 'train', 'student', *sys.argv[1:]]\nmain()\n")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(painting),
-        "--content", str(folder), "-o", str(output), "--student", "reconet-xs", "--vanilla-steps", "1", "--terms", "temporal=0.5",
-        "--length", "2", "--crop", "64", "--style-size", "64", "--steps", "2", "--device", "cpu", "--precision", "float32",
-        "--log-every", "1",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("step 2/2") == 1
-    assert read_style(output).record.width == 24
-    assert read_style(next(output.parent.glob("*.vanilla-*.safetensors"))).record.steps == 1

@@ -139,10 +139,27 @@ def test_without_the_extra_the_sentence_names_it(tmp_path, monkeypatch):
     assert "1 .heic (pip install 'impasto[heif]' reads them)" in found.left_out
 
 
-def test_pillows_limit_is_left_alone_and_ours_is_kept(tmp_path):
-    before = Image.MAX_IMAGE_PIXELS
-    Image.new("1", (20_000, 10_000)).save(tmp_path / "huge.png")
-    with pytest.raises(PictureError, match="--max-megapixels 200"):
-        read_picture(tmp_path / "huge.png")
-    assert read_picture(tmp_path / "huge.png", max_pixels=200_000_000).size == (10_000, 20_000)
-    assert before == Image.MAX_IMAGE_PIXELS
+def test_pillows_limit_is_left_alone_and_ours_is_kept(tmp_path, monkeypatch):
+    """Pillow's limit is one for the whole process, and refuses what is twice as large: it neither counts nor is changed."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("1", (2000, 1000)).save(tmp_path / "huge.png")
+    with pytest.raises(PictureError, match="--max-megapixels 2"):
+        read_picture(tmp_path / "huge.png", max_pixels=1_000_000)
+    assert read_picture(tmp_path / "huge.png", max_pixels=2_000_000).size == (1000, 2000)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize("damage", ["cut", "length"])
+def test_a_deep_png_that_claims_more_than_the_file_has_is_refused_before_anything_is_reserved(tmp_path, damage, monkeypatch):
+    """A chunk's length is reserved by OpenCV as it stands there: two gigabytes for a file of eight kilobytes."""
+    file = tiff(tmp_path / "a.png", (COLORS * 65535).astype(np.uint16))
+    data = bytearray(file.read_bytes())
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    else:
+        at = data.index(b"IDAT") - 4
+        data[at : at + 4] = struct.pack(">I", 0x7FFF0000)
+    file.write_bytes(data)
+    monkeypatch.setattr(cv2, "imdecode", lambda *arguments: pytest.fail("was decoded"))
+    with pytest.raises(PictureError, match="damaged"):
+        read_picture(file)

@@ -1,8 +1,5 @@
 """Meta-training: the gradients are those of the bilevel problem, and a training goes on as if it had never stopped."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -158,37 +155,3 @@ def test_photos_of_the_two_loops_are_kept_apart(pictures):
     inner, outer = pictures.halves(0)
     assert len(inner) == len(outer) == 3
     assert not set(inner.indices) & set(outer.indices)
-
-
-WORKER = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from impasto.cli import main
-sys.argv = ["impasto", "train", "metastyle", *sys.argv[1:]]
-main()
-"""
-
-
-@pytest.mark.parametrize("order", ["second", "kept"])
-def test_two_processes_take_the_same_steps_together(order, photo, painting, tmp_path):
-    """Under torchrun: one all-reduce per step, one log, one file at the end."""
-    contents, styles, script = tmp_path / "contents", tmp_path / "styles", tmp_path / "worker.py"
-    for folder, file in ((contents, photo), (styles, painting)):
-        folder.mkdir()
-        for index in range(4):
-            (folder / f"{index}.png").write_bytes(file.read_bytes())
-    script.write_text(WORKER)
-    output = tmp_path / "network.safetensors"
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-        "--content", str(contents), "--style", str(styles), "-o", str(output), "--width", "4", "--crop", "64", "--batch", "1",
-        "--styles", "1", "--steps", "3", "--device", "cpu", "--precision", "float32", "--log-every", "1", "--order", order,
-    ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("step 3/3") == 1
-    assert output.exists()
-    assert "2 process(es)" in output.with_suffix(".json").read_text()

@@ -26,9 +26,17 @@ def test_content_distance_is_a_mean_of_squares():
     plain = (a - b).square().flatten(1).mean(1)
     assert torch.allclose(content_distance(a, b), plain)
     assert torch.allclose(content_distance(a, b, normaliser="energy"), plain / b.square().flatten(1).mean(1))
+    a, b = a - 0.5, b - 0.5
     variance = (b - b.mean((2, 3), keepdim=True)).square().flatten(1).mean(1)
     assert torch.allclose(content_distance(a, b, normaliser="variance"), plain / variance)
     assert torch.allclose(content_distance(3 * a, 3 * b, normaliser="variance"), plain / variance, rtol=1e-4)
+
+
+def test_a_photo_without_texture_counts_half_of_its_energy_as_variance():
+    flat = torch.full((1, 4, 6, 6), 0.5)
+    other = torch.rand(1, 4, 6, 6)
+    plain = (flat - other).square().mean()
+    torch.testing.assert_close(content_distance(other, flat, normaliser="variance"), (plain / (0.5 * 0.25))[None])
 
 
 def test_style_distance_conventions():

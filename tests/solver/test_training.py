@@ -1,8 +1,5 @@
 """Training a solver: it learns, it goes on where it stopped, photos alone are enough, and wrong settings are refused."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -172,22 +169,3 @@ def test_from_folders_to_a_file_with_its_record(tmp_path):
         train_solver_file([folder], [], output, preset="magic")
     with pytest.raises(InputError, match="ends in"):
         train_solver_file([folder], [], tmp_path / "own.pt")
-
-
-def test_two_processes_train_one_solver(tmp_path):
-    """Under torchrun: one log, one file."""
-    folder, output = tmp_path / "photos", tmp_path / "own.safetensors"
-    folder.mkdir()
-    for number in range(3):
-        scene(80 + 8 * number, 72).save(folder / f"{number}.png")
-    script = tmp_path / "worker.py"
-    script.write_text("import sys\nfrom impasto.cli import main\nsys.argv = ['impasto', 'train', 'solver', *sys.argv[1:]]\nmain()\n")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-        "--content", str(folder), "-o", str(output), "--width", "2", "--iterations", "1", "--passes", "2", "--crop", "64", "--batch", "1",
-        "--steps", "3", "--device", "cpu", "--precision", "float32", "--log-every", "1",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("step 3/3") == 1
-    assert "2 process(es)" in output.with_suffix(".json").read_text()

@@ -1,5 +1,6 @@
 """Pictures of more than eight bits: integers of 10, 12 or 16, floats of any range, HDR; decoded by OpenCV where Pillow cannot."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -16,13 +17,27 @@ _GAMMA = 2.2
 
 def decoded(path: Path) -> np.ndarray:
     """All channels as they are stored, (H, W) or (H, W, C) in the order red, green, blue, alpha. Raises PictureError."""
-    data = np.fromfile(path, np.uint8)
-    values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    stored = path.read_bytes()
+    # OpenCV reserves what a chunk of a PNG says of its length before it looks whether the file has that much.
+    if stored.startswith(b"\x89PNG") and not _chunks_fit(stored):
+        raise PictureError(f"{path} is damaged: it ends in the middle of a picture")
+    values = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if values is None:
         raise PictureError(f"{path} is not a picture in any format that can be read")
     if values.ndim == 3 and values.shape[2] >= 3:
         values = values[..., [2, 1, 0, *range(3, values.shape[2])]]
     return np.ascontiguousarray(values)
+
+
+def _chunks_fit(png: bytes) -> bool:
+    """Whether the chunks of a PNG, up to the one that ends it, lie within the file."""
+    at = 8
+    while at + 8 <= len(png):
+        length, kind = struct.unpack(">I4s", png[at : at + 8])
+        at += length + 12
+        if kind == b"IEND":
+            break
+    return at <= len(png)
 
 
 def as_channels(values: np.ndarray, *, transparent: float | None = None) -> tuple[Tensor, Tensor | None]:

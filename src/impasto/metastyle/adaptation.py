@@ -6,6 +6,7 @@ It needs nothing but the painting. Contents are the user's own photos where ther
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -68,9 +69,13 @@ FOR_FILMS = Adaptation(training=PainterTraining(steps=170, crop=224), content_we
 
 
 def contents_for(settings: Adaptation) -> Pictures:
-    """Contents made from nothing, from the seed of the settings."""
-    generator = torch.Generator().manual_seed(settings.training.seed)
-    return made_pictures(settings.made, round(settings.training.crop * 1.5), generator, kinds=settings.kinds)
+    """Contents made from nothing, from the seed of the settings; those of equal settings are made once."""
+    return _made(settings.made, round(settings.training.crop * 1.5), settings.training.seed, settings.kinds)
+
+
+@lru_cache(maxsize=2)
+def _made(count: int, size: int, seed: int, kinds: tuple[str, ...]) -> Pictures:
+    return made_pictures(count, size, torch.Generator().manual_seed(seed), kinds=kinds)
 
 
 def adapt(

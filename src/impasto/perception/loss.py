@@ -17,7 +17,7 @@ from torch import Tensor
 from impasto.perception.encoder import Encoder
 from impasto.perception.statistics import accumulating, gram, moments
 
-_LEAST_VARIANCE = 0.05
+_LEAST_VARIANCE = 0.5
 """Share of the energy of features that their variance counts as at least."""
 
 
@@ -26,8 +26,8 @@ def content_distance(features: Tensor, target: Tensor, *, normaliser: str = "non
 
     normaliser "none" is the plain mean (Gatys et al. 2016, Eq. 1, up to its factor); "variance" divides by the mean
     squared deviation of the target from its channel means, "energy" by the target's mean square: both make the
-    distance free of the scale of the features. Of photographs the variance is half of the energy or more; it counts as a
-    twentieth at least, so that a picture without texture can be painted at all.
+    distance free of the scale of the features. Of photographs the variance is half of the energy or more; it counts as
+    half at least, so that a picture without texture can be painted at all.
     """
     features, target = accumulating(features), accumulating(target)
     distance = (features - target).square().mean((1, 2, 3))

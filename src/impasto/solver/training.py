@@ -29,6 +29,9 @@ from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, settings_of, share_of_rate, train
 from impasto.training.processes import joined, rank, workers
 
+METRIC_PICTURES = 128
+"""How many style pictures the scale of the Gram matrices is taken from."""
+
 
 @dataclass(frozen=True)
 class SolverTraining:
@@ -338,7 +341,7 @@ def train_solver(
     learner = SolverLearner(network, loss, encoder, settings, place.dtype)
     if settings.metric and start is None:
         alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
-        seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-128 // settings.batch))]
+        seen = [learner.grams(alike.draw()[1].to(place.device)) for _ in range(-(-METRIC_PICTURES // settings.batch))]
         network.set_metric([torch.cat([grams[level][:, 0] for grams in seen]) for level in range(5)])
     share = share_of_rate if settings.balanced else lambda parameter: 1.0
     groups = [{"params": [parameter], "lr": settings.learning_rate * share(parameter)} for parameter in network.parameters()]

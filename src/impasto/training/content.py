@@ -61,12 +61,15 @@ def _grid(size: int) -> tuple[Tensor, Tensor]:
     return line[:, None].expand(size, size), line[None].expand(size, size)
 
 
-def _shaded(size: int, generator: torch.Generator, textures: Tensor) -> Tensor:
-    """A surface (3, size, size): one colour with a gradient of light and one of some textures (N, size, size)."""
-    y, x = _grid(size)
+_EVERYWHERE = (slice(None), slice(None))
+
+
+def _shaded(size: int, generator: torch.Generator, textures: Tensor, window: tuple[slice, slice] = _EVERYWHERE) -> Tensor:
+    """A surface (3, size, size) or a window of it: one colour with a gradient of light and one of some textures (N, size, size)."""
+    y, x = (axis[window] for axis in _grid(size))
     angle, slope = _uniform(generator, 0, 2 * math.pi), _uniform(generator, 0, 0.5)
     light = 1 + slope * ((x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle))
-    grain = textures[int(torch.randint(len(textures), (), generator=generator))]
+    grain = textures[int(torch.randint(len(textures), (), generator=generator))][window]
     rough = max(0.0, _uniform(generator, -0.08, 0.2))
     return (_color(generator) * light * (1 + rough * grain)).clamp(0, 1)
 
@@ -84,13 +87,21 @@ def leaves(size: int, generator: torch.Generator, *, count: int = 60) -> Tensor:
     for _ in range(count):
         radius = min(0.45, 0.03 / math.sqrt(_uniform(generator, 0.004, 1.0)))
         stretch, angle = _uniform(generator, 0.5, 1.0), _uniform(generator, 0, math.pi)
-        dx, dy = x - _uniform(generator, 0, 1), y - _uniform(generator, 0, 1)
+        center = _uniform(generator, 0, 1), _uniform(generator, 0, 1)
+        window = _around(center[1], 1.5 * radius, size), _around(center[0], 1.5 * radius, size)
+        dx, dy = x[window] - center[0], y[window] - center[1]
         along = (dx * math.cos(angle) + dy * math.sin(angle)) / radius
         across = (dy * math.cos(angle) - dx * math.sin(angle)) / (radius * stretch)
         box = _uniform(generator, 0, 1) < 0.3
         reach = torch.maximum(along.abs(), across.abs()) if box else (along.square() + across.square()).sqrt()
-        picture = _cover(picture, _shaded(size, generator, textures), (reach - 1) * radius * stretch * size)
+        surface = _shaded(size, generator, textures, window)
+        picture[:, *window] = _cover(picture[:, *window], surface, (reach - 1) * radius * stretch * size)
     return picture
+
+
+def _around(center: float, radius: float, size: int) -> slice:
+    """The pixels of an edge that a shape can reach, with the soft rim; center and radius in shares of the edge."""
+    return slice(max(0, math.floor((center - radius) * size) - 2), math.ceil((center + radius) * size) + 2)
 
 
 def scenes(size: int, generator: torch.Generator) -> Tensor:

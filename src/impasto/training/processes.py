@@ -41,11 +41,15 @@ def agreed(wish: int) -> int:
 
 @contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Join the processes that torchrun started, if it did; yields the device of this one."""
+    """Join the processes that torchrun started, if it did; yields the device of this one. Whoever has joined them already stays joined."""
     if "LOCAL_RANK" not in os.environ:
         yield device
         return
     on_cuda = torch.cuda.is_available() and device in ("auto", "cuda")
+    if torch.distributed.is_initialized():
+        yield f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else device
+        torch.distributed.barrier()
+        return
     if on_cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group("nccl" if on_cuda else "gloo")
