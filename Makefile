@@ -16,12 +16,12 @@ demo: $(VENV)/installed  ## stylise a real photograph
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed lint  ## what CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 
 bench: $(VENV)/installed  ## the numbers of docs/benchmarks.md that need no other data
 	$(BIN)/impasto evaluate speed --json benchmarks/results/speed.json
