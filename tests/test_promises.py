@@ -180,6 +180,15 @@ def test_a_student_never_starts_from_the_network_of_another_painting(world):
     assert_sentence(wrong, 2, "holds a network of width 4 .*reconet-xs has width")
 
 
+def test_a_folder_without_anything_to_paint_does_not_stop_the_others(world):
+    (world / "empty").mkdir()
+    done = impasto_command("stylize", "cam1", "empty", "-s", "mine.safetensors", "-o", "out")
+    assert done.returncode == 0, said(done)
+    assert "there is nothing to paint in empty" in done.stderr
+    assert (world / "out").is_dir()
+    assert_sentence(impasto_command("stylize", "empty", "-s", "mine.safetensors", "-o", "out"), 2, "there is nothing to paint in empty")
+
+
 def test_brackets_and_markup_in_names_are_shown_as_they_are(world):
     scene(64, 48).save(world / "[bold]x[red].png")
     done = impasto_command("stylize", "[bold]x[red].png", "[b]gone[i].png", "-s", "mine.safetensors", "-o", "out")

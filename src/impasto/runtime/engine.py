@@ -124,16 +124,20 @@ def plan(
 def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[Path], list[str]]:
     sources: list[Path] = []
     left_out: list[str] = []
+    empty: list[str] = []
     for entry in map(Path, inputs):
         if not entry.is_dir():
             sources.append(entry)
             continue
         found = contents(entry, beside=beside)
         sources += found.files
-        left_out += [found.left_out] if found.left_out else []
         if not found.files:
-            raise InputError(f"there is nothing to paint in {entry}" + (f" ({found.left_out})" if found.left_out else ""))
-    return sources, left_out
+            empty.append(f"there is nothing to paint in {entry}" + (f" ({found.left_out})" if found.left_out else ""))
+        elif found.left_out:
+            left_out.append(found.left_out)
+    if empty and not sources:
+        raise InputError("; ".join(empty))
+    return sources, left_out + empty
 
 
 def _ending(source: Path, moving: bool) -> str:
