@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 import impasto
 from impasto.cli.app import app
 from impasto.media.images import list_pictures, read_picture
+from impasto.media.videos import FilmReader
 from impasto.motion.flow_files import write_flow
 from impasto.networks import Transformer
 from impasto.runtime.network_file import to_style_file
@@ -178,6 +180,35 @@ def test_a_student_never_starts_from_the_network_of_another_painting(world):
     assert len(list(world.glob("student.vanilla-*.safetensors"))) == 2
     wrong = impasto_command("train", "student", "painting.png", *quick, "--start", "mine.safetensors")
     assert_sentence(wrong, 2, "holds a network of width 4 .*reconet-xs has width")
+
+
+def test_transparency_is_laid_on_the_background_that_was_asked_for(world):
+    cut_out = scene(64, 48).convert("RGBA")
+    cut_out.putalpha(0)
+    cut_out.save(world / "cut.png")
+    cut_out.save(world / "cut.webp", save_all=True, append_images=[scene(64, 48).convert("RGBA")], duration=40)
+    for asked, color in ((), (255, 255, 255)), (("--background", "#204060"), (32, 64, 96)), (("--background", "black"), (0, 0, 0)):
+        done = impasto_command("stylize", "cut.png", "-s", "mine.safetensors", "-o", "cut.jpg", *asked)
+        assert done.returncode == 0, said(done)
+        done = impasto_command("stylize", "cut.webp", "-s", "mine.safetensors", "-o", "cut.mp4", *asked)
+        assert done.returncode == 0, said(done)
+        assert f"laid on {asked[1] if asked else 'white'}" in said(done)
+        wanted = torch.tensor(color).view(3, 1, 1) / 255
+        assert (read_picture(world / "cut.jpg").pixels - wanted).abs().max() < 0.03
+        assert (next(iter(FilmReader(world / "cut.mp4"))).pixels - wanted).abs().max() < 0.03
+    assert_sentence(
+        impasto_command("stylize", "cut.png", "-s", "mine.safetensors", "-o", "cut.jpg", "--background", "greyish"), 2, "is no colour"
+    )
+
+
+def test_broken_metadata_are_nothing_to_talk_about(world):
+    scene(64, 48).save(world / "odd.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        done = impasto_command("stylize", "odd.jpg", "-s", "mine.safetensors", "-o", "out.png")
+    assert done.returncode == 0, said(done)
+    assert not [one for one in seen if "PIL" in one.filename]
+    assert not done.stderr
 
 
 def test_a_folder_without_anything_to_paint_does_not_stop_the_others(world):

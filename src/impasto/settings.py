@@ -16,7 +16,8 @@ class Controls:
     method: "auto" or a name of `impasto.methods`. encoder: a registered name or a safetensors file. size: longer side
     of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any. style_size: shorter side that the
     style picture is brought to, None for that of the photo; larger means larger strokes. strength: 0 is the photo, 1
-    the full style. keep_color: None, "luma" or "coral". keep_metadata: copy the photo's EXIF block. stabilize: how films are held
+    the full style. keep_color: None, "luma" or "coral". background: what transparency is laid on where a format cannot hold it, a
+    colour's name or "#rrggbb". keep_metadata: copy the photo's EXIF block. stabilize: how films are held
     still, "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
     options: settings of the method itself, by name, e.g. {"iterations": 300}.
     """
@@ -27,6 +28,7 @@ class Controls:
     style_size: int | None = None
     strength: float = 1.0
     keep_color: str | None = None
+    background: str = "white"
     keep_metadata: bool = False
     stabilize: str = AUTO
     seed: int = 0

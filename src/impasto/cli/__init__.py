@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import warnings
 
 from impasto.cli.app import app
 from impasto.cli.console import fail
@@ -16,6 +17,7 @@ def main() -> None:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.filterwarnings("ignore", module="PIL")  # on metadata that are not needed; what is wrong with a picture is said by ours
     try:
         app(standalone_mode=True)
     except ImpastoError as error:

@@ -197,6 +197,9 @@ def stylize(
     start: Annotated[str | None, typer.Option(help="content or noise (gatys).", show_default=False)] = None,
     loss: Annotated[str | None, typer.Option(help="Preset of the perceptual loss: impasto, gatys, ...", show_default=False)] = None,
     content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photo.", show_default=False)] = None,
+    background: Annotated[
+        str, typer.Option(help="What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb.")
+    ] = DEFAULT.background,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help="Copy the photo's EXIF block.")] = DEFAULT.keep_metadata,
     seed: Annotated[int, typer.Option(help="For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
@@ -236,6 +239,7 @@ def stylize(
         style_size=style_size,
         strength=strength,
         keep_color=keep_color,
+        background=background,
         keep_metadata=keep_metadata,
         stabilize=stabilize,
         seed=seed,
@@ -249,7 +253,7 @@ def stylize(
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
-            "--keep-metadata": keep_metadata,
+            "--keep-metadata": keep_metadata, "--background": background != DEFAULT.background,
         }  # fmt: skip
         for name, value in unused.items():
             if value:

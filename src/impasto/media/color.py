@@ -1,14 +1,32 @@
-"""Keeping the colours of the photo: luminance only, and CORAL (Gatys et al. 2016, "Preserving Color").
+"""Colours of pictures: kept from the photo, by luminance only or CORAL (Gatys et al. 2016, "Preserving Color"); laid under transparency.
 
-Both take the painted picture and the photo and change nothing but colour; (3, H, W) or (B, 3, H, W), RGB in [0, 1].
+Pictures are (3, H, W) or (B, 3, H, W), RGB in [0, 1].
 """
 
 from collections.abc import Callable
 
 import torch
+from PIL import ImageColor
 from torch import Tensor
 
+from impasto.errors import InputError
+
 _LUMA = (0.299, 0.587, 0.114)
+
+
+def named_color(name: str) -> Tensor:
+    """A colour by its name in CSS ("black") or as "#rrggbb": RGB in [0, 1], (3, 1, 1). Raises InputError."""
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise InputError(f"{name!r} is no colour: give a name, as black, or #rrggbb") from None
+    return torch.tensor([red, green, blue]).view(3, 1, 1) / 255
+
+
+def laid_on(background: str, pixels: Tensor, alpha: Tensor) -> Tensor:
+    """A picture with alpha (1, H, W) as it looks on a background of one colour."""
+    color = named_color(background).to(pixels)
+    return torch.lerp(color.expand_as(pixels), pixels, alpha)
 
 
 def luma(image: Tensor) -> Tensor:

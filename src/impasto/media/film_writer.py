@@ -71,7 +71,8 @@ class FilmWriter:
 
     source: whose sound, subtitles and chapters are carried over; None for none. key: what has to be the same for an interrupted film to be
     resumed: source, style and controls in one string. `done` frames are finished already; `last` is the last of them as it was written,
-    bytes (H, W, 3) without loss, or None. `alpha`: whether frames are written as (H, W, 4). `remarks`: sentences on what is not
+    bytes (H, W, 3) without loss, or None. `alpha`: whether frames are written as (H, W, 4); where they are not, whoever paints them lays
+    them on the background. `remarks`: sentences on what is not
     carried over as it was.
 
         writer = FilmWriter(output, source, info, size, key)
@@ -81,17 +82,25 @@ class FilmWriter:
     Raises FilmError or InputError if the film could not be written.
     """
 
-    def __init__(self, output: Path, source: Path | None, info: FilmInfo, size: tuple[int, int], key: str, *, part: int = 50):
+    def __init__(
+        self,
+        output: Path,
+        source: Path | None,
+        info: FilmInfo,
+        size: tuple[int, int],
+        key: str,
+        *,
+        part: int = 50,
+        background: str = "white",
+    ):
         check_film_output(output)
         self.output, self.source, self.info, self.size, self.part = output, source, info, even(size), part
         suffix = output.suffix.lower()
         self.alpha = info.alpha and suffix in _WITH_ALPHA
         self._coding = _WITH_ALPHA[suffix] if self.alpha else _CODINGS[suffix]
         self._tracks = Tracks() if source is None else plan_tracks(source, suffix)
-        flat = (
-            (f"{suffix} cannot hold transparency: the film is laid on white; .mov and .webm can",) if info.alpha and not self.alpha else ()
-        )
-        self.remarks = self._tracks.remarks + flat
+        flat = f"{suffix} cannot hold transparency: the film is laid on {background}; .mov and .webm can"
+        self.remarks = self._tracks.remarks + ((flat,) if info.alpha and not self.alpha else ())
         self.folder = output.with_name(f".{output.name}.parts")
         self.done = 0
         self.last: np.ndarray | None = None

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError, PictureError
 from impasto.files import atomic_file, check_folder, in_order
+from impasto.media.color import laid_on
 from impasto.media.deep import as_channels, decoded
 from impasto.media.opening import HEIF, MADE_BY, ORIENTATION, READABLE, SOFTWARE, frames_of, has_heif, opened
 
@@ -216,11 +217,11 @@ def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathL
     check_folder(path)
 
 
-def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False) -> Path:
+def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> Path:
     """Write a picture in the format of its suffix; the file appears whole or not at all.
 
     exif=True keeps the EXIF block of the file it was read from. JPEG and BMP hold no alpha: there the picture is laid
-    on white. Raises PictureError if the file cannot be written.
+    on the background, a colour's name or "#rrggbb". Raises PictureError if the file cannot be written.
     """
     path = Path(path)
     check_writable(path)
@@ -228,7 +229,7 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool 
     pixels = picture.pixels
     if picture.alpha is not None:
         flat = kind in ("JPEG", "BMP")
-        pixels = pixels * picture.alpha + (1 - picture.alpha) if flat else torch.cat([pixels, picture.alpha])
+        pixels = laid_on(background, pixels, picture.alpha) if flat else torch.cat([pixels, picture.alpha])
     options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, picture.exif if exif else None)
     try:
         with atomic_file(path) as temporary:

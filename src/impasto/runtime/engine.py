@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.errors import ImpastoError, InputError, unknown
 from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
-from impasto.media.color import KEEP_COLOR
+from impasto.media.color import KEEP_COLOR, named_color
 from impasto.media.film_writer import film_suffix
 from impasto.media.folders import contents
 from impasto.media.images import Picture, check_writable, read_picture, resize, write_picture
@@ -185,6 +185,7 @@ def run(
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
         raise InputError(unknown("way to keep colours", controls.keep_color, KEEP_COLOR))
+    named_color(controls.background)
     outcomes: list[Outcome] = []
     everything = tuple(job.source for job in jobs)
     for index, job in enumerate(jobs):
@@ -200,7 +201,7 @@ def run(
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
-                    write_picture(result, job.output, exif=controls.keep_metadata)
+                    write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
                     size, remark = result.size, ""
                 outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
                 noticed.take()

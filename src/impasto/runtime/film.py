@@ -21,7 +21,7 @@ from impasto import __version__
 from impasto.events import Event, Listener, silence
 from impasto.files import stamp
 from impasto.media.animations import ANIMATIONS, AnimationReader, AnimationWriter, check_animation_output
-from impasto.media.color import KEEP_COLOR
+from impasto.media.color import KEEP_COLOR, laid_on
 from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.frames import FrameFolder, FrameWriter
 from impasto.media.images import resize
@@ -99,12 +99,13 @@ def open_film(source: Path, controls: Controls) -> FrameFolder | FilmReader | An
     return FilmReader(source) if is_film(source) else AnimationReader(source, max_pixels=limit)
 
 
-def _target(reader: FrameFolder | FilmReader | AnimationReader, output: Path, size: tuple[int, int], key: str) -> Target:
+def _target(reader: FrameFolder | FilmReader | AnimationReader, output: Path, size: tuple[int, int], key: str, background: str) -> Target:
     if isinstance(reader, FrameFolder) and not output.suffix:
         return FrameWriter(output, names_of(reader.files), size, key, alpha=reader.info.alpha)
     if output.suffix.lower() in ANIMATIONS:
         return AnimationWriter(output, reader.info, size, key, loop=reader.loop if isinstance(reader, AnimationReader) else 0)
-    return FilmWriter(output, reader.path if isinstance(reader, FilmReader) else None, reader.info, size, key)
+    source = reader.path if isinstance(reader, FilmReader) else None
+    return FilmWriter(output, source, reader.info, size, key, background=background)
 
 
 def _made_with(reader: FrameFolder | FilmReader | AnimationReader, controls: Controls, masks: Tensor | None, identity: str) -> str:
@@ -141,7 +142,7 @@ def paint_film(
     check_moving_output(output, source)
     reader = open_film(source, controls)
     size = film_size(reader.info, controls, str(source))
-    writer = _target(reader, output, size, _made_with(reader, controls, masks, identity))
+    writer = _target(reader, output, size, _made_with(reader, controls, masks, identity), controls.background)
     begun, started, length = writer.done, time.monotonic(), reader.info.length
     frames = ahead(reader)
     behind = _Behind(writer.write)
@@ -179,7 +180,8 @@ def painted_frames(
     first: tuple[Tensor, Tensor] | None = None,
     alpha: bool = False,
 ) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Every frame with its painting, bytes (H, W, 3), at this size; with alpha (H, W, 4), without it what is transparent becomes white.
+    """Every frame with its painting, bytes (H, W, 3), at this size; with alpha (H, W, 4), without it what is transparent shows the
+    background.
 
     first: the frame before and how it was painted, to continue from there.
     """
@@ -203,7 +205,7 @@ def painted_frames(
             pixels = KEEP_COLOR[controls.keep_color](pixels, photo)
         opaque = None if frame.alpha is None else resize(frame.alpha, size)
         if opaque is not None:
-            pixels = torch.cat([pixels, opaque]) if alpha else pixels * opaque + (1 - opaque)
+            pixels = torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque)
         yield frame, as_bytes(pixels)
 
 
