@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from impasto import __version__
-from impasto.distillation.losses import temporal_loss
 from impasto.errors import InputError, StyleError, option, unknown
 from impasto.events import Listener, silence
 from impasto.files import check_folder, stamp
@@ -20,31 +19,33 @@ from impasto.interrupts import between_steps
 from impasto.media.images import Picture, check_writable, fit_within, read_picture, resize, write_picture
 from impasto.media.masks import Regions
 from impasto.media.raw import RawReader, write_raw
-from impasto.metastyle.library import bundled_start, learned, network_of
-from impasto.metastyle.mixing import mix as mix_networks
-from impasto.methods import (
-    METHODS,
-    Style,
-    StyleSource,
-    adaptation,
+from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.metastyle.cache import learned
+from impasto.methods.metastyle.method import adaptation
+from impasto.methods.solver.solver import Solver
+from impasto.methods.solver.texture import FACTOR, SCALES_OF_TEXTURES, luminance
+from impasto.methods.solver.texture import enlarge as enlarge_texture
+from impasto.methods.table import (
     check_options,
+    default_method,
+    find_method,
     implied_method,
     is_steady,
     make_film_stylizer,
     make_stylizer,
+    methods,
 )
+from impasto.motion.temporal import temporal_loss
 from impasto.names import as_plain_name, is_plain_name
+from impasto.networks.mixing import mix as mix_networks
+from impasto.networks.style_network_file import bundled_start, network_of, to_style_file
 from impasto.regions import RegionRequest, count_of, with_regions
 from impasto.runtime.device import choose_place
 from impasto.runtime.engine import Job, Outcome, Summary, as_sentence, plan, run
 from impasto.runtime.film import film_size, painted_frames
-from impasto.runtime.network_file import to_style_file
 from impasto.runtime.outputs import Outputs
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
-from impasto.solver.solver import Solver
-from impasto.solver.texture import FACTOR, SCALES_OF_TEXTURES, luminance
-from impasto.solver.texture import enlarge as enlarge_texture
 from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
 from impasto.styles.registry import ASSETS, bundled
 
@@ -64,7 +65,7 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     if not text:
         raise StyleError("a style is a picture, a style file or a name, and nothing was given")
     known, paintings = bundled("style"), bundled("painting")
-    if text in paintings and method not in (AUTO, "metastyle"):
+    if text in paintings and method not in (AUTO, default_method("pictures")):
         text = str(ASSETS / "paintings" / paintings[text].file)
     elif text in known:
         text = str(ASSETS / "styles" / known[text].file)
@@ -87,9 +88,9 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
 def _from_style_file(path: Path) -> tuple[Style, str]:
     file = read_style(path)
     name, method = file.record.name, file.record.method
-    if method not in METHODS:
+    if method not in methods():
         raise StyleError(f"{path} is for the method {method!r}, which this version does not have")
-    if method != "gatys":
+    if not find_method(method).keeps_picture:
         return Style(name, file=file), method
     picture = file.tensors.get("picture")
     if picture is None or picture.dtype != torch.uint8 or picture.ndim != 4 or picture.shape[:2] != (1, 3) or min(picture.shape[2:]) < 8:
@@ -125,7 +126,7 @@ def adapt(
     """Learn a painting (MetaStyle): a style file with a network of its own, that then paints in real time.
 
     output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
-    pictures. controls.options: settings of `impasto.metastyle.adaptation.Adaptation` and its training, by name, such as
+    pictures. controls.options: settings of `impasto.methods.metastyle.adaptation.Adaptation` and its training, by name, such as
     {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and is
     resumed the next time.
     Raises ImpastoError.
@@ -140,7 +141,7 @@ def adapt(
     found, bound = find_style(painting, method="gatys", max_megapixels=controls.max_megapixels)
     if bound != AUTO:
         raise StyleError(f"{painting} is a style file already; a picture is what is learned")
-    check_options(METHODS["metastyle"], controls, StyleSource([found]))
+    check_options(find_method("metastyle"), controls, StyleSource([found]))
     settings, folders = adaptation(controls)
     style = learned(
         name or found.name,
@@ -213,7 +214,7 @@ def gather_styles(
         raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
     if controls.method not in (AUTO, *bound) and bound:
         if guessed:
-            check_options(METHODS[next(iter(bound))], controls, StyleSource([style for style, _ in found]))
+            check_options(find_method(next(iter(bound))), controls, StyleSource([style for style, _ in found]))
         name = next(style.name for style, method in found if method != AUTO)
         raise InputError(f"{name} is a trained style of {bound.pop()}; {controls.method} needs the picture that it was learned from")
     if bound:

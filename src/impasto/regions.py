@@ -9,13 +9,14 @@ from torch import Tensor
 from impasto.errors import InputError
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
-from impasto.methods import StyleSource
+from impasto.methods.declaration import StyleSource
+from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.table import default_method, find_method
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.engine import Job
 from impasto.runtime.film import film_size, open_film
 from impasto.runtime.size import working_size
-from impasto.semantic.regions import joint_regions
 from impasto.settings import AUTO, Controls
 
 PathLike = str | os.PathLike[str]
@@ -48,7 +49,7 @@ class RegionRequest:
     @property
     def method(self) -> str | None:
         """The method that "auto" means then, if regions decide it."""
-        return "semantic" if self.matching else "solver" if self.masks else None
+        return default_method("regions") if self.matching else default_method("shares") if self.masks else None
 
     def matched(self, job: Job, source: StyleSource, controls: Controls, place: Place) -> Regions:
         """The regions of one job, shown if that was asked for. Raises ImpastoError."""
@@ -66,9 +67,10 @@ class RegionRequest:
 
     def shares(self, job: Job, source: StyleSource, controls: Controls) -> Tensor:
         """One grey mask for each style, (1, K, H, W). Raises InputError if the method cannot take them."""
-        if controls.method not in ("solver", "semantic"):
+        if "shares" not in find_method(controls.method).masks:
             raise InputError(
-                f"{controls.method} needs a mask of each style picture too; --method solver takes a mask of the photo for each style"
+                f"{controls.method} needs a mask of each style picture too; "
+                f"--method {default_method('shares')} takes a mask of the photo for each style"
             )
         _, size = _opened(job, controls)
         return load_shares(self.masks, len(source.styles), size, max_pixels=_limit(controls))

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import impasto
-from impasto.cli.app import split_weights
+from impasto.cli.options import split_weights
 from impasto.errors import InputError
 from impasto.media.images import read_picture
 from impasto.styles.file import StyleFile, StyleRecord, write_style

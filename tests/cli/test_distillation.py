@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.distillation.network_file import TEACHER, to_teacher_file
-from impasto.distillation.networks import VideoNetwork
 from impasto.media.videos import FilmReader
-from impasto.methods import is_steady
-from impasto.networks import Transformer
-from impasto.runtime.network_file import to_style_file
+from impasto.methods.distillation.method import TEACHER
+from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.teacher_file import to_teacher_file
+from impasto.methods.table import is_steady
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
 from impasto.styles.registry import ASSETS, bundled
 from tests.cli.runner import impasto_command
@@ -45,7 +46,7 @@ def style_file(path, *, teacher=False, film=False):
     torch.manual_seed(0)
     settings = {"adaptation": {"film": True}} if film else {}
     record = StyleRecord("small", "distillation" if teacher else "metastyle", settings=settings)
-    return write_style(path, to_teacher_file(VideoNetwork(4, 1), record) if teacher else to_style_file(Transformer(4, 1), record))
+    return write_style(path, to_teacher_file(VideoNetwork(4, 1), record) if teacher else to_style_file(StyleNetwork(4, 1), record))
 
 
 def test_a_painting_is_learned_for_video(painting, film, tmp_path):

@@ -19,7 +19,9 @@ from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event, Listener
 from impasto.files import check_folder
 from impasto.media.images import read_picture
-from impasto.methods import METHODS, Style, StyleSource, make_film_stylizer, make_stylizer
+from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.table import make_film_stylizer, make_stylizer
+from impasto.methods.table import methods as all_methods
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
@@ -60,8 +62,8 @@ def run_fidelity(
     # One level and the same iterations: every row answers the same question as the optimum that it is compared with.
     base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
     makers: dict[str, Maker] = {}
-    learns = {name for name, method in METHODS.items() if method.learns}
-    for spec in methods or sorted(name for name in learns if not METHODS[name].slow):
+    learns = {name for name, method in all_methods().items() if method.style == "picture"}
+    for spec in methods or sorted(name for name in learns if not all_methods()[name].slow):
         name, _, own = spec.partition(":")
         if name not in learns:
             raise InputError(unknown("method that paints in the style of a picture", name, sorted(learns)))
@@ -104,7 +106,7 @@ def run_stability(
     for spec in styles:
         text, _, stabilize = spec.partition("@")
         method, colon, rest = text.partition(":")
-        named = colon and method in METHODS
+        named = colon and method in all_methods()
         base = Controls(method=method if named else AUTO, stabilize=stabilize or AUTO, device=device, precision=precision)
         source, controls = gather_styles([rest if named else text], None, base)
         stylizers[Path(spec).name] = make_film_stylizer(source, controls, place, listener)
@@ -146,7 +148,7 @@ def _time_methods(sizes: Sequence[int], place: Place) -> list[Timing]:
     timings = []
     for size in sizes:
         photo, style = (torch.rand(1, 3, size, size, generator=generator).to(place.device) for _ in range(2))
-        for name in (name for name, method in METHODS.items() if method.learns and not method.slow):
+        for name in (name for name, method in all_methods().items() if method.style == "picture" and not method.slow):
             options = {"steps": 1} if name == "metastyle" else {}  # its speed does not depend on what it has learned
             stylizer = make_stylizer(StyleSource([Style("random", style)]), Controls(method=name, options=options), place)
             seconds = median_seconds(partial(stylizer, photo), repeats=1, device=place.device)
