@@ -84,7 +84,8 @@ class Settings:
     def __post_init__(self) -> None:
         hints = hints_of(type(self))
         for item in fields(self):
-            check_value(item, hints[item.name], getattr(self, item.name))
+            if "help" in item.metadata:
+                check_value(item, hints[item.name], getattr(self, item.name))
 
 
 def hints_of(settings: type) -> Mapping[str, Any]:

@@ -156,7 +156,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["--encoder", tmp_path / "weights.pth"], "is a pickle"),
         (["--encoder", tmp_path / "foreign.safetensors"], "conv1_1 .. conv5_4 of a VGG encoder were expected"),
         (["--method", "magic"], "there is no method 'magic'"),
-        (["--optimiser", "sgd"], "lbfgs or adam"),
+        (["--optimiser", "sgd"], "there is no optimiser .sgd.; there are lbfgs, adam"),
         (["--keep-color", "sepia"], "no way to keep colours .sepia.; there are luma, coral"),
         (["--strength", "99"], "strength goes from 0"),
         (["--device", "warp"], "there is no device 'warp'"),

@@ -137,7 +137,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
         (["adapt", tmp_path / "none.jpg"], "does not exist"),
         (["adapt", painting, "-o", tmp_path / "style.pt"], "ends in .safetensors"),
         (["adapt", narrow], "style file already"),
-        (["adapt", painting, "--parameters", "some"], "'all' or only the 'affine'"),
+        (["adapt", painting, "--parameters", "some"], "there is no parameters 'some'; there are all, affine"),
         (["adapt", painting, "--photos", tmp_path / "cache"], "no pictures|is not a folder|does not exist"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--preset", "x"], "no preset 'x'"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "-o", tmp_path / "a.pt"], "ends in .safetensors"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from impasto.errors import InputError, option, unknown
 from impasto.events import Listener, silence
 from impasto.methods.declaration import Method, StyleSource
-from impasto.settings import AUTO, Controls, fits
+from impasto.settings import AUTO, Controls, check_value, fits
 
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
@@ -96,7 +96,10 @@ def check_options(method: Method, controls: Controls, source: StyleSource) -> No
             if not _owners(name):
                 raise InputError(unknown(f"setting of {method.name}", name, sorted(method.options)))
             raise InputError(f"{option(name)} belongs to --method {_owners(name)}, {because}")
-        if not fits(value, method.options[name]):
+        item = next((item for item in method.fields if item.name == name), None)
+        if item is not None:
+            check_value(item, method.options[name], value)
+        elif not fits(value, method.options[name]):
             raise InputError(f"{option(name)} cannot be {value!r}")
 
 

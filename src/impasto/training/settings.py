@@ -10,6 +10,8 @@ Kind = Literal["leaves", "clouds", "scenes", "paintings"]
 USUAL_KINDS: tuple[Kind, ...] = ("leaves", "paintings")
 """What networks generalise best from to photographs, of what can be made: see docs/benchmarks.md."""
 
+_LEAST = "at least 0 steps, a batch of 1 and a crop of 64 pixels are needed"
+
 
 @dataclass(frozen=True)
 class FittingSettings(Settings):
@@ -20,12 +22,12 @@ class FittingSettings(Settings):
     its start. blob_weight: of the penalty against blobs.
     """
 
-    steps: int = setting(150, "Steps to learn a style picture.", low=0)
+    steps: int = setting(150, "Steps to learn a style picture.", low=0, says=_LEAST)
     parameters: Literal["all", "affine"] = setting("all", "What is learned: all weights, or the affine ones, 3,200 numbers that mix.")
     learning_rate: float = setting(1e-3, "Of Adam.", above=0)
     final_rate: float = setting(0.1, "What the learning rate falls to, times its start.", low=0)
-    batch: int = setting(1, "Pictures a step.", low=1)
-    crop: int = setting(256, "Side of the crops that are learned on, in pixels.", low=64)
+    batch: int = setting(1, "Pictures a step.", low=1, says=_LEAST)
+    crop: int = setting(256, "Side of the crops that are learned on, in pixels.", low=64, says=_LEAST)
     zoom: tuple[float, float] = setting((0.6, 1.6), "Sides of the crops in the photo, times the crop.", above=0)
     clip: float = setting(1.0, "Largest norm of a gradient.", above=0)
     blob_weight: float = setting(0.02, "Weight of the penalty against blobs.", low=0)
