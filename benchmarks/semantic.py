@@ -35,7 +35,6 @@ from impasto.methods.patch_swap.swap import StyleSwap
 from impasto.methods.semantic.regions import joint_regions
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.methods.semantic.transfer import SemanticTransfer
-from impasto.methods.semantic.transform import TRANSFORMS, statistics, transform
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.occlusion import reliability
 from impasto.motion.stability import stability
@@ -44,6 +43,7 @@ from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.patch_swap import patch_swap
+from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer

@@ -22,7 +22,6 @@ from impasto.methods.patch_swap.swap import StyleSwap
 from impasto.methods.semantic.regions import joint_regions
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.methods.semantic.transfer import SemanticTransfer
-from impasto.methods.semantic.transform import TRANSFORMS
 from impasto.methods.solver.solver import Solver, Steering
 from impasto.methods.solver.solver_file import load_solver
 from impasto.methods.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
@@ -31,6 +30,7 @@ from impasto.motion.synthetic import Scene, moving_scene
 from impasto.networks.decoder_file import load_decoder
 from impasto.networks.layers import LAYERS
 from impasto.perception.loss import PerceptualLoss
+from impasto.perception.transform import TRANSFORMS
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.styles.registry import ASSETS, bundled

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from impasto.styles.file import StyleFile
 
 GROUP = "impasto.methods"
-_OURS = ("metastyle", "solver", "semantic", "patch_swap", "gatys", "doodle", "distillation", "johnson")
+_OURS = ("metastyle", "solver", "semantic", "adain", "patch_swap", "gatys", "doodle", "distillation", "johnson")
 """The folders, in the order of lists; the first that has an option is chosen for it."""
 
 

@@ -12,9 +12,9 @@ from impasto.errors import InputError
 from impasto.methods.patch_swap.swap import StyleSwap
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.methods.semantic.transfer import SemanticTransfer
-from impasto.methods.semantic.transform import TRANSFORMS
 from impasto.motion.cuts import is_cut
 from impasto.networks.coding import region_weights
+from impasto.perception.transform import TRANSFORMS
 
 
 def picture(height=64, width=80, *, seed=0, color=(0.5, 0.5, 0.5)):

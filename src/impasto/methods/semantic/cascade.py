@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from impasto.methods.semantic.transform import Statistics, statistics, transform
 from impasto.networks.decoder import Between
 from impasto.networks.layers import LAYERS
+from impasto.perception.transform import Statistics, statistics, transform
 
 Decode = Callable[[Tensor, str, Between], Tensor]
 """(features, layer, between) to the picture."""

@@ -22,7 +22,6 @@ from torch import Tensor
 from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
 from impasto.methods.semantic.cascade import Cascade, styled
-from impasto.methods.semantic.transform import TRANSFORMS, statistics, transform
 from impasto.networks.decoder import Decoder, decode, initialise
 from impasto.networks.decoder_file import read_decoder, write_decoder
 from impasto.networks.layers import LAYERS
@@ -32,6 +31,7 @@ from impasto.perception.loss import PerceptualLoss, content_distance, total_vari
 from impasto.perception.patch_swap import patch_swap
 from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import accumulating
+from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.styles.file import checksum

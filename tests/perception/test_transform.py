@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.errors import InputError
-from impasto.methods.semantic.transform import (
+from impasto.perception.transform import (
     TRANSFORMS,
     Statistics,
     cubic_root,
