@@ -24,11 +24,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from impasto.api import adapt, find_style, stylize
+from impasto.api import adapt, stylize
 from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.report import write_report
 from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event
+from impasto.job.build import make_film_stylizer
+from impasto.job.styles import find_style
 from impasto.media.images import list_pictures, read_picture, style_at
 from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
 from impasto.methods.declaration import StyleSource
@@ -38,7 +40,6 @@ from impasto.methods.distillation.student_training import STUDENT_PRESETS, Stude
 from impasto.methods.distillation.teacher import Teacher
 from impasto.methods.distillation.teacher_file import from_teacher_file
 from impasto.methods.distillation.training import train_student_file, train_teacher_file
-from impasto.methods.table import make_film_stylizer
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.synthetic import moving_scene
 from impasto.networks.style_network_file import from_style_file, load_network
@@ -79,8 +80,7 @@ def saying(name: str) -> Callable[[Event], None]:
 
 
 def stylizer_of(path: Path, stabilize: str) -> Stylizer:
-    style, method = find_style(path)
-    return make_film_stylizer(StyleSource([style]), Controls(method=method, stabilize=stabilize), PLACE)
+    return make_film_stylizer(StyleSource([find_style(path)]), Controls(stabilize=stabilize), PLACE)
 
 
 def shown(report: StabilityReport, part: str, more: dict[str, object] | None = None) -> None:

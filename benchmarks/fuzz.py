@@ -33,15 +33,16 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from impasto.api import find_style
 from impasto.errors import ImpastoError
 from impasto.evaluation.fidelity import read_pairs
 from impasto.evaluation.report import write_report
+from impasto.job.build import make_stylizer
+from impasto.job.engine import plan, run
+from impasto.job.styles import find_style
 from impasto.media.masks import load_shares, read_labels
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.solver.network import SolverNetwork
 from impasto.methods.solver.solver_file import read_solver, write_solver
-from impasto.methods.table import make_stylizer
 from impasto.motion.flow_files import read_flow
 from impasto.networks.decoder import Decoder
 from impasto.networks.decoder_file import read_decoder, write_decoder
@@ -50,7 +51,6 @@ from impasto.networks.style_network_file import load_network, to_style_file
 from impasto.perception.encoder import Encoder
 from impasto.perception.weights import read_encoder
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
 from impasto.settings import Controls
 from impasto.styles.file import StyleFile, StyleRecord, write_style
 from impasto.styles.registry import read_record
@@ -237,7 +237,7 @@ def painted(path: Path, out: Path) -> list[str]:
 def loaded(path: Path, out: Path) -> list[str]:
     """A file of weights: everything that takes one."""
     readers: list[Callable[[], object]] = [
-        lambda: _painted_with(find_style(path)[0]), lambda: read_encoder(path), lambda: load_network(str(path)), lambda: read_solver(path),
+        lambda: _painted_with(find_style(path)), lambda: read_encoder(path), lambda: load_network(str(path)), lambda: read_solver(path),
         lambda: read_decoder(path), lambda: load_checkpoint(path),
     ]  # fmt: skip
     return _sentences(readers)

@@ -14,6 +14,7 @@ import torch
 
 from impasto.events import Event
 from impasto.interrupts import between_steps
+from impasto.job.engine import plan, run
 from impasto.media.animations import AnimationReader
 from impasto.media.film_writer import FilmWriter
 from impasto.media.images import read_picture
@@ -30,7 +31,6 @@ from impasto.methods.solver.training import SolverTraining, train_solver
 from impasto.networks.style_network import StyleNetwork
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
 from impasto.settings import Controls
 from impasto.training import loop
 from impasto.training.clips import MovingPictures

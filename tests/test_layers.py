@@ -18,7 +18,7 @@ LAYERS = [
     {"methods.declaration"},
     {"methods.*", "evaluation"},
     {"methods.table"},
-    {"regions"},
+    {"job"},
     {"api"},
     {"cli", "studio"},
 ]
@@ -79,3 +79,18 @@ def test_nothing_is_ever_unpickled():
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "load"):
                 assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords), path
             assert not (isinstance(node, ast.Import) and any(a.name in ("pickle", "dill", "joblib") for a in node.names)), path
+
+
+def test_no_method_is_asked_for_by_its_name_outside_its_folder():
+    """What a method can do is in its declaration; the functions of `api` that are of one method take its declaration itself."""
+    from impasto.methods.table import methods
+
+    names = set(methods())
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).parts
+        if parts[0] in ("methods", "perception"):  # losses have names of papers too
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+                assert not words & names, f"{path}:{node.lineno} compares with {', '.join(words & names)}"

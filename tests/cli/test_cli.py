@@ -161,7 +161,7 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["--strength", "99"], "strength goes from 0"),
         (["--device", "warp"], "there is no device 'warp'"),
         (["-s", "woodcut:0.5"], "give every style a weight"),
-        (["--content-weight", "nan"], "greater than or equal to 0"),
+        (["--content-weight", "nan"], "content weight is a number from 0 on, not nan"),
     ):
         assert_sentence(impasto_command("stylize", photo, "-s", "dusk", *QUICK, *words, cwd=tmp_path), 2, sentence)
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from impasto.job.styles import is_steady
 from impasto.media.videos import FilmReader
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher_file import to_teacher_file
-from impasto.methods.table import is_steady
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
@@ -82,8 +82,8 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
     assert (tmp_path / "photos-none.mp4").read_bytes() != (tmp_path / "photos-flow.mp4").read_bytes()
     assert (tmp_path / "teacher-none.mp4").read_bytes() != (tmp_path / "teacher-flow.mp4").read_bytes()
     refused = impasto_command("stylize", film, "-s", photos, "--stabilize", "student", "-o", tmp_path / "o.mp4")
-    assert_sentence(refused, 2, "has not learned to hold films still without optical flow")
-    assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "no way to hold films still .glue.")
+    assert_sentence(refused, 2, "has not learned to paint stable films without optical flow")
+    assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "no way to stabilise films .glue.")
 
 
 def test_bundled_styles_have_versions_for_films(film, tmp_path):

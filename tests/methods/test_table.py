@@ -8,7 +8,8 @@ from dataclasses import fields
 import pytest
 
 from impasto.errors import InputError
-from impasto.methods.table import default_method, find_method, methods
+from impasto.job.resolve import default_method
+from impasto.methods.table import find_method, methods
 from impasto.settings import Settings, check_value, choices_of, hints_of
 
 TINY = """
@@ -95,6 +96,6 @@ def test_declarations_are_whole(method):
 
 def test_every_kind_of_request_has_one_default():
     for kind in ("pictures", "regions", "shares"):
-        assert [method.name for method in methods().values() if kind in method.default_for] == [default_method(kind)]
+        assert [method.name for method in methods().values() if kind in method.default_for] == [default_method(kind, methods())]
     with pytest.raises(InputError, match="did you mean solver"):
         find_method("solvr")

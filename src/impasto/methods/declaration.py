@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Style:
-    """One style: a picture (1, 3, h, w) in [0, 1], or the style file that a method made of one."""
+    """One style: a picture (1, 3, h, w) in [0, 1], or the style file that a method made of one.
+
+    method: the one that its style file is for, which may hold the picture; None for a picture.
+    """
 
     name: str
     picture: "Tensor | None" = None
     file: "StyleFile | None" = None
+    method: str | None = None
 
 
 @dataclass(frozen=True)

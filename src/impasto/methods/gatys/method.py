@@ -1,10 +1,11 @@
 """The optimisation of the picture itself as a method."""
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from impasto.events import Listener
-from impasto.methods.declaration import Method, Option, StyleSource
-from impasto.methods.gatys.settings import GatysSettings
+from impasto.methods.declaration import Method, StyleSource
+from impasto.methods.gatys.settings import GatysLoss, GatysSettings
 from impasto.settings import Controls
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     from impasto.runtime.encoders import load_loss
 
     options = dict(controls.options or {})
-    loss = load_loss(controls.encoder, options.pop("loss", "impasto"), place)
-    weights = {key: options.pop(key) for key in ("content_weight", "tv_weight") if key in options}
+    wanted = GatysLoss(**{item.name: options.pop(item.name) for item in fields(GatysLoss) if item.name in options})
+    loss = load_loss(controls.encoder, wanted.loss, place)
+    weights = {name: value for name in ("content_weight", "tv_weight") if (value := getattr(wanted, name)) is not None}
     settings = GatysSettings(strength=controls.strength, style_size=controls.style_size, seed=controls.seed, **options)
     return Gatys(loss.with_weights(**weights), source.pictures, settings, source.weights, source.masks, listener)
 
@@ -30,12 +32,7 @@ METHOD = Method(
     "Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; "
     "Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017",
     build,
-    [GatysSettings],
-    more={
-        "loss": Option(str, "Preset of the perceptual loss: impasto, gatys, ..."),
-        "content_weight": Option(float, "Higher keeps more of the photo."),
-        "tv_weight": Option(float, "Weight of the total variation."),
-    },
+    [GatysSettings, GatysLoss],
     keeps_picture=True,
     masks=frozenset({"regions"}),
 )

@@ -25,3 +25,12 @@ class GatysSettings(Settings):
     strength: float = setting(1.0, "", low=0, high=10, says="strength goes from 0, the photo, over 1, the usual, to 10")
     style_size: int | None = setting(None, "", low=32, says="a style picture has at least 32 pixels on its shorter side, to hold a stroke")
     seed: int = setting(0, "")
+
+
+@dataclass(frozen=True)
+class GatysLoss(Settings):
+    """The loss that is minimised: a preset, and the weights that replace those of the preset."""
+
+    loss: str = setting("impasto", "Preset of the perceptual loss: impasto, gatys, ...")
+    content_weight: float | None = setting(None, "Higher keeps more of the photo.", low=0)
+    tv_weight: float | None = setting(None, "Weight of the total variation.", low=0)

@@ -10,6 +10,7 @@ from torch import Tensor
 from impasto.errors import ImpastoError, InputError, unknown
 from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
+from impasto.job.film import paint_film
 from impasto.media.color import KEEP_COLOR, named_color
 from impasto.media.film_writer import film_suffix
 from impasto.media.folders import contents
@@ -17,7 +18,6 @@ from impasto.media.images import Picture, check_writable, read_picture, resize, 
 from impasto.media.opening import is_animation
 from impasto.media.videos import is_film
 from impasto.runtime.device import Place
-from impasto.runtime.film import paint_film
 from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 from impasto.runtime.size import working_size
 from impasto.runtime.stylizer import Stylizer

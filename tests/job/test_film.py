@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from impasto.errors import InputError
+from impasto.job.engine import plan, run
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
 from impasto.settings import Controls
 from tests.films import make_film
 

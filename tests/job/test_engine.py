@@ -6,9 +6,9 @@ from PIL import Image
 
 from impasto.errors import ImpastoError, InputError, PictureError
 from impasto.events import Interrupted
+from impasto.job.engine import Job, plan, run, working_size
 from impasto.media.images import read_picture
 from impasto.runtime.device import Place
-from impasto.runtime.engine import Job, plan, run, working_size
 from impasto.settings import Controls
 from tests.conftest import scene
 

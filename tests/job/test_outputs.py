@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import InputError
+from impasto.job.engine import plan
 from impasto.media.images import Picture, write_picture
-from impasto.runtime.engine import plan
 from impasto.runtime.outputs import Outputs, is_folder, names_of
 from tests.conftest import scene
 from tests.films import make_film
