@@ -21,7 +21,8 @@ def test_links_and_pictures_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_exist(page):
     text = page.read_text(encoding="utf-8")
-    for words in re.findall(r"^\s*impasto ((?:train |evaluate )?[a-z]+)([^\n#]*)", text, re.MULTILINE):
+    lines = re.findall(r"^\s*impasto ((?:train |evaluate )?[a-z]+)([^\n#]*)", text, re.MULTILINE)
+    for words in [*lines, *re.findall(r"`impasto ((?:train |evaluate )?[a-z]+)([^`]*)`", text)]:
         result = CliRunner().invoke(app, [*words[0].split(), "--help"], env={"COLUMNS": "300"})
         assert result.exit_code == 0, words
         for option in re.findall(r"--[a-z-]+", words[1]):

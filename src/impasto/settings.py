@@ -98,15 +98,17 @@ def check_value(item: "Field[Any]", hint: Any, value: object) -> None:
     choices = choices_of(hint)
     if choices and value is not None and value not in choices:
         raise InputError(unknown(item.name.replace("_", " "), value, choices))
+    numbers = value if isinstance(value, (tuple, list)) else [value]
+    finite = [0.0 if isinstance(number, float) and not math.isfinite(number) else number for number in numbers]
+    if not fits(tuple(finite) if numbers is value else finite[0], hint):
+        raise InputError(f"{option(item.name)} cannot be {value!r}")
     low, high, above, words = (item.metadata.get(key) for key in ("low", "high", "above", "says"))
-    for number in value if isinstance(value, (tuple, list)) else [value]:
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or (low is None and high is None and above is None):
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
             continue
         inside = (low is None or number >= low) and (high is None or number <= high) and (above is None or number > above)
         if not inside or not math.isfinite(number):
             raise InputError(f"{words or _range(item.name, low, high, above)}, not {number:g}")
-    if not fits(value, hint):
-        raise InputError(f"{option(item.name)} cannot be {value!r}")
 
 
 def _range(name: str, low: float | None, high: float | None, above: float | None) -> str:

@@ -3,8 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from impasto.cli.app import app
 from impasto.cli.console import console, warn
@@ -13,6 +11,8 @@ from impasto.cli.console import console, warn
 @app.command()
 def styles() -> None:
     """List the styles, encoders and methods there are."""
+    from rich.table import Table
+
     from impasto.methods.table import broken_methods, methods
     from impasto.styles.registry import bundled, fetchable, is_cached
 
@@ -41,6 +41,9 @@ def info(
     target: Annotated[str, typer.Argument(help="A style file, a file of encoder weights, or a registered name.", show_default=False)],
 ) -> None:
     """Tell what a style file, a file of weights or a registered name holds."""
+    from rich.table import Table
+    from rich.text import Text
+
     from impasto.cli.describe import describe
 
     table = Table(box=None, show_header=False)
