@@ -21,11 +21,13 @@ from impasto.evaluation.fidelity import Judge, load_at, read_pairs
 from impasto.evaluation.report import spread, write_report
 from impasto.evaluation.speed import forward_backward, median_seconds
 from impasto.media.images import Picture, list_pictures, write_picture
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
 from impasto.perception.encoder import Encoder
-from impasto.perception.loss import PRESETS, PerceptualLoss, style_distance
+from impasto.perception.loss import PerceptualLoss, style_distance
+from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import gram
 from impasto.perception.weights import read_encoder
-from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.runtime.device import Place, settle
 from impasto.runtime.encoders import load_encoder
 

@@ -24,26 +24,28 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from impasto.api import adapt, find_style, stylize
-from impasto.distillation.calibration import calibrated, gradient_norms
-from impasto.distillation.network_file import from_teacher_file
-from impasto.distillation.networks import STUDENTS, VideoNetwork, student_network
-from impasto.distillation.recipes import train_student_file, train_teacher_file
-from impasto.distillation.student_training import STUDENT_PRESETS, StudentLearner, StudentTraining
-from impasto.distillation.teacher import Teacher
+from impasto.api import adapt, stylize
 from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.report import write_report
 from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event
+from impasto.job.build import make_film_stylizer
+from impasto.job.styles import find_style
 from impasto.media.images import list_pictures, read_picture, style_at
 from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
-from impasto.metastyle.stylizer import MetaStyle
-from impasto.methods import StyleSource, make_film_stylizer
+from impasto.methods.declaration import StyleSource
+from impasto.methods.distillation.calibration import calibrated, gradient_norms
+from impasto.methods.distillation.networks import STUDENTS, VideoNetwork, student_network
+from impasto.methods.distillation.student_training import STUDENT_PRESETS, StudentLearner, StudentTraining
+from impasto.methods.distillation.teacher import Teacher
+from impasto.methods.distillation.teacher_file import from_teacher_file
+from impasto.methods.distillation.training import train_student_file, train_teacher_file
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.synthetic import moving_scene
+from impasto.networks.style_network_file import from_style_file, load_network
+from impasto.networks.stylizer import MetaStyle
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.runtime.network_file import from_style_file, load_network
 from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -78,8 +80,7 @@ def saying(name: str) -> Callable[[Event], None]:
 
 
 def stylizer_of(path: Path, stabilize: str) -> Stylizer:
-    style, method = find_style(path)
-    return make_film_stylizer(StyleSource([style]), Controls(method=method, stabilize=stabilize), PLACE)
+    return make_film_stylizer(StyleSource([find_style(path)]), Controls(stabilize=stabilize), PLACE)
 
 
 def shown(report: StabilityReport, part: str, more: dict[str, object] | None = None) -> None:

@@ -33,24 +33,25 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from impasto.api import find_style
 from impasto.errors import ImpastoError
 from impasto.evaluation.fidelity import read_pairs
 from impasto.evaluation.report import write_report
+from impasto.job.build import make_stylizer
+from impasto.job.engine import plan, run
+from impasto.job.styles import find_style
 from impasto.media.masks import load_shares, read_labels
-from impasto.methods import Style, StyleSource, make_stylizer
+from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.solver.network import SolverNetwork
+from impasto.methods.solver.solver_file import read_solver, write_solver
 from impasto.motion.flow_files import read_flow
-from impasto.networks import Transformer
+from impasto.networks.decoder import Decoder
+from impasto.networks.decoder_file import read_decoder, write_decoder
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import load_network, to_style_file
 from impasto.perception.encoder import Encoder
 from impasto.perception.weights import read_encoder
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
-from impasto.runtime.network_file import load_network, to_style_file
-from impasto.semantic.decoder import Decoder
-from impasto.semantic.network_file import read_decoder, write_decoder
 from impasto.settings import Controls
-from impasto.solver.network import SolverNetwork
-from impasto.solver.network_file import read_solver, write_solver
 from impasto.styles.file import StyleFile, StyleRecord, write_style
 from impasto.styles.registry import read_record
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
@@ -134,14 +135,14 @@ def weights(folder: Path) -> Iterator[Path]:
     """Style files of every sort, encoders, networks, solvers, decoders, checkpoints."""
     torch.manual_seed(0)
     record = StyleRecord("fuzz", "metastyle", settings={"adaptation": {"film": True}})
-    yield write_style(folder / "style-network.safetensors", to_style_file(Transformer(4, 1), record))
+    yield write_style(folder / "style-network.safetensors", to_style_file(StyleNetwork(4, 1), record))
     picture = torch.randint(0, 255, (1, 3, 40, 40)).byte()
     yield write_style(folder / "style-picture.safetensors", StyleFile(StyleRecord("fuzz", "gatys"), {"picture": picture}))
     from safetensors.torch import save_file
 
     encoder = Encoder((4, 4, 4, 4, 4)).requires_grad_(False)
     save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, folder / "encoder.safetensors")
-    save_file({name: value.contiguous() for name, value in Transformer(4).state_dict().items()}, folder / "network.safetensors")
+    save_file({name: value.contiguous() for name, value in StyleNetwork(4).state_dict().items()}, folder / "network.safetensors")
     write_solver(SolverNetwork(1, 4, encoder.channels), folder / "solver.safetensors")
     write_decoder(Decoder(encoder.channels, encoder.depths), encoder, folder / "decoder.safetensors")
     save_checkpoint(folder / "training.checkpoint", {"step": 3, "networks": {"a": {"w": torch.rand(4)}}})
@@ -236,7 +237,7 @@ def painted(path: Path, out: Path) -> list[str]:
 def loaded(path: Path, out: Path) -> list[str]:
     """A file of weights: everything that takes one."""
     readers: list[Callable[[], object]] = [
-        lambda: _painted_with(find_style(path)[0]), lambda: read_encoder(path), lambda: load_network(str(path)), lambda: read_solver(path),
+        lambda: _painted_with(find_style(path)), lambda: read_encoder(path), lambda: load_network(str(path)), lambda: read_solver(path),
         lambda: read_decoder(path), lambda: load_checkpoint(path),
     ]  # fmt: skip
     return _sentences(readers)

@@ -20,9 +20,10 @@ from impasto.evaluation.fidelity import Judge, load_at, read_pairs, share
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Event
 from impasto.media.images import Picture, write_picture
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.weights import read_encoder
-from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.runtime.device import Place, settle
 
 matplotlib.use("Agg")

@@ -23,16 +23,17 @@ from impasto.evaluation.fidelity import Judge, Pair, load_at, read_pairs, share
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Event
 from impasto.media.images import Picture, list_pictures, style_at, write_picture
-from impasto.metastyle.library import bundled_start
-from impasto.metastyle.meta_training import MetaTraining, meta_train
-from impasto.metastyle.stylizer import MetaStyle
-from impasto.networks import Transformer
+from impasto.methods.metastyle.meta_training import MetaTraining, meta_train
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import bundled_start
+from impasto.networks.stylizer import MetaStyle
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.training.content import KINDS, made_pictures
 from impasto.training.data import PictureFolder, Pictures
-from impasto.training.painter import PainterTraining, fit_painter
+from impasto.training.fitting import fit_network
+from impasto.training.settings import FittingSettings
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -42,7 +43,7 @@ MARKS = (0, 10, 50, 100, 200)
 STARTS = {"second order": "second", "first order": "first", "Reptile": "reptile", "joint": "joint", "kept loops": "kept", "random": None}
 
 
-def copy_of(network: Transformer) -> Transformer:
+def copy_of(network: StyleNetwork) -> StyleNetwork:
     """The same network, to be changed."""
     copied = network.empty_copy()
     copied.load_state_dict(network.state_dict())
@@ -58,13 +59,13 @@ class Task:
         self.style = judge.style_target([self.painting])
 
     @torch.no_grad()
-    def held_out(self, network: Transformer) -> float:
+    def held_out(self, network: StyleNetwork) -> float:
         """Mean loss on the photos, the network in bfloat16."""
         stylizer = MetaStyle(copy_of(network), choose_place("cpu"))
         return mean(self.judge(stylizer(photo), self.judge.content_target(photo), self.style).total.item() for photo in self.photos)
 
     def curve(
-        self, start: Transformer, loss: PerceptualLoss, contents: Pictures, settings: PainterTraining, marks: tuple[int, ...], place: Place
+        self, start: StyleNetwork, loss: PerceptualLoss, contents: Pictures, settings: FittingSettings, marks: tuple[int, ...], place: Place
     ) -> list[list[float]]:
         """Fit a copy of a network to the painting; rows [step, seconds of fitting, held-out loss] at the marks."""
         network = copy_of(start)
@@ -77,7 +78,7 @@ class Task:
                 rows.append([event.step, event.seconds - judging, self.held_out(network)])
                 judging += time.monotonic() - began
 
-        fit_painter(network, loss, loss.style_target([self.painting]), contents, settings, place=place, listener=watch)
+        fit_network(network, loss, loss.style_target([self.painting]), contents, settings, place=place, listener=watch)
         return rows
 
 
@@ -88,7 +89,7 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
     for name, order in STARTS.items():
         began = time.monotonic()
         torch.manual_seed(0)
-        start = Transformer()
+        start = StyleNetwork()
         if order is not None:
             inner = {"inner": "all", "inner_steps": 3, "inner_rate": 1e-2} if order == "reptile" else {"inner_rate": 1e-2}
             settings = MetaTraining(
@@ -105,7 +106,7 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
             )
             start = meta_train(compact, content, style, settings, place=place).cpu()
         trained = time.monotonic() - began
-        own = replace(PainterTraining(), steps=MARKS[-1], crop=options.crop)
+        own = replace(FittingSettings(), steps=MARKS[-1], crop=options.crop)
         curves = {painting: task.curve(start, compact, content, own, MARKS, place) for painting, task in tasks.items()}
         rows[name] = {"seconds_of_meta_training": trained, "curves": curves}
         at = {mark: [row[2] for rows_ in curves.values() for row in rows_ if row[0] == mark] for mark in MARKS}
@@ -123,7 +124,7 @@ def contents(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
     sources["photographs"] = PictureFolder([options.content])
     rows = {}
     for name, pictures in sources.items():
-        settings = replace(PainterTraining(), steps=100, crop=options.crop)
+        settings = replace(FittingSettings(), steps=100, crop=options.crop)
         rows[name] = {p: task.curve(bundled_start(), compact, pictures, settings, (100,), place) for p, task in tasks.items()}
         final = [rows_[-1][2] for rows_ in rows[name].values()]
         print(name, f"{mean(final):.3f} +- {stdev(final):.3f}", flush=True)
@@ -141,9 +142,9 @@ def johnson(options: argparse.Namespace, tasks: dict[str, Task], compact: Percep
         ("adaptation, 100 steps", bundled_start(), 100, 0.1),
         ("adaptation, 200 steps", bundled_start(), 200, 0.1),
         ("Johnson from the meta-learned start", bundled_start(), options.scratch // 4, 1.0),
-        ("Johnson from scratch", Transformer(), options.scratch, 0.1),
+        ("Johnson from scratch", StyleNetwork(), options.scratch, 0.1),
     ):
-        settings = replace(PainterTraining(), steps=steps, crop=options.crop, final_rate=final_rate)
+        settings = replace(FittingSettings(), steps=steps, crop=options.crop, final_rate=final_rate)
         runs[label] = task.curve(start, task.judge, content, settings, (*long, steps), place)
         print(label, [f"{step:.0f}: {loss:.3f}" for step, _, loss in runs[label]], f"{runs[label][-1][1]:.0f} s", flush=True)
     draw({label: [rows] for label, rows in runs.items()}, "johnson")
@@ -155,8 +156,8 @@ def gatys(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
     name, task = next(iter(tasks.items()))
     photo = task.photos[0]
     adapted = copy_of(bundled_start())
-    settings = replace(PainterTraining(), steps=100, crop=options.crop)
-    fit_painter(adapted, task.judge, task.style, PictureFolder([options.content]), settings, place=place)
+    settings = replace(FittingSettings(), steps=100, crop=options.crop)
+    fit_network(adapted, task.judge, task.style, PictureFolder([options.content]), settings, place=place)
     loss = PerceptualLoss(task.judge.encoder, "yardstick")
     style, content = loss.style_target([task.painting]), loss.content_target(photo)
     runs = {}
@@ -204,7 +205,7 @@ def pairs(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
             judge, network = Judge(judging, content, style), copy_of(bundled_start())
             row: dict = {"pair": pair.name}
 
-            def look(event: Event, network: Transformer = network, row: dict = row, pair: Pair = pair, judge: Judge = judge) -> None:
+            def look(event: Event, network: StyleNetwork = network, row: dict = row, pair: Pair = pair, judge: Judge = judge) -> None:
                 if event.step not in (100, 200):
                     return
                 painted = MetaStyle(copy_of(network), place)(content)  # noqa: B023  (called within the turn of the loop)
@@ -215,8 +216,8 @@ def pairs(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
                 if options.keep:
                     write_picture(Picture(painted[0]), options.keep / f"{run.replace(':', '-')}-{event.step}" / f"{pair.name}.png")  # noqa: B023
 
-            settings = replace(PainterTraining(), steps=200, crop=options.crop)
-            fit_painter(network, loss, loss.style_target([style]), contents, settings, place=place, listener=look)
+            settings = replace(FittingSettings(), steps=200, crop=options.crop)
+            fit_network(network, loss, loss.style_target([style]), contents, settings, place=place, listener=look)
             results[run].append(row)
             print(run, {key: value if isinstance(value, str) else round(value, 3) for key, value in row.items()}, flush=True)
         for step in (100, 200):

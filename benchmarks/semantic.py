@@ -27,22 +27,26 @@ from impasto.evaluation.regions import RegionJudge, adjusted_rand_index
 from impasto.evaluation.report import write_report
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
 from impasto.media.masks import LabelMap, load_regions, read_labels
+from impasto.methods.doodle.doodle import NeuralDoodle
+from impasto.methods.doodle.settings import DoodleSettings
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
+from impasto.methods.patch_swap.swap import StyleSwap
+from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.semantic.settings import SemanticSettings
+from impasto.methods.semantic.transfer import SemanticTransfer
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.occlusion import reliability
 from impasto.motion.stability import stability
+from impasto.networks.decoder_file import load_decoder
+from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
-from impasto.reference.gatys import Gatys, GatysSettings
-from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
+from impasto.perception.patch_swap import patch_swap
+from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
-from impasto.semantic.decoder import LAYERS
-from impasto.semantic.network_file import load_decoder
-from impasto.semantic.patch_swap import patch_swap
-from impasto.semantic.regions import joint_regions
-from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
-from impasto.semantic.transform import TRANSFORMS, statistics, transform
 
 HERE = Path(__file__).resolve().parent
 PLACE = choose_place("cpu")

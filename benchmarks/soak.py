@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import impasto
 from impasto.evaluation.report import write_report
-from impasto.networks import Transformer
-from impasto.runtime.network_file import to_style_file
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, write_style
 from tests.films import make_film
 
@@ -57,7 +57,7 @@ def main() -> None:
     chance, first = random.Random(0), {}
     with tempfile.TemporaryDirectory() as own:
         folder = Path(own)
-        style = write_style(folder / "style.safetensors", to_style_file(Transformer(4, 1), StyleRecord("soak", "metastyle")))
+        style = write_style(folder / "style.safetensors", to_style_file(StyleNetwork(4, 1), StyleRecord("soak", "metastyle")))
         film, painted, failed = make_film(folder / "film.mp4", count=4), 0, 0
         for number in range(1, given.pictures + 1):
             source = film if number % 25 == 0 else picture(folder, number, chance)

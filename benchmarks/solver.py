@@ -28,6 +28,16 @@ from impasto.evaluation.fidelity import Judge, load_at, read_pairs, share
 from impasto.evaluation.report import write_report
 from impasto.events import Event
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
+from impasto.methods.solver.network import SCALES, SolverNetwork
+from impasto.methods.solver.photo import Photo
+from impasto.methods.solver.settings import CONSISTENCY
+from impasto.methods.solver.solver import Solver, Steering
+from impasto.methods.solver.solver_file import load_solver, write_solver
+from impasto.methods.solver.temporal import Consistency
+from impasto.methods.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
+from impasto.methods.solver.training import FLEX, SolverTraining, train_solver
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.occlusion import reliability
 from impasto.motion.stability import stability
@@ -35,16 +45,8 @@ from impasto.motion.warp import warp
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.statistics import gram
-from impasto.reference.gatys import Gatys, GatysSettings
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
-from impasto.solver.network import SCALES, SolverNetwork
-from impasto.solver.network_file import load_solver, write_solver
-from impasto.solver.photo import Photo
-from impasto.solver.solver import Solver, Steering
-from impasto.solver.temporal import WEIGHT, Consistency
-from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
-from impasto.solver.training import FLEX, SolverTraining, train_solver
 from impasto.training.data import PictureFolder
 
 HERE = Path(__file__).resolve().parent
@@ -273,7 +275,7 @@ def afterwards(painted: list[Tensor], motion: list[tuple[Tensor, Tensor]]) -> li
     result = [painted[0]]
     for frame, (flow, mask) in zip(painted[1:], motion, strict=True):
         warped, inside = warp(result[-1][None], flow[None])
-        result.append(Consistency(warped, mask[None] * inside).prox(frame[None], WEIGHT)[0])
+        result.append(Consistency(warped, mask[None] * inside).prox(frame[None], CONSISTENCY)[0])
     return result
 
 

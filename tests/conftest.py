@@ -7,7 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from impasto.networks.decoder import Decoder, initialise
+from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
+from impasto.runtime.device import Place
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -52,6 +55,21 @@ def random_encoder(*channels: int, depths: tuple[int, ...] = (2, 2, 4, 4, 1), dt
 @pytest.fixture
 def encoder() -> Encoder:
     return random_encoder(4, 6, 8, 8, 8)
+
+
+@pytest.fixture
+def cpu() -> Place:
+    return Place(torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture
+def decoder(encoder: Encoder) -> Decoder:
+    """A tiny decoder for the tiny encoder."""
+    torch.manual_seed(0)
+    own = Decoder(encoder.channels, encoder.depths, encoder="tiny")
+    pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    initialise(own, encoder(pictures, LAYERS), pictures)
+    return own.requires_grad_(False)
 
 
 @pytest.fixture

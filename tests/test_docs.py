@@ -21,8 +21,35 @@ def test_links_and_pictures_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_exist(page):
     text = page.read_text(encoding="utf-8")
-    for words in re.findall(r"^\s*impasto ((?:train |evaluate )?[a-z]+)([^\n#]*)", text, re.MULTILINE):
+    lines = re.findall(r"^\s*impasto ((?:train |evaluate )?[a-z]+)([^\n#]*)", text, re.MULTILINE)
+    for words in [*lines, *re.findall(r"`impasto ((?:train |evaluate )?[a-z]+)([^`]*)`", text)]:
         result = CliRunner().invoke(app, [*words[0].split(), "--help"], env={"COLUMNS": "300"})
         assert result.exit_code == 0, words
         for option in re.findall(r"--[a-z-]+", words[1]):
             assert option in result.output, f"{page.name}: impasto {words[0]} has no {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_are_named_exist(page):
+    """`folder/module.py` is one of the package, of the tests, or of the repository."""
+    places = (ROOT, ROOT / "src/impasto")
+    for name in re.findall(r"`([a-z_0-9/]+/\w+\.py)`", page.read_text(encoding="utf-8")):
+        assert any((place / name).is_file() for place in places), f"{page.name} names {name}"
+
+
+def test_the_example_of_a_method_paints():
+    """The worked example of docs/architecture.md, as it stands there."""
+    import torch
+
+    from impasto.methods.declaration import Style, StyleSource
+    from impasto.runtime.device import Place
+    from impasto.settings import Controls
+
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/architecture.md").read_text(encoding="utf-8"), re.DOTALL)
+    found: dict[str, object] = {"__name__": "example"}
+    exec(compile(code, "docs/architecture.md", "exec"), found)
+    method, cpu = found["METHOD"], Place(torch.device("cpu"), torch.float32)
+    source = StyleSource([Style("red", torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 8, 8))])
+    painted = method.build(source, Controls(options={"amount": 1.0}), cpu, lambda event: None)(torch.zeros(1, 3, 16, 16))
+    assert torch.equal(painted, source.pictures[0][..., :1, :1].expand_as(painted))
+    assert list(method.options) == ["amount"]

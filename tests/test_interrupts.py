@@ -12,30 +12,31 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.distillation.networks import VideoNetwork
-from impasto.distillation.student_training import StudentTraining, train_student
-from impasto.distillation.teacher_training import TeacherTraining, train_teacher
 from impasto.events import Event
 from impasto.interrupts import between_steps
+from impasto.job.engine import plan, run
 from impasto.media.animations import AnimationReader
 from impasto.media.film_writer import FilmWriter
 from impasto.media.images import read_picture
 from impasto.media.videos import FilmReader
-from impasto.metastyle.adaptation import Adaptation, adapt
-from impasto.metastyle.meta_training import MetaTraining, meta_train
-from impasto.networks import Transformer
+from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.student_training import StudentTraining, train_student
+from impasto.methods.distillation.teacher_training import TeacherTraining, train_teacher
+from impasto.methods.johnson.training import JohnsonTraining, train_johnson
+from impasto.methods.metastyle.adaptation import adapt
+from impasto.methods.metastyle.meta_training import MetaTraining, meta_train
+from impasto.methods.metastyle.settings import Adaptation
+from impasto.methods.semantic.training import DecoderTraining, train_decoder
+from impasto.methods.solver.training import SolverTraining, train_solver
+from impasto.networks.style_network import StyleNetwork
 from impasto.perception.loss import PerceptualLoss
-from impasto.reference.johnson import JohnsonTraining, train_johnson
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
-from impasto.semantic.training import DecoderTraining, train_decoder
 from impasto.settings import Controls
-from impasto.solver.training import SolverTraining, train_solver
 from impasto.training import loop
 from impasto.training.clips import MovingPictures
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.encoder import EncoderTraining, train_encoder
-from impasto.training.painter import PainterTraining
+from impasto.training.settings import FittingSettings
 from tests.conftest import random_encoder, scene
 from tests.films import make_film
 from tests.media.test_animations import animation
@@ -86,14 +87,14 @@ def impasto_loss(encoder, preset="feedforward"):
 
 def adaptation(checkpoint, parameters="all"):
     torch.manual_seed(0)
-    start, loss = Transformer(4, 1), impasto_loss(random_encoder(4, 6, 8, 8))
-    settings = Adaptation(PainterTraining(steps=4, crop=64, parameters=parameters), style_size=40)
+    start, loss = StyleNetwork(4, 1), impasto_loss(random_encoder(4, 6, 8, 8))
+    settings = Adaptation(FittingSettings(steps=4, crop=64, parameters=parameters), style_size=40)
     network, _ = adapt(start, loss, [torch.rand(1, 3, 40, 40)], settings, contents=pictures(), place=CPU, checkpoint=checkpoint)
     return network.state_dict()
 
 
 def johnson(checkpoint):
-    settings = JohnsonTraining(PainterTraining(steps=4, crop=64), style_size=40, width=4)
+    settings = JohnsonTraining(FittingSettings(steps=4, crop=64), style_size=40, width=4)
     loss = impasto_loss(random_encoder(4, 6, 8, 8))
     style = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))
     return train_johnson(loss, [style], pictures(), settings, place=CPU, checkpoint=checkpoint)[0].state_dict()
@@ -131,7 +132,7 @@ def teacher(checkpoint):
 
 def student(checkpoint):
     torch.manual_seed(0)
-    network, loss = Transformer(4, 1, grain=0.0), impasto_loss(random_encoder(4, 6, 8, 8))
+    network, loss = StyleNetwork(4, 1, grain=0.0), impasto_loss(random_encoder(4, 6, 8, 8))
     style = loss.style_target([torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))])
     settings = StudentTraining(steps=4, length=2, crop=64, fractions={"temporal": 0.5})
     train_student(network, None, loss, style, MovingPictures(pictures()), settings, place=CPU, checkpoint=checkpoint)

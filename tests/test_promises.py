@@ -18,8 +18,8 @@ from impasto.cli.app import app
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader
 from impasto.motion.flow_files import write_flow
-from impasto.networks import Transformer
-from impasto.runtime.network_file import to_style_file
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import assert_sentence, said
@@ -55,7 +55,7 @@ def world(tmp_path, monkeypatch):
     make_film(root / "cam1/clip.mp4", count=3)
     torch.manual_seed(0)
     for name in ("mine", "yours"):
-        write_style(root / f"{name}.safetensors", to_style_file(Transformer(4, 1), StyleRecord(name, "metastyle")))
+        write_style(root / f"{name}.safetensors", to_style_file(StyleNetwork(4, 1), StyleRecord(name, "metastyle")))
     (root / "notes.txt").write_text("words")
     (root / "pairs.json").write_text(json.dumps([{"content": "a.png", "style": "painting.png"}]))
     monkeypatch.chdir(root)
@@ -226,7 +226,7 @@ def test_brackets_and_markup_in_names_are_shown_as_they_are(world):
     assert "[b]gone[i].png does not exist" in done.stderr
     assert "out/[bold]x[red]-mine.png" in done.stdout
     record = StyleRecord("plain", "metastyle", source="[red]a[/red] [/nothing]", licence="[link=x]CC0")
-    write_style(world / "odd.safetensors", to_style_file(Transformer(4, 1), record))
+    write_style(world / "odd.safetensors", to_style_file(StyleNetwork(4, 1), record))
     shown = said(impasto_command("info", "odd.safetensors"))
     assert "[red]a[/red] [/nothing]" in shown
     assert "[link=x]CC0" in shown
@@ -303,7 +303,7 @@ def test_a_control_that_only_one_method_has_chooses_it_in_python_too(world):
     summary = impasto.stylize("a.png", "painting.png", output="o.png", controls=controls, listener=lambda event: chosen.append(event.total))
     assert summary.painted
     assert set(chosen) == {2}, "two iterations of gatys"
-    from impasto.solver.solver import Solver
+    from impasto.methods.solver.solver import Solver
 
     assert isinstance(impasto.load_style("painting.png", controls=impasto.Controls(options={"passes": 2})), Solver)
 
@@ -311,7 +311,7 @@ def test_a_control_that_only_one_method_has_chooses_it_in_python_too(world):
 @pytest.mark.parametrize("change", [{"grain": 0.3}, {"outputs": "tanh"}])
 def test_networks_that_differ_in_more_than_weights_are_not_mixed(world, change):
     torch.manual_seed(1)
-    write_style("odd.safetensors", to_style_file(Transformer(4, 1, **change), StyleRecord("odd", "metastyle")))
+    write_style("odd.safetensors", to_style_file(StyleNetwork(4, 1, **change), StyleRecord("odd", "metastyle")))
     assert_sentence(
         impasto_command("mix", "mine.safetensors", "odd.safetensors", "-o", "new.safetensors"), 2, f"differ in their {next(iter(change))}"
     )
@@ -338,9 +338,9 @@ print(impasto.__version__)
 
 
 def test_a_network_whose_file_has_changed_is_read_again(world):
-    from impasto.runtime.network_file import load_network
+    from impasto.networks.style_network_file import load_network
 
-    first, second = Transformer(4), Transformer(4)
+    first, second = StyleNetwork(4), StyleNetwork(4)
     from safetensors.torch import save_file
 
     loaded = []

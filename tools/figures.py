@@ -14,21 +14,25 @@ from torch import Tensor
 import impasto
 from impasto.media.images import Picture, fit_within, read_picture, rescale, resize, write_picture
 from impasto.media.masks import tinted
+from impasto.methods.doodle.doodle import NeuralDoodle
+from impasto.methods.doodle.settings import DoodleSettings
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
+from impasto.methods.patch_swap.swap import StyleSwap
+from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.semantic.settings import SemanticSettings
+from impasto.methods.semantic.transfer import SemanticTransfer
+from impasto.methods.solver.solver import Solver, Steering
+from impasto.methods.solver.solver_file import load_solver
+from impasto.methods.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
 from impasto.motion.stability import StabilityMeter
 from impasto.motion.synthetic import Scene, moving_scene
+from impasto.networks.decoder_file import load_decoder
+from impasto.networks.layers import LAYERS
 from impasto.perception.loss import PerceptualLoss
-from impasto.reference.gatys import Gatys, GatysSettings
-from impasto.reference.neural_doodle import DoodleSettings, NeuralDoodle
+from impasto.perception.transform import TRANSFORMS
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
-from impasto.semantic.decoder import LAYERS
-from impasto.semantic.network_file import load_decoder
-from impasto.semantic.regions import joint_regions
-from impasto.semantic.transfer import SemanticSettings, SemanticTransfer, StyleSwap
-from impasto.semantic.transform import TRANSFORMS
-from impasto.solver.network_file import load_solver
-from impasto.solver.solver import Solver, Steering
-from impasto.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
 from impasto.styles.registry import ASSETS, bundled
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs/figures"

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Event:
     total: int
     seconds: float
     values: dict[str, float] = field(default_factory=dict)
-    preview: Tensor | None = None
+    preview: "Tensor | None" = None
 
 
 Listener = Callable[[Event], None]
@@ -30,6 +32,6 @@ def silence(event: Event) -> None:
 class Interrupted(KeyboardInterrupt):
     """The user stopped long work that has something to show: `picture`, (B, 3, H, W), as far as it came."""
 
-    def __init__(self, picture: Tensor):
+    def __init__(self, picture: "Tensor"):
         super().__init__("stopped by the user")
         self.picture = picture

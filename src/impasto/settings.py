@@ -1,7 +1,18 @@
-"""What a user can turn, and its defaults. Free of heavy imports, so that the command line reads them from here."""
+"""What a user can turn, declared once: defaults, help, ranges, choices. Free of heavy imports: the command line reads it from here.
 
-from dataclasses import dataclass
-from typing import Any
+`Controls` are what all methods share. The settings of a method are a dataclass of its own, made of `setting`s; the options of the command
+line, their panels of help, and the errors about them come from its fields.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from impasto.errors import InputError, option, unknown
 
 AUTO = "auto"
 
@@ -36,3 +47,109 @@ class Controls:
     precision: str = AUTO
     max_megapixels: int = 100
     options: dict[str, Any] | None = None
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    says: str = "",
+    flag: Any = None,
+    form: str = "",
+    shown: bool = True,
+) -> Any:
+    """A field of a method's settings.
+
+    help: one line for the command line and the studio, with the unit where there is one.
+    low, high: the range, both included, of a number or of each number of a sequence.
+    above: a lower end that is not included.
+    says: what the error about a value out of range begins with.
+    flag: the value that the bare option stands for, for settings that are switched on or off.
+    form: how a sequence is written on the command line.
+    shown: whether it is an option of the command line; others are for Python.
+    """
+    return field(
+        default=default,
+        metadata={"help": help, "low": low, "high": high, "above": above, "says": says, "flag": flag, "form": form, "shown": shown},
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of the settings of all methods: types, ranges and choices are checked when they are made. Raises InputError."""
+
+    def __post_init__(self) -> None:
+        hints = hints_of(type(self))
+        for item in fields(self):
+            if "help" in item.metadata:
+                check_value(item, hints[item.name], getattr(self, item.name))
+
+
+def hints_of(settings: type) -> Mapping[str, Any]:
+    """The types of the fields of a dataclass, by name."""
+    return get_type_hints(settings)
+
+
+def check_value(item: "Field[Any]", hint: Any, value: object) -> None:
+    """A value is of the type of a field and within its range. Raises InputError."""
+    choices = choices_of(hint)
+    if choices and value is not None and value not in choices:
+        raise InputError(unknown(item.name.replace("_", " "), value, choices))
+    numbers = value if isinstance(value, (tuple, list)) else [value]
+    finite = [0.0 if isinstance(number, float) and not math.isfinite(number) else number for number in numbers]
+    if not fits(tuple(finite) if numbers is value else finite[0], hint):
+        raise InputError(f"{option(item.name)} cannot be {value!r}")
+    low, high, above, words = (item.metadata.get(key) for key in ("low", "high", "above", "says"))
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            continue
+        inside = (low is None or number >= low) and (high is None or number <= high) and (above is None or number > above)
+        if not inside or not math.isfinite(number):
+            raise InputError(f"{words or _range(item.name, low, high, above)}, not {number:g}")
+
+
+def _range(name: str, low: float | None, high: float | None, above: float | None) -> str:
+    words = name.replace("_", " ")
+    if low is not None and high is not None:
+        return f"{words} goes from {low:g} to {high:g}"
+    begin = f"above {above:g}" if above is not None else "a number" if low is None else f"a number from {low:g} on"
+    return f"{words} is {begin}" + ("" if high is None else f" and at most {high:g}")
+
+
+def choices_of(hint: Any) -> tuple[str, ...]:
+    """The choices of a Literal, or of an optional one; none for other types."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return next((choices_of(part) for part in get_args(hint) if get_origin(part) is Literal), ()) if _is_union(hint) else ()
+
+
+def _is_union(hint: Any) -> bool:
+    return isinstance(hint, UnionType) or get_origin(hint) is Union
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Whether a value is what a type hint says; numbers are finite."""
+    parts = get_args(hint)
+    if _is_union(hint):
+        return any(fits(value, part) for part in parts)
+    if hint is None or hint is type(None):
+        return value is None
+    origin = get_origin(hint) or hint
+    if origin is Literal:
+        return value in parts
+    if origin is bool:
+        return isinstance(value, bool)
+    if origin in (int, float):
+        numeric = isinstance(value, int if origin is int else (int, float)) and not isinstance(value, bool)
+        return numeric and math.isfinite(value)  # type: ignore[arg-type]
+    if origin is str:
+        return isinstance(value, (str, os.PathLike))
+    if origin is tuple or origin is Sequence:
+        inner = parts[0] if parts else object
+        return isinstance(value, Sequence) and not isinstance(value, str) and all(fits(part, inner) for part in value)
+    if origin is Path:
+        return isinstance(value, (str, os.PathLike))
+    return True

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import impasto
-from impasto.cli.app import split_weights
+from impasto.cli.options import split_weights
 from impasto.errors import InputError
 from impasto.media.images import read_picture
 from impasto.styles.file import StyleFile, StyleRecord, write_style
@@ -156,12 +156,12 @@ def test_bad_encoders_and_settings(photo, tmp_path):
         (["--encoder", tmp_path / "weights.pth"], "is a pickle"),
         (["--encoder", tmp_path / "foreign.safetensors"], "conv1_1 .. conv5_4 of a VGG encoder were expected"),
         (["--method", "magic"], "there is no method 'magic'"),
-        (["--optimiser", "sgd"], "lbfgs or adam"),
+        (["--optimiser", "sgd"], "there is no optimiser .sgd.; there are lbfgs, adam"),
         (["--keep-color", "sepia"], "no way to keep colours .sepia.; there are luma, coral"),
         (["--strength", "99"], "strength goes from 0"),
         (["--device", "warp"], "there is no device 'warp'"),
         (["-s", "woodcut:0.5"], "give every style a weight"),
-        (["--content-weight", "nan"], "greater than or equal to 0"),
+        (["--content-weight", "nan"], "content weight is a number from 0 on, not nan"),
     ):
         assert_sentence(impasto_command("stylize", photo, "-s", "dusk", *QUICK, *words, cwd=tmp_path), 2, sentence)
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.distillation.network_file import TEACHER, to_teacher_file
-from impasto.distillation.networks import VideoNetwork
+from impasto.job.styles import is_steady
 from impasto.media.videos import FilmReader
-from impasto.methods import is_steady
-from impasto.networks import Transformer
-from impasto.runtime.network_file import to_style_file
+from impasto.methods.distillation.method import TEACHER
+from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.teacher_file import to_teacher_file
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
 from impasto.styles.registry import ASSETS, bundled
 from tests.cli.runner import impasto_command
@@ -45,7 +46,7 @@ def style_file(path, *, teacher=False, film=False):
     torch.manual_seed(0)
     settings = {"adaptation": {"film": True}} if film else {}
     record = StyleRecord("small", "distillation" if teacher else "metastyle", settings=settings)
-    return write_style(path, to_teacher_file(VideoNetwork(4, 1), record) if teacher else to_style_file(Transformer(4, 1), record))
+    return write_style(path, to_teacher_file(VideoNetwork(4, 1), record) if teacher else to_style_file(StyleNetwork(4, 1), record))
 
 
 def test_a_painting_is_learned_for_video(painting, film, tmp_path):
@@ -81,8 +82,8 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
     assert (tmp_path / "photos-none.mp4").read_bytes() != (tmp_path / "photos-flow.mp4").read_bytes()
     assert (tmp_path / "teacher-none.mp4").read_bytes() != (tmp_path / "teacher-flow.mp4").read_bytes()
     refused = impasto_command("stylize", film, "-s", photos, "--stabilize", "student", "-o", tmp_path / "o.mp4")
-    assert_sentence(refused, 2, "has not learned to hold films still without optical flow")
-    assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "no way to hold films still .glue.")
+    assert_sentence(refused, 2, "has not learned to paint stable films without optical flow")
+    assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "no way to stabilise films .glue.")
 
 
 def test_bundled_styles_have_versions_for_films(film, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.networks import Transformer
-from impasto.runtime.network_file import to_style_file
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import to_style_file
 from impasto.styles.file import StyleRecord, read_style, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import ANNOUNCING, assert_sentence
@@ -99,7 +99,7 @@ def test_several_paintings_become_several_styles(painting, tmp_path):
 
 
 def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
-    narrow = write_style(tmp_path / "narrow.safetensors", to_style_file(Transformer(8), StyleRecord("narrow", "metastyle")))
+    narrow = write_style(tmp_path / "narrow.safetensors", to_style_file(StyleNetwork(8), StyleRecord("narrow", "metastyle")))
     style = read_style(narrow)
     wrong = write_style(
         tmp_path / "wrong.safetensors", type(style)(type(style.record)(**{**vars(style.record), "width": 32.0}), style.tensors)
@@ -137,7 +137,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
         (["adapt", tmp_path / "none.jpg"], "does not exist"),
         (["adapt", painting, "-o", tmp_path / "style.pt"], "ends in .safetensors"),
         (["adapt", narrow], "style file already"),
-        (["adapt", painting, "--parameters", "some"], "'all' or only the 'affine'"),
+        (["adapt", painting, "--parameters", "some"], "there is no parameters 'some'; there are all, affine"),
         (["adapt", painting, "--photos", tmp_path / "cache"], "no pictures|is not a folder|does not exist"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--preset", "x"], "no preset 'x'"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "-o", tmp_path / "a.pt"], "ends in .safetensors"),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.cli.app import five_scales
+from impasto.cli.options import five_numbers
 from impasto.errors import InputError
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
@@ -70,7 +70,7 @@ def test_a_texture_enlarged(tmp_path):
 
 
 def test_a_solver_trained_here_paints(photo, painting, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.solver.training.METRIC_PICTURES", 8)
+    monkeypatch.setattr("impasto.methods.solver.training.METRIC_PICTURES", 8)
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(2):
@@ -104,6 +104,6 @@ def test_what_is_refused(run, photo, painting, tmp_path):
 
 
 def test_five_scales_are_read():
-    assert five_scales("1,0.5,0,0,2") == (1, 0.5, 0, 0, 2)
+    assert five_numbers("1,0.5,0,0,2") == (1, 0.5, 0, 0, 2)
     with pytest.raises(InputError, match="five numbers"):
-        five_scales("one")
+        five_numbers("one")

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from impasto.errors import InputError
+from impasto.job.engine import plan, run
 from impasto.media.animations import AnimationReader
 from impasto.media.opening import is_animation, made_here
 from impasto.media.videos import FilmError, FilmReader
 from impasto.runtime.device import Place
-from impasto.runtime.engine import plan, run
 from impasto.settings import Controls
 from tests.conftest import scene
 from tests.films import make_film

@@ -1,15 +1,8 @@
 import pytest
 import torch
 
-from impasto.perception.loss import (
-    PRESETS,
-    LossSettings,
-    PerceptualLoss,
-    content_distance,
-    range_excess,
-    style_distance,
-    total_variation,
-)
+from impasto.perception.loss import PerceptualLoss, content_distance, range_excess, style_distance, total_variation
+from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.statistics import gram
 from tests.conftest import random_encoder
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from impasto.distillation.networks import VideoNetwork
-from impasto.distillation.teacher import Teacher, shrunk
+from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.teacher import Teacher, shrunk
 from impasto.motion.stability import stability
 from impasto.runtime.device import Place
 from impasto.runtime.steadied import Steadied

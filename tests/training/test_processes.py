@@ -16,11 +16,11 @@ from tests.conftest import scene
 WORKER = """
 import json, sys
 import torch
-import impasto.solver.training
+import impasto.methods.solver.training
 from impasto.cli import main
 from impasto.training.processes import joined, rank, share_gradients, workers
 
-impasto.solver.training.METRIC_PICTURES = 8
+impasto.methods.solver.training.METRIC_PICTURES = 8
 with joined("cpu"):
     a, b = torch.zeros(2, requires_grad=True), torch.zeros(3, requires_grad=True)
     a.grad = torch.full((2,), float(rank()))

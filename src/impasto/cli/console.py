@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
@@ -88,3 +89,14 @@ def every(listener: "Listener", steps: int) -> "Listener":
             seen.clear()
 
     return listen
+
+
+@contextmanager
+def resumable(name: str = "") -> Iterator[Watch]:
+    """A progress bar over long work that keeps a checkpoint when the user stops it, and says so."""
+    try:
+        with watching(name) as watch:
+            yield watch
+    except KeyboardInterrupt:
+        warn("stopped; the same command resumes it")
+        raise typer.Exit(130) from None

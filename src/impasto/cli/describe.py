@@ -6,11 +6,11 @@ from typing import Any
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import sha256_of
+from impasto.methods.solver.network import SolverNetwork
+from impasto.methods.solver.solver_file import read_solver
+from impasto.networks.decoder import Decoder
+from impasto.networks.decoder_file import read_decoder
 from impasto.perception.weights import read_encoder
-from impasto.semantic.decoder import Decoder
-from impasto.semantic.network_file import read_decoder
-from impasto.solver.network import SolverNetwork
-from impasto.solver.network_file import read_solver
 from impasto.styles.file import read_style
 from impasto.styles.registry import Record, bundled, fetchable
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.api import gather_styles
 from impasto.errors import InputError, unknown
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
 from impasto.evaluation.footage import footage, moving_footage
@@ -18,8 +17,12 @@ from impasto.evaluation.speed import SpeedReport, Timing, median_seconds, time_e
 from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event, Listener
 from impasto.files import check_folder
+from impasto.job.build import make_film_stylizer, make_stylizer
+from impasto.job.styles import gather_styles
 from impasto.media.images import read_picture
-from impasto.methods import METHODS, Style, StyleSource, make_film_stylizer, make_stylizer
+from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.gatys.method import METHOD as GATYS
+from impasto.methods.table import methods as all_methods
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
@@ -60,18 +63,19 @@ def run_fidelity(
     # One level and the same iterations: every row answers the same question as the optimum that it is compared with.
     base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
     makers: dict[str, Maker] = {}
-    learns = {name for name, method in METHODS.items() if method.learns}
-    for spec in methods or sorted(name for name in learns if not METHODS[name].slow):
+    learns = {name for name, method in all_methods().items() if method.style == "picture"}
+    for spec in methods or sorted(name for name in learns if not all_methods()[name].slow):
         name, _, own = spec.partition(":")
         if name not in learns:
             raise InputError(unknown("method that paints in the style of a picture", name, sorted(learns)))
+        has = set(all_methods()[name].options)
         controls = replace(base, method=name, encoder=own or Controls.encoder)
-        if name == "metastyle":
+        if "steps" in has:
             controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})
-        elif name != "gatys":
+        elif not has >= set(base.options or {}):
             controls = replace(controls, options={})
         makers[spec] = _maker(controls, place)
-    optimum = _maker(replace(base, method="gatys", options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
+    optimum = _maker(replace(base, method=GATYS.name, options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
     settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
     judge = load_encoder(encoder, exact)
     return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, settings=settings, listener=listener)
@@ -104,10 +108,10 @@ def run_stability(
     for spec in styles:
         text, _, stabilize = spec.partition("@")
         method, colon, rest = text.partition(":")
-        named = colon and method in METHODS
+        named = colon and method in all_methods()
         base = Controls(method=method if named else AUTO, stabilize=stabilize or AUTO, device=device, precision=precision)
-        source, controls = gather_styles([rest if named else text], None, base)
-        stylizers[Path(spec).name] = make_film_stylizer(source, controls, place, listener)
+        source = gather_styles([rest if named else text], None, base)
+        stylizers[Path(spec).name] = make_film_stylizer(source, base, place, listener)
     judge = None if painting is None else load_encoder(encoder, choose_place(device, "float32"))
     return evaluate_stability(
         material,
@@ -146,8 +150,8 @@ def _time_methods(sizes: Sequence[int], place: Place) -> list[Timing]:
     timings = []
     for size in sizes:
         photo, style = (torch.rand(1, 3, size, size, generator=generator).to(place.device) for _ in range(2))
-        for name in (name for name, method in METHODS.items() if method.learns and not method.slow):
-            options = {"steps": 1} if name == "metastyle" else {}  # its speed does not depend on what it has learned
+        for name in (name for name, method in all_methods().items() if method.style == "picture" and not method.slow):
+            options = {"steps": 1} if "steps" in all_methods()[name].options else {}  # its speed does not depend on what it has learned
             stylizer = make_stylizer(StyleSource([Style("random", style)]), Controls(method=name, options=options), place)
             seconds = median_seconds(partial(stylizer, photo), repeats=1, device=place.device)
             timings.append(Timing(f"{name}, one picture", size, seconds))

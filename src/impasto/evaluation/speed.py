@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from impasto.evaluation.report import circumstances, write_report
-from impasto.networks import Transformer
+from impasto.networks.style_network import StyleNetwork
 from impasto.perception.encoder import Encoder
 from impasto.runtime.device import Place, settle
 
@@ -94,7 +94,7 @@ def time_engine(encoder: Encoder, sizes: Sequence[int], *, repeats: int, place: 
 def time_painting(sizes: Sequence[int], *, repeats: int, place: Place) -> list[Timing]:
     """The image transformation network as the stylizer runs it, against plain eager float32 in the default layout; one picture."""
     timings = []
-    network = Transformer().requires_grad_(False).eval()
+    network = StyleNetwork().requires_grad_(False).eval()
     for size in sizes:
         photo = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(place.device)
         plain = network.to(place.device, torch.float32).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

@@ -6,7 +6,8 @@ from pathlib import Path
 from impasto.errors import InputError, unknown
 from impasto.files import remembered
 from impasto.perception.encoder import Encoder
-from impasto.perception.loss import PRESETS, LossSettings, PerceptualLoss
+from impasto.perception.loss import PerceptualLoss
+from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import Place, settle
 from impasto.styles.registry import locate

@@ -8,6 +8,9 @@ from impasto.media.images import fit_within
 LEAST_SIDE = 32
 """Pictures with a shorter side below this, after fitting to the size, are refused."""
 
+LEAST_LEVEL = 128
+"""No level of the pyramid has a shorter side below this, in pixels."""
+
 
 def working_size(size: tuple[int, int], longest: int, origin: str = "the picture") -> tuple[int, int]:
     """Height and width that a picture is painted at: fitted to `longest` if it is larger. Raises PictureError if too thin."""
@@ -26,3 +29,9 @@ def _way_out(size: tuple[int, int]) -> str:
         return ""
     needed = next(longest for longest in count(max(size) * (LEAST_SIDE - 1) // min(size)) if min(fit_within(size, longest)) >= LEAST_SIDE)
     return f": --size {needed} works, and so does every larger one"
+
+
+def pyramid(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
+    """Sizes (height, width) from coarse to fine, halving; levels too small to hold a picture are left out."""
+    sizes = [(round(size[0] / 2**k), round(size[1] / 2**k)) for k in range(levels)]
+    return [s for s in reversed(sizes) if min(s) >= LEAST_LEVEL or s == sizes[0]]

@@ -20,6 +20,7 @@ from torch import Tensor
 from impasto.media.images import read_picture, rescale
 from impasto.styles.registry import ASSETS, bundled
 from impasto.training.data import Pictures
+from impasto.training.settings import USUAL_KINDS, Kind
 
 _TO_RGB = torch.tensor([[1.0, 0.5, 0.5], [1.0, 0.0, -1.0], [1.0, -0.5, 0.5]])
 """From luma, blue-yellow and red-green to red, green, blue."""
@@ -149,14 +150,10 @@ def paintings(size: int, generator: torch.Generator) -> Tensor:
     return rescale(picture[None, :, top : top + side, left : left + side], (size, size))[0]
 
 
-KINDS: dict[str, Callable[[int, torch.Generator], Tensor]] = {"leaves": leaves, "clouds": clouds, "scenes": scenes, "paintings": paintings}
+KINDS: dict[Kind, Callable[[int, torch.Generator], Tensor]] = {"leaves": leaves, "clouds": clouds, "scenes": scenes, "paintings": paintings}
 
 
-USUAL_KINDS = ("leaves", "paintings")
-"""What networks generalise best from to photographs, of what can be made: see docs/benchmarks.md."""
-
-
-def made_pictures(count: int, size: int, generator: torch.Generator, *, kinds: tuple[str, ...] = USUAL_KINDS) -> Pictures:
+def made_pictures(count: int, size: int, generator: torch.Generator, *, kinds: tuple[Kind, ...] = USUAL_KINDS) -> Pictures:
     """`count` made pictures of size x size pixels, the kinds in turn; slightly blurred, as by a lens."""
     pictures = []
     for index in range(count):

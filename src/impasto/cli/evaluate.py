@@ -1,0 +1,146 @@
+"""`impasto evaluate`: how faithful, how stable, how fast."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.app import evaluate_app
+from impasto.cli.console import console, watching
+from impasto.cli.options import DEFAULT, Device, Precision
+
+
+def check_report(json: Path | None, inputs: list[Path | None]) -> None:
+    """A report can be written, and is none of the files that are evaluated. Raises InputError."""
+    from impasto.files import check_folder
+    from impasto.runtime.outputs import Outputs
+
+    if json is not None:
+        Outputs(path for path in inputs if path is not None).asked(json)
+        check_folder(json)
+
+
+@evaluate_app.command("fidelity")
+def evaluate_fidelity(
+    content: Annotated[Path | None, typer.Option(help="Folder of photos.", show_default=False)] = None,
+    style: Annotated[Path | None, typer.Option(help="Folder of style pictures; every photo meets every one.", show_default=False)] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="A JSON list of pairs with known figures of Gatys, instead of the folders.", show_default=False)
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="METHOD or METHOD:ENCODER; repeatable. (default: all)", show_default=False)
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Network that judges: vgg19, or a safetensors file.")] = "vgg19",
+    size: Annotated[int, typer.Option(min=64, help="Shorter side of the photos in pixels.")] = 256,
+    iterations: Annotated[int, typer.Option(min=1, help="Of the optimisation that stands for 1.")] = 150,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of metastyle's adaptation. (default: its own)", show_default=False)] = None,
+    loss: Annotated[str, typer.Option(help="Loss that gatys minimises: yardstick, impasto, ...")] = "yardstick",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs.", show_default=False)] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the pictures.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+    precision: Annotated[str, typer.Option(help="Of the methods; the judge works in float32.")] = "float32",
+) -> None:
+    """Compare methods with the optimum: losses, share of Gatys' loss reduction, content ratio."""
+    from impasto.cli.evaluation import run_fidelity
+
+    check_report(json, [pairs])
+    with watching("evaluating") as watch:
+        report = run_fidelity(
+            content=content,
+            style=style,
+            pairs=pairs,
+            methods=method,
+            encoder=encoder,
+            size=size,
+            iterations=iterations,
+            loss=loss,
+            steps=steps,
+            limit=limit,
+            keep=keep,
+            device=device,
+            precision=precision,
+            listener=watch,
+        )
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")
+
+
+@evaluate_app.command("stability")
+def evaluate_stability(
+    films: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Films, folders of frames, folders of either, or a folder laid out as MPI Sintel.", show_default=False),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            "-s",
+            help="STYLE, or STYLE@none, @student, @flow: how it is held still, as --stabilize; METHOD:PICTURE for a method. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    rendering: Annotated[str, typer.Option(help="Sintel's: final or clean.")] = "final",
+    moving: Annotated[
+        Path | None, typer.Option(help="Folder of photos: also judge on scenes made of them, whose flow is exact.", show_default=False)
+    ] = None,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes made of photos.")] = 3,
+    size: Annotated[int, typer.Option(min=0, help="Longer side of films whose flow is estimated, 0 for their own.")] = 640,
+    painting: Annotated[Path | None, typer.Option(help="The style picture, for style and content losses.", show_default=False)] = None,
+    encoder: Annotated[str, typer.Option(help="Network that judges these losses.")] = DEFAULT.encoder,
+    maps: Annotated[Path | None, typer.Option(help="Folder for pictures of the errors.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+) -> None:
+    """Measure how stable films are: warping errors by scene, with true or estimated flow, beside style and content losses."""
+    from impasto.cli.evaluation import run_stability
+
+    check_report(json, [*(films or []), painting])
+    with watching("evaluating") as watch:
+        report = run_stability(
+            films=films or [],
+            styles=style or [],
+            rendering=rendering,
+            moving=moving,
+            scenes=scenes,
+            size=size,
+            painting=painting,
+            encoder=encoder,
+            maps=maps,
+            device=device,
+            precision=precision,
+            listener=watch,
+        )
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")
+
+
+@evaluate_app.command("speed")
+def evaluate_speed(
+    size: Annotated[
+        list[int] | None, typer.Option(min=64, help="Square sizes in pixels; repeatable. (default: 256, 512)", show_default=False)
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="Encoders to time; repeatable. (default: compact, and vgg19 if it is at hand)", show_default=False),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 7,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
+    device: Device = DEFAULT.device,
+) -> None:
+    """Time the encoders, the engine's precision and layout, and the methods; medians of one run."""
+    from impasto.cli.evaluation import run_speed
+
+    check_report(json, [])
+    with watching("timing") as watch:
+        report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")

@@ -1,0 +1,186 @@
+"""`impasto stylize`: photos and films in the style of pictures."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from impasto.cli.app import app
+from impasto.cli.console import console, errors, fail, resumable, warn, watching
+from impasto.cli.options import DEFAULT, Device, Encoder, Precision, method_options, rarely, split_weights
+from impasto.errors import InputError
+from impasto.settings import Controls
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(help="Photos, films, or folders of them; - for raw frames from a pipe, with --raw-size.", show_default=False),
+]
+Styles = Annotated[
+    list[str],
+    typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, or a folder, with / at its end to be sure. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+@method_options
+def stylize(
+    inputs: Inputs,
+    style: Styles,
+    output: Output = None,
+    method: Annotated[str, typer.Option(help="auto, or a method's name; `impasto styles` lists them.")] = DEFAULT.method,
+    size: Annotated[
+        int, typer.Option(min=0, help="Longer side of the result in pixels; smaller photos keep theirs, 0 keeps any.")
+    ] = DEFAULT.size,
+    style_size: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            help="Shorter side of the style picture in pixels: larger, larger strokes. "
+            "(default: metastyle 384, solver the photo's up to 384, others the photo's)",
+            show_default=False,
+        ),
+    ] = DEFAULT.style_size,
+    strength: Annotated[float, typer.Option(min=0, help="0 is the photo, 1 the full style.")] = DEFAULT.strength,
+    keep_color: Annotated[
+        str | None, typer.Option(help="Keep the photo's colours: luma or coral.", show_default=False)
+    ] = DEFAULT.keep_color,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Label map of the photo, with --style-mask; or a grey picture for each style, white where it paints.", show_default=False
+        ),
+    ] = None,
+    style_mask: Annotated[list[Path] | None, typer.Option(help="Label map of each style picture.", show_default=False)] = None,
+    regions: Annotated[
+        str | None, typer.Option(help="Find matching regions by itself instead of masks: auto:4 for four.", show_default=False)
+    ] = None,
+    show_regions: Annotated[bool, typer.Option("--show-regions", help="Write the regions too, as OUTPUT-regions.png.")] = False,
+    stabilize: Annotated[
+        str,
+        typer.Option(
+            help="How films are stabilised. student: by a network that learned it, the fastest; a style picture is learned for films. "
+            "flow: by optical flow, for any style. none: each frame for itself. auto: student where the style has one, flow for other "
+            "networks and the solver, else none."
+        ),
+    ] = DEFAULT.stabilize,
+    frames: Annotated[bool, rarely("A folder holds the frames of a film, and becomes a folder of frames.", "--frames")] = False,
+    raw_size: Annotated[
+        str | None,
+        rarely("Size of the frames that come through the pipe, rgb24, as 640x360.", show_default=False),
+    ] = None,
+    background: Annotated[
+        str,
+        rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
+    ] = DEFAULT.background,
+    keep_metadata: Annotated[bool, rarely("Copy the photo's EXIF block.", "--keep-metadata")] = DEFAULT.keep_metadata,
+    seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
+    encoder: Encoder = DEFAULT.encoder,
+    device: Device = DEFAULT.device,
+    precision: Precision = DEFAULT.precision,
+    max_megapixels: Annotated[int, rarely("Refuse larger pictures.", min=1)] = DEFAULT.max_megapixels,
+    *,
+    options: dict[str, Any],
+) -> None:
+    """Paint photos and films in the style of a picture, or of several. An interrupted film is resumed by the same command."""
+    from impasto import api
+
+    names, weights = split_weights(style)
+    controls = Controls(
+        method=method,
+        encoder=encoder,
+        size=size,
+        style_size=style_size,
+        strength=strength,
+        keep_color=keep_color,
+        background=background,
+        keep_metadata=keep_metadata,
+        stabilize=stabilize,
+        seed=seed,
+        device=device,
+        precision=precision,
+        max_megapixels=max_megapixels,
+        options=options,
+    )
+    if Path("-") in inputs or raw_size is not None:
+        if inputs != [Path("-")] or raw_size is None or output not in (None, "-"):
+            raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
+        unused = {
+            "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
+            "--keep-metadata": keep_metadata, "--background": background != DEFAULT.background,
+        }  # fmt: skip
+        for name, value in unused.items():
+            if value:
+                raise InputError(f"{name} is for files, and frames come through the pipe")
+        paint_pipe(names, weights, raw_size, controls)
+        return
+    with resumable("learning the style") as watch:
+        summary = api.stylize(
+            list(inputs),
+            *names,
+            output=output,
+            weights=weights,
+            mask=mask or None,
+            style_masks=style_mask or (),
+            regions=regions,
+            show_regions=show_regions,
+            frames=frames,
+            controls=controls,
+            listener=watch,
+            on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
+            on_regions=lambda regions: console.print("\n".join(regions.report)),
+        )
+    for sentence in summary.left_out:
+        warn(sentence)
+    for outcome in summary.painted:
+        height, width = outcome.size or (0, 0)
+        console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
+        if outcome.remark:
+            warn(outcome.remark)
+    if summary.interrupted:
+        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; the same command resumes a film")
+        raise typer.Exit(130)
+    if len(summary.outcomes) == 1 and summary.failed:
+        fail(summary.failed[0].error)  # type: ignore[arg-type]
+    for outcome in summary.failed:
+        warn(str(outcome.error))
+    if summary.failed:
+        warn(f"{len(summary.failed)} of {len(summary.outcomes)} files could not be painted")
+        raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
+
+
+def paint_pipe(names: list[str], weights: list[float] | None, size: str, controls: Controls) -> None:
+    """Raw frames from the standard input to the standard output; what is said goes to the error stream."""
+    from impasto import api
+    from impasto.media.raw import raw_size
+
+    def told(size: tuple[int, int]) -> None:
+        errors.print(f"painted frames have {size[1]}x{size[0]} pixels, rgb24")
+
+    incoming, outgoing, own = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
+    try:
+        with watching("learning the style", lines=False) as watch:
+            count, problem = api.stylize_pipe(
+                incoming,
+                outgoing,
+                own,
+                *names,
+                weights=weights,
+                controls=controls,
+                on_size=told,
+                listener=watch,
+            )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    errors.print(f"{count} frames")
+    if problem:
+        warn(problem)

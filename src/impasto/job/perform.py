@@ -1,0 +1,79 @@
+"""A request, carried out: styles found, the job decided, its outputs planned, then every file painted."""
+
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+from torch import Tensor
+
+from impasto.errors import InputError
+from impasto.events import Listener
+from impasto.files import stamp
+from impasto.job.build import for_films, for_pictures
+from impasto.job.engine import Job, Outcome, Summary, as_sentence, plan, run
+from impasto.job.regions import matched_regions, shares_of, with_regions
+from impasto.job.request import Request
+from impasto.job.resolve import resolve
+from impasto.job.styles import facts_of, files_of, gather_styles, steady_versions
+from impasto.media.masks import Regions
+from impasto.methods.declaration import StyleSource
+from impasto.methods.table import methods
+from impasto.runtime.device import choose_place
+
+
+def perform(
+    request: Request,
+    listener: Listener,
+    on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+    on_regions: Callable[[Regions], None] = lambda regions: None,
+) -> Summary:
+    """Paint everything that was asked for. What concerns one file is its outcome's error; what concerns all raises ImpastoError.
+
+    on_file: is told index, count and source before each file. on_regions: the regions of each photo.
+    """
+    controls, asked = request.controls, request.regions
+    source = gather_styles(request.styles, request.weights, controls, asked.kind)
+    beside = [*request.styles, *asked.masks, *asked.style_masks, *files_of(controls)]
+    planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside)
+    jobs = planned.jobs
+    if asked.masks and len(jobs) != 1:
+        raise InputError("a mask belongs to one photo, and there are several")
+    films = any(job.moving for job in jobs)
+    names = steady_versions(request.styles, controls)
+    steady = source if names == list(request.styles) or not films else gather_styles(names, request.weights, controls, asked.kind)
+    photos = any(not job.moving for job in jobs)
+    decision = resolve(controls, facts_of(steady), methods(), kind=asked.kind, photos=photos, films=films)
+    place = choose_place(controls.device, controls.precision)
+    stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
+
+    def paint(own: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
+        outcomes: list[Outcome] = []
+        for moving, group in groupby(own, key=lambda job: job.moving):
+            chosen = steady if moving and styles is source else styles
+            stylizer = (for_films if moving else for_pictures)(decision, chosen, place, listener)
+            before, identity = first + len(outcomes), f"{chosen.identity} {stamps}"
+            count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
+            done = run(stylizer, list(group), decision.controls, place, masks=masks, identity=identity, on_file=count, listener=listener)
+            outcomes += done.outcomes
+            if done.interrupted:
+                return Summary(outcomes, True, planned.left_out)
+        return Summary(outcomes, False, planned.left_out)
+
+    if asked.kind != "regions":
+        masks = shares_of(asked, jobs[0], source, decision.controls).to(place.device) if asked.masks else None
+        return paint(jobs, 0, source, masks)
+    outcomes: list[Outcome] = []
+    for number, job in enumerate(jobs):
+        try:
+            found = matched_regions(asked, job, source, decision.controls, place)
+        except KeyboardInterrupt:
+            return Summary(outcomes, True, planned.left_out)
+        except Exception as error:
+            outcomes.append(Outcome(job.source, error=as_sentence(error, job.source)))
+            continue
+        on_regions(found)
+        summary = paint([job], number, with_regions(source, found), found.content.to(place.device))
+        outcomes += summary.outcomes
+        if summary.interrupted:
+            return Summary(outcomes, True, planned.left_out)
+    return Summary(outcomes, False, planned.left_out)

@@ -1,0 +1,71 @@
+"""What was asked for: nothing is decided here, and nothing is opened."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from impasto.errors import InputError
+from impasto.settings import AUTO, Controls
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class RegionRequest:
+    """Which regions: masks of the photo and of the styles, a number of regions to find, or nothing of it.
+
+    masks: of the photo: one label map, or a grey picture for each style.
+    style_masks: label maps, one for each style.
+    count: how many regions are found by themselves.
+    show: whether the regions are written too.
+    """
+
+    masks: Sequence[PathLike] = ()
+    style_masks: Sequence[PathLike] = ()
+    count: int | None = None
+    show: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count is not None and (self.masks or self.style_masks):
+            raise InputError("regions are found by themselves or given as masks, not both")
+        if self.style_masks and not self.masks:
+            raise InputError("masks of style pictures need a mask of the photo too")
+        if self.style_masks and len(self.masks) != 1:
+            raise InputError("with masks of the style pictures there is one mask of the photo, a label map")
+        if self.show and self.kind != "regions":
+            raise InputError("there are no regions to show: give masks of photo and style, or regions auto:4")
+
+    @property
+    def kind(self) -> Literal["pictures", "regions", "shares"]:
+        """Whether whole pictures are painted, regions of the photo meet regions of the styles, or each style has its share of the photo."""
+        if self.style_masks or self.count is not None:
+            return "regions"
+        return "shares" if self.masks else "pictures"
+
+
+def count_of(regions: str) -> int:
+    """4 of "auto:4", or of "auto". Raises InputError."""
+    kind, _, count = regions.partition(":")
+    if kind != AUTO or not (count or "4").isdigit():
+        raise InputError(f"regions are auto:4, for four of them, not {regions!r}")
+    return int(count or 4)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job as it was asked for.
+
+    inputs: photos, films, or folders of them.
+    styles: pictures, style files, or bundled names, with `weights`, equal by default.
+    output: a file, a folder, or None for names of ours in the current folder.
+    frames: whether folders hold the frames of a film each.
+    """
+
+    inputs: Sequence[PathLike]
+    styles: Sequence[PathLike]
+    output: PathLike | None = None
+    weights: Sequence[float] | None = None
+    regions: RegionRequest = field(default_factory=RegionRequest)
+    frames: bool = False
+    controls: Controls = field(default_factory=Controls)

@@ -1,0 +1,178 @@
+"""The one place where a job is decided: its method, its controls, and how films are stabilised. Pure: nothing is opened or built."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from impasto.errors import InputError, option, unknown
+from impasto.methods.declaration import Method
+from impasto.settings import AUTO, Controls, check_value, fits
+
+STABILIZE = (AUTO, "none", "student", "flow")
+"""How films are stabilised."""
+
+Kind = Literal["pictures", "regions", "shares"]
+
+
+@dataclass(frozen=True)
+class StyleFact:
+    """What decisions need to know of a style.
+
+    method: the one that its style file is for; None for a picture.
+    steady: whether its network learned to paint stable films by itself.
+    """
+
+    name: str
+    method: str | None = None
+    steady: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How a job is painted.
+
+    method, controls: the method, and the controls that name it.
+    film_controls: those for films, which may have options more.
+    film: "alone": the stylizer paints films as it is; "frames": it does, and forgets the frame before; "flow": with optical flow, the
+        stylizer's own if it has any, otherwise around it.
+    """
+
+    method: Method
+    controls: Controls
+    film_controls: Controls
+    film: Literal["alone", "frames", "flow"]
+
+
+def resolve(
+    controls: Controls,
+    styles: Sequence[StyleFact],
+    methods: Mapping[str, Method],
+    *,
+    kind: Kind = "pictures",
+    photos: bool = True,
+    films: bool = True,
+) -> Decision:
+    """Decide. kind: see `impasto.job.request.RegionRequest`. photos, films: whether there are some. Raises InputError."""
+    method, controls = _method(controls, styles, methods, kind)
+    check_options(method, controls, styles, methods)
+    if kind == "shares" and "shares" not in method.masks:
+        raise InputError(
+            f"{method.name} needs a mask of each style picture too; "
+            f"--method {default_method('shares', methods)} takes a mask of the photo for each style"
+        )
+    _check_effects(controls, photos, films)
+    if not films:
+        return Decision(method, controls, controls, "alone")
+    film_controls, film = _film(method, controls, styles)
+    return Decision(method, controls, film_controls, film)
+
+
+def default_method(kind: Kind, methods: Mapping[str, Method]) -> str:
+    """What "auto" means for pictures, or for styles with regions or shares."""
+    return next(method.name for method in methods.values() if kind in method.default_for)
+
+
+def _method(controls: Controls, styles: Sequence[StyleFact], methods: Mapping[str, Method], kind: Kind) -> tuple[Method, Controls]:
+    """A method that is named, or that a style file is for, or that alone has the options, or that the kind of masks asks for."""
+    implied = implied_method(controls, methods, kind)
+    bound = {style.method for style in styles if style.method is not None}
+    if len(bound) > 1:
+        raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
+    if bound and implied not in (AUTO, *bound):
+        own = next(iter(bound))
+        if controls.method == AUTO:
+            check_options(methods[own], controls, styles, methods)
+        name = next(style.name for style in styles if style.method is not None)
+        raise InputError(f"{name} is a trained style of {own}; {implied} needs the picture that it was learned from")
+    name = next(iter(bound), default_method(kind, methods) if implied == AUTO else implied)
+    return methods[name], replace(controls, method=name)
+
+
+def implied_method(controls: Controls, methods: Mapping[str, Method], kind: Kind = "pictures") -> str:
+    """The method that the controls name, or that their options or masks ask for; "auto" if nothing does. Raises InputError."""
+    if controls.method != AUTO:
+        if controls.method not in methods:
+            raise InputError(unknown("method", controls.method, methods))
+        return controls.method
+    preferred = AUTO if kind == "pictures" else default_method(kind, methods)
+    given = set(controls.options or {})
+    able = [method.name for method in methods.values() if given <= set(method.options)]
+    if not able:
+        for name in sorted(given):
+            _check_shared(name)
+            if not _owners(name, methods):
+                raise InputError(unknown("setting", name, sorted({name for method in methods.values() for name in method.options})))
+        parts = "; ".join(f"{option(name)} belongs to --method {_owners(name, methods)}" for name in sorted(given))
+        raise InputError(f"no method has all of these: {parts}")
+    usual = default_method(kind, methods)
+    return preferred if usual in able else able[0]
+
+
+def check_options(method: Method, controls: Controls, styles: Sequence[StyleFact], methods: Mapping[str, Method]) -> None:
+    """Every option is one that the method has, of its type and within its range. Raises InputError that says whose it is."""
+    for name, value in (controls.options or {}).items():
+        if name not in method.options:
+            _check_shared(name)
+            trained = any(style.method is not None for style in styles) and method.films == "network"
+            names = "-".join(dict.fromkeys(style.name for style in styles))
+            because = f"and {names} is a trained style of {method.name}" if trained else f"not to {method.name}"
+            if not _owners(name, methods):
+                raise InputError(unknown(f"setting of {method.name}", name, sorted(method.options)))
+            raise InputError(f"{option(name)} belongs to --method {_owners(name, methods)}, {because}")
+        item = next((item for item in method.fields if item.name == name), None)
+        if item is not None:
+            check_value(item, method.options[name], value)
+        elif not fits(value, method.options[name]):
+            raise InputError(f"{option(name)} cannot be {value!r}")
+
+
+def _owners(name: str, methods: Mapping[str, Method]) -> str:
+    return " or ".join(method.name for method in methods.values() if name in method.options)
+
+
+def _check_shared(name: str) -> None:
+    if name in {item.name for item in fields(Controls)}:
+        raise InputError(f"{name} is a control of all methods, not an option of one: Controls({name}=...)")
+
+
+def _check_effects(controls: Controls, photos: bool, films: bool) -> None:
+    """No control is silently without effect."""
+    if not films:
+        for name in ("rate", "consistency"):
+            if name in (controls.options or {}):
+                raise InputError(f"{option(name)} is for films, and there is none")
+        if controls.stabilize != AUTO:
+            raise InputError("--stabilize is for films, and there is none")
+    if controls.keep_metadata and not photos:
+        raise InputError("--keep-metadata is for photos, and there is none")
+
+
+def _film(method: Method, controls: Controls, styles: Sequence[StyleFact]) -> tuple[Controls, Literal["alone", "frames", "flow"]]:
+    """How films are stabilised. "student": by networks that learned it; a picture is learned for films, a style file has to have been.
+
+    "flow": by optical flow. "none": each frame for itself. "auto": student where there is one, flow for other networks and for methods
+    that use it by themselves, otherwise none.
+    """
+    wanted = controls.stabilize
+    if wanted not in STABILIZE:
+        raise InputError(unknown("way to stabilise films", wanted, STABILIZE))
+    unsteady = [style.name for style in styles if style.method is not None and not style.steady]
+    if wanted == AUTO:
+        networks = "flow" if unsteady else "student"
+        wanted = networks if method.films == "network" else method.films.replace("frames", "none")
+    if wanted == "flow":
+        return controls, "flow"
+    if wanted == "none":
+        options = {**method.without_flow, **(controls.options or {})}
+        return replace(controls, options=options), "alone" if method.without_flow else "frames"
+    if method.films != "network":
+        raise InputError(
+            f"{method.name} has no student: it paints a film by itself (--stabilize none) or with optical flow (--stabilize flow)"
+        )
+    if unsteady:
+        raise InputError(
+            f"the style {unsteady[0]!r} has not learned to paint stable films without optical flow (--stabilize flow); "
+            "impasto adapt PICTURE --for video learns it for films"
+        )
+    learns = any(style.method is None for style in styles)
+    return replace(controls, options={"film": True, **(controls.options or {})}) if learns else controls, "alone"

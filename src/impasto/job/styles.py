@@ -1,0 +1,109 @@
+"""The styles of a job: bundled names, style files and pictures, found and opened."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from impasto.errors import InputError, StyleError, unknown
+from impasto.job.request import PathLike
+from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
+from impasto.media.images import fit_within, read_picture, resize
+from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.table import find_method, methods
+from impasto.names import as_plain_name
+from impasto.settings import AUTO, Controls
+from impasto.styles.file import StyleFile, read_style
+from impasto.styles.registry import ASSETS, bundled
+
+STYLE_KEEP = 1024
+"""Longer side, in pixels, that a style picture is kept at: more holds no stroke that a painting of usual size shows."""
+
+
+def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Controls.max_megapixels) -> Style:
+    """The style of a bundled name, a style file or a picture.
+
+    A bundled name means its trained network, or for other methods its picture where that is bundled too. Raises StyleError
+    or PictureError.
+    """
+    text = os.fspath(style)
+    if not text:
+        raise StyleError("a style is a picture, a style file or a name, and nothing was given")
+    known, paintings = bundled("style"), bundled("painting")
+    if text in paintings and method not in (AUTO, default_method("pictures", methods())):
+        text = str(ASSETS / "paintings" / paintings[text].file)
+    elif text in known:
+        text = str(ASSETS / "styles" / known[text].file)
+    path = Path(text)
+    if path.suffix.lower() == ".safetensors":
+        return _from_style_file(path)
+    if not path.exists() and "," in text:
+        given = " ".join(f"-s {part.strip()}" for part in text.split(","))
+        raise StyleError(f"there is no style {text!r}; several styles are given one by one: {given}")
+    if not path.exists() and not path.suffix:
+        raise StyleError(f"{unknown('style', text, known)}; or give a picture, or a style file")
+    pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels
+    if max(pixels.shape[-2:]) > STYLE_KEEP:
+        pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))
+    if min(pixels.shape[-2:]) < 8:
+        raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
+    return Style(as_plain_name(path.stem), pixels[None])
+
+
+def _from_style_file(path: Path) -> Style:
+    file = read_style(path)
+    name, method = file.record.name, file.record.method
+    if method not in methods():
+        raise StyleError(f"{path} is for the method {method!r}, which this version does not have")
+    if not methods()[method].keeps_picture:
+        return Style(name, file=file, method=method)
+    picture = file.tensors.get("picture")
+    if picture is None or picture.dtype != torch.uint8 or picture.ndim != 4 or picture.shape[:2] != (1, 3) or min(picture.shape[2:]) < 8:
+        raise StyleError(f"{path} holds no style picture, which the method {method!r} needs")
+    return Style(name, picture.float() / 255, method=method)
+
+
+def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, controls: Controls, kind: Kind = "pictures") -> StyleSource:
+    """Several styles as one source, found for the method that the controls or the kind of masks ask for. Raises ImpastoError."""
+    if not styles:
+        raise InputError("no style was given")
+    if weights is not None and (len(weights) != len(styles) or not all(0 <= w < math.inf for w in weights) or sum(weights) <= 0):
+        raise InputError("each style needs a weight of at least 0, and not all of them may be 0")
+    if controls.method != AUTO:
+        find_method(controls.method)
+    method = implied_method(controls, methods(), kind)
+    return StyleSource([find_style(style, method=method, max_megapixels=controls.max_megapixels) for style in styles], weights)
+
+
+def facts_of(source: StyleSource) -> list[StyleFact]:
+    """What decisions need to know of the styles."""
+    return [_fact(style) for style in source.styles]
+
+
+def _fact(style: Style) -> StyleFact:
+    if style.method is None:
+        return StyleFact(style.name)
+    return StyleFact(style.name, style.method, style.file is not None and methods()[style.method].steady(style.file))
+
+
+def is_steady(file: StyleFile) -> bool:
+    """Whether the network of a style file learned to paint stable films by itself."""
+    method = methods().get(file.record.method)
+    return method is not None and method.steady(file)
+
+
+def steady_versions(styles: Sequence[PathLike], controls: Controls) -> list[PathLike]:
+    """The styles for films: a bundled one that is bundled for films too, as NAME-film, is taken as that, unless something else is asked."""
+    known = bundled("style")
+    if controls.stabilize not in (AUTO, "student") or controls.method not in (AUTO, default_method("pictures", methods())):
+        return list(styles)
+    return [f"{style}-film" if os.fspath(style) in known and f"{style}-film" in known else style for style in styles]
+
+
+def files_of(controls: Controls) -> list[Path]:
+    """The files that the controls name: other networks."""
+    options = controls.options or {}
+    named = [controls.encoder, *(options[name] for name in ("decoder", "solver") if options.get(name))]
+    return [Path(name) for name in named if Path(name).is_file()]

@@ -1,0 +1,226 @@
+"""Training of a student (Chen et al. 2020, Algorithm 1): stable as a teacher with optical flow, without the flow.
+
+The student begins as the vanilla student, which paints frames alone, and learns from runs of consecutive frames: the perceptual loss of
+each, what the flow changes in the teacher's picture (residual), how much the film moves (low rank), and, if asked, how far neighbours are
+apart along the flow (temporal).
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.errors import InputError, unknown
+from impasto.events import Listener, silence
+from impasto.methods.distillation.calibration import calibrated, gradient_norms
+from impasto.methods.distillation.losses import RANK_MODES, aligned, feature_loss, low_rank_loss, output_loss, residual_loss, vanilla_loss
+from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.teacher import prior_of
+from impasto.motion.temporal import temporal_loss
+from impasto.networks.style_network import StyleNetwork, blobs, paint
+from impasto.perception.loss import PerceptualLoss, StyleTarget
+from impasto.runtime.device import Place
+from impasto.styles.file import checksum
+from impasto.training.clips import Clip, Clips
+from impasto.training.loop import own_generator, rated_groups, train
+
+TERMS = ("residual", "vanilla", "rank", "temporal", "output", "feature")
+"""What can be added to the perceptual loss; `vanilla` is plain distillation, `output` and `feature` are ReCoNet's."""
+
+
+@dataclass(frozen=True)
+class StudentTraining:
+    """Settings of the training of a student.
+
+    length: frames of a run, K. weights: of terms, by name, as they are; fractions: of others, calibrated once at the start, so that the
+    gradient with respect to the painted frames is that share of the perceptual loss's. rank_mode, rank_masks ("intersected" or "frame")
+    and rank_of ("input" or "teacher"): the low-rank term. The learning rate falls linearly to `final_rate` times its start, or with
+    `decay_every` it is divided by 1.2 every so many steps until it is `final_rate` times its start, as published. blob_weight: of the
+    penalty against blobs.
+    """
+
+    steps: int = 1000
+    length: int = 5
+    crop: int = 256
+    style_size: int = 384
+    loss: str = "feedforward"
+    learning_rate: float = 5e-4
+    final_rate: float = 0.1
+    decay_every: int = 0
+    balanced: bool = True
+    clip: float = 1.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    fractions: Mapping[str, float] = field(default_factory=lambda: {"residual": 1.0, "rank": 0.25})
+    rank_mode: str = "nuclear"
+    rank_masks: str = "intersected"
+    rank_of: str = "input"
+    blob_weight: float = 0.02
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        foreign = [name for name in (*self.weights, *self.fractions) if name not in TERMS]
+        if foreign:
+            raise InputError(unknown("term", foreign[0], TERMS))
+        if self.rank_mode not in RANK_MODES or self.rank_masks not in ("intersected", "frame") or self.rank_of not in ("input", "teacher"):
+            raise InputError(
+                f"the low-rank term is {', '.join(RANK_MODES)}, with masks 'intersected' or by 'frame', of 'input' or 'teacher'"
+            )
+        if self.length < 2 or self.crop < 64 or self.steps < 0:
+            raise InputError("at least 2 frames of 64 pixels, and 0 steps, are needed")
+
+    @property
+    def terms(self) -> list[str]:
+        """The terms that are used."""
+        return [name for name in TERMS if self.weights.get(name, 0) > 0 or self.fractions.get(name, 0) > 0]
+
+    @property
+    def taught(self) -> bool:
+        """Whether a teacher is needed."""
+        terms = self.terms
+        return "residual" in terms or "vanilla" in terms or ("rank" in terms and self.rank_of == "teacher")
+
+    def rate(self, step: int) -> float:
+        """Factor of the learning rate at a step."""
+        if self.decay_every:
+            return max(self.final_rate, 1.2 ** -(step // self.decay_every))
+        return 1 - step / max(1, self.steps) * (1 - self.final_rate)
+
+
+STUDENT_PRESETS = {
+    "recommended": StudentTraining(),
+    "temporal": StudentTraining(fractions={"residual": 1.0, "rank": 0.25, "temporal": 0.5}),
+    "published": StudentTraining(
+        steps=20_000,
+        loss="reconet",
+        learning_rate=1e-3,
+        decay_every=500,
+        balanced=False,
+        weights={"residual": 4e8, "rank": 1e2},
+        fractions={},
+        rank_masks="frame",
+        blob_weight=0.0,
+    ),
+}
+"""recommended: weights by gradients. temporal: with the temporal loss too. published: the numbers of the paper, on ReCoNet's loss."""
+
+
+class StudentLearner:
+    """A student with its vanilla twin, its teacher, its style and its losses."""
+
+    def __init__(
+        self,
+        student: StyleNetwork,
+        teacher: VideoNetwork | None,
+        loss: PerceptualLoss,
+        style: StyleTarget,
+        settings: StudentTraining,
+        place: Place,
+    ):
+        self.student, self.loss, self.style, self.settings, self.place = student, loss, style, settings, place
+        self.vanilla = _frozen(student, place)
+        self.teacher = None if teacher is None else _frozen(teacher, place)
+
+    def terms(self, clip: Clip, crowding: list[Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """All terms that the settings name, unweighted, and the painted frames (K, 3, H, W)."""
+        clip, settings, names = clip.to(self.place.device), self.settings, self.settings.terms
+        frames = clip.frames.contiguous(memory_format=torch.channels_last)
+        features: list[Tensor] | None = [] if "feature" in names else None
+        weights = dict(self.student.named_parameters())
+        painted = paint(self.student, weights, frames, self.place.dtype, crowding=crowding, features=features)
+        terms = {"perceptual": self.loss(painted, self.loss.content_target(frames), self.style).total}
+        taught = self._taught(clip) if settings.taught else None
+        if taught is not None and "residual" in names:
+            with torch.no_grad():
+                assert self.teacher is not None
+                untaught, vanilla = self.teacher(clip.frames).clamp(0, 1), self.vanilla(frames)
+            terms["residual"] = residual_loss(painted, vanilla, taught, untaught)
+        if taught is not None and "vanilla" in names:
+            terms["vanilla"] = vanilla_loss(painted, taught)
+        if "rank" in names:
+            flows, masks = clip.from_frame(len(frames) // 2)
+            reference = clip.frames if settings.rank_of == "input" or taught is None else taught
+            both = [aligned(rows, flows, masks, intersected=settings.rank_masks == "intersected") for rows in (painted, reference)]
+            terms["rank"] = low_rank_loss(*both, mode=settings.rank_mode).float()
+        if "temporal" in names:
+            terms["temporal"] = temporal_loss(painted, clip.backward, clip.backward_traced)
+        if "output" in names:
+            terms["output"] = output_loss(painted, clip.frames, clip.backward, clip.backward_traced)
+        if features is not None:
+            terms["feature"] = feature_loss(features[0], clip.backward, clip.backward_traced)
+        return terms, painted
+
+    @torch.no_grad()
+    def _taught(self, clip: Clip) -> Tensor:
+        """The teacher along the clip, each frame from its own output before."""
+        assert self.teacher is not None
+        painted: list[Tensor] = []
+        for t, frame in enumerate(clip.frames):
+            prior = prior_of(painted[-1], clip.backward[t - 1 : t], clip.backward_traced[t - 1 : t]) if painted else (None, None)
+            painted.append(self.teacher(frame[None], *prior).clamp(0, 1))
+        return torch.cat(painted)
+
+
+def _frozen(network: torch.nn.Module, place: Place) -> torch.nn.Module:
+    """A copy that does not learn, at the place and in its precision."""
+    own = copy.deepcopy(network).to(place.device, place.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen: torch.nn.Module = own.requires_grad_(False)
+    return frozen
+
+
+def train_student(
+    student: StyleNetwork,
+    teacher: VideoNetwork | None,
+    loss: PerceptualLoss,
+    style: StyleTarget,
+    clips: Clips,
+    settings: StudentTraining,
+    *,
+    place: Place,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> dict[str, float]:
+    """Train a student in place, from the vanilla student that it is; float32, computed in the place's precision.
+
+    teacher: needed by some terms, otherwise None. Returns the weights of the terms. Raises InputError if a teacher is missing.
+    """
+    if settings.taught and teacher is None:
+        raise InputError(f"the terms {', '.join(settings.terms)} need a teacher")
+    student.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner, generator = StudentLearner(student, teacher, loss, style, settings, place), own_generator(settings.seed)
+    weights = dict(settings.weights)
+    if settings.fractions:
+        first = torch.Generator().manual_seed(settings.seed + 1)
+        norms = [gradient_norms(*learner.terms(clips.draw(settings.length, settings.crop, first))) for _ in range(4)]
+        mean = {name: sum(norm[name] for norm in norms) / len(norms) for name in norms[0]}
+        weights |= calibrated(mean, settings.fractions)
+
+    def gradient(step: int) -> dict[str, Tensor]:
+        crowding: list[Tensor] | None = [] if settings.blob_weight else None
+        terms, _ = learner.terms(clips.draw(settings.length, settings.crop, generator), crowding)
+        total = terms["perceptual"]
+        for name, value in terms.items():
+            total = total + weights.get(name, 0.0) * value
+        if crowding:
+            total = total + settings.blob_weight * blobs(crowding)
+        total.backward()  # type: ignore[no-untyped-call]
+        return {name: value.detach() for name, value in terms.items()}
+
+    train(
+        settings,
+        gradient,
+        rate=settings.rate,
+        networks={"student": student},
+        optimiser=torch.optim.Adam(rated_groups(student, settings.learning_rate, balanced=settings.balanced)),
+        generator=generator,
+        data={
+            "style": checksum(style.statistics),
+            "clips": clips.digest,
+            "teacher": "" if teacher is None else checksum(teacher.state_dict()),
+        },
+        checkpoint=checkpoint,
+        listener=listener,
+    )
+    return weights

@@ -1,0 +1,1 @@
+"""The neural doodle (Champandard 2016): optimisation by patches of matching regions."""

@@ -1,0 +1,34 @@
+"""The baseline, a network that was trained for one painting from scratch, as a method: its style files paint."""
+
+from typing import TYPE_CHECKING
+
+from impasto.errors import InputError
+from impasto.events import Listener
+from impasto.methods.declaration import Method, StyleSource, refuse_learning, refuse_masks
+from impasto.settings import Controls
+
+if TYPE_CHECKING:
+    from impasto.runtime.device import Place
+    from impasto.runtime.stylizer import Stylizer
+
+
+def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
+    """The stylizer of style files. Raises InputError for pictures."""
+    from impasto.networks.stylizer import network_stylizer
+
+    files = [style.file for style in source.styles if style.file is not None]
+    if len(files) < len(source.styles):
+        raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
+    refuse_masks(source, METHOD.name)
+    refuse_learning(source, controls)
+    return network_stylizer(files, source.weights, place, strength=controls.strength)
+
+
+METHOD = Method(
+    "johnson",
+    "a network per style, trained from scratch on photos for hours; from style files only",
+    "Johnson, Alahi and Fei-Fei, Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016",
+    build,
+    style="file",
+    films="network",
+)

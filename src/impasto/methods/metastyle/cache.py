@@ -1,0 +1,117 @@
+"""Learned paintings on this machine: the cache by content, so that the second photo is immediate."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.errors import StyleError, WeightsError
+from impasto.events import Listener, silence
+from impasto.files import stamp
+from impasto.methods.metastyle.adaptation import adapt
+from impasto.methods.metastyle.settings import Adaptation
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import bundled_start, fingerprint, to_style_file
+from impasto.runtime.device import Place
+from impasto.runtime.encoders import load_loss
+from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
+from impasto.styles.registry import bundled, cache_folder
+from impasto.training.checkpoint import load_checkpoint
+from impasto.training.data import PictureFolder
+from impasto.training.fitting import TemporalTerm
+
+
+def learned(
+    name: str,
+    paintings: list[Tensor],
+    settings: Adaptation,
+    *,
+    encoder: str,
+    place: Place,
+    photos: list[Path] | None = None,
+    start: StyleNetwork | None = None,
+    temporal: TemporalTerm | None = None,
+    licence: str = "not stated",
+    source: str = "",
+    listener: Listener = silence,
+) -> StyleFile:
+    """The style file of one style, out of the cache if the same paintings were learned in the same way before.
+
+    paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. temporal: needed where the settings are for films.
+    Interrupted, it is resumed the next time.
+    """
+    contents = None if photos is None else PictureFolder(photos)
+    start = start or bundled_start()
+    own = asdict(settings)
+    identity = own | {"training": {key: value for key, value in own["training"].items() if key != "preview_every"}}
+    made_of = {
+        "paintings": [_digest(painting) for painting in paintings],
+        "settings": identity,
+        "encoder": _identity(encoder),
+        "precision": str(place.dtype),
+        "photos": None if contents is None else [(str(f.resolve()), stamp(f)) for f in contents.files],
+        "start": fingerprint(start),
+    }
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / "adapted" / f"{key}.safetensors"
+    if path.is_file():
+        try:
+            return read_style(path)
+        except StyleError:
+            path.unlink()
+    loss = load_loss(encoder, settings.loss, place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = path.with_suffix(".checkpoint")
+    if not _usable(checkpoint):
+        checkpoint.unlink(missing_ok=True)
+    network, curve = adapt(
+        start,
+        loss,
+        paintings,
+        settings,
+        contents=contents,
+        temporal=temporal,
+        place=place,
+        checkpoint=checkpoint,
+        listener=listener,
+    )
+    record = StyleRecord(
+        name,
+        "metastyle",
+        encoder=Path(encoder).stem,
+        steps=settings.training.steps,
+        loss=curve.last(),
+        licence=licence,
+        source=source,
+        settings={"adaptation": own, "curve": curve.thinned(), "contents": "made" if contents is None else contents.told("photos")},
+    )
+    only_affine = start if settings.training.parameters == "affine" else None
+    style = to_style_file(network, record, start=only_affine)
+    write_style(path, style)
+    checkpoint.unlink(missing_ok=True)
+    return style
+
+
+def _usable(checkpoint: Path) -> bool:
+    """Whether a checkpoint of the cache can be read by this version: one that cannot is nobody's loss but some seconds'."""
+    try:
+        return not checkpoint.exists() or "begun" in load_checkpoint(checkpoint)
+    except WeightsError:
+        return False
+
+
+def _identity(encoder: str) -> list[str]:
+    """What tells one encoder from another: the checksum of a bundled one, time and size of a file."""
+    own = bundled("encoder")
+    if encoder in own:
+        return [encoder, own[encoder].sha256]
+    path = Path(encoder)
+    return [str(path.resolve()), str(stamp(path))] if path.is_file() else [encoder]
+
+
+def _digest(painting: Tensor) -> str:
+    pixels = painting.mul(255).round().to(torch.uint8).contiguous()
+    return hashlib.sha256(pixels.numpy().tobytes() + str(tuple(pixels.shape)).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""The network that learns a painting in seconds as a method."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from impasto.events import Listener
+from impasto.methods.declaration import Method, Option, StyleSource, refuse_learning, refuse_masks
+from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
+from impasto.settings import Controls
+from impasto.training.settings import FittingSettings
+
+if TYPE_CHECKING:
+    from impasto.runtime.device import Place
+    from impasto.runtime.stylizer import Stylizer
+    from impasto.styles.file import StyleFile
+
+
+def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
+    """How the controls want a painting to be learned, and the folders of photos to learn it on. Raises InputError."""
+    options = dict(controls.options or {})
+    photos = options.pop("photos", None)
+    usual = FOR_FILMS if options.get("film") else FOR_PHOTOS
+    training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(FittingSettings)}}
+    size = usual.style_size if controls.style_size is None else controls.style_size
+    return replace(usual, training=replace(usual.training, seed=controls.seed, **training), style_size=size, **options), photos
+
+
+def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
+    """The stylizer of style files and of pictures, which are learned first, or taken from the cache."""
+    from impasto.methods.metastyle.cache import learned
+    from impasto.motion.temporal import temporal_loss
+    from impasto.networks.stylizer import network_stylizer
+
+    refuse_masks(source, METHOD.name)
+    settings, photos = adaptation(controls)
+    if all(style.file is not None for style in source.styles):
+        refuse_learning(source, controls)
+    files = []
+    for style in source.styles:
+        file = style.file
+        if file is None:
+            assert style.picture is not None
+            file = learned(
+                style.name,
+                [style.picture],
+                settings,
+                encoder=controls.encoder,
+                place=place,
+                photos=photos,
+                temporal=temporal_loss,
+                listener=listener,
+            )
+        files.append(file)
+    return network_stylizer(files, source.weights, place, strength=controls.strength)
+
+
+def learned_films(file: "StyleFile") -> bool:
+    """Whether a style was learned for films."""
+    settings = file.record.settings
+    return bool(settings.get("film") or settings.get("adaptation", {}).get("film"))
+
+
+METHOD = Method(
+    "metastyle",
+    "a network that learns the style in seconds, then paints in real time",
+    "Zhang, Zhu and Zhu, MetaStyle: Three-Way Trade-Off Among Speed, Flexibility, and Quality in Neural Style Transfer, AAAI 2019",
+    build,
+    [FittingSettings, Adaptation],
+    more={"photos": Option(Sequence[Path], "Folder of photos to learn a style picture on; repeatable.")},
+    default_for=frozenset({"pictures"}),
+    films="network",
+    steady=learned_films,
+)

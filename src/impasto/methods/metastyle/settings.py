@@ -1,0 +1,48 @@
+"""How a painting is learned (Zhang et al. 2019, section 3.3); free of heavy imports."""
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+from impasto.errors import InputError, unknown
+from impasto.perception.presets import PRESETS
+from impasto.settings import Settings, setting
+from impasto.training.settings import USUAL_KINDS, FittingSettings, Kind
+
+_KINDS = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Adaptation(Settings):
+    """How a painting is learned.
+
+    style_size: shorter side that the painting is brought to, in pixels; larger paints with larger strokes. loss: a preset; content_weight
+    and tv_weight replace those of the preset. made: how many contents are made where none are given, and kinds: which ones in turn.
+
+    film: learn it for films, so that they are stable without optical flow: contents are pairs of frames of moving scenes made of those
+    pictures, with noise of deviation `sensor`, neighbours are held together along their exact motion with `temporal_weight`, and there is
+    no grain.
+    """
+
+    training: FittingSettings = field(default_factory=FittingSettings)
+    style_size: int = setting(384, "", low=32, says="a style size below 32 pixels is too small to hold a stroke")
+    loss: str = setting("feedforward", "Preset of the perceptual loss.")
+    content_weight: float | None = setting(None, "Higher keeps more of the photo.", low=0)
+    tv_weight: float | None = setting(None, "Weight of the total variation.", low=0)
+    made: int = setting(48, "Pictures that are made to learn on, where no photos are given.", low=1)
+    kinds: tuple[Kind, ...] = setting(USUAL_KINDS, f"Which ones, in turn: {', '.join(_KINDS)}.")
+    film: bool = setting(False, "Learn it for films.", shown=False)
+    temporal_weight: float = setting(15.0, "For films: higher is steadier, and less of the style.", low=0)
+    sensor: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
+
+    def __post_init__(self) -> None:
+        if self.loss not in PRESETS:
+            raise InputError(unknown("loss", self.loss, PRESETS))
+        if not self.kinds or set(self.kinds) - set(_KINDS):
+            raise InputError(f"contents are made as {', '.join(_KINDS)}, not as {', '.join(self.kinds) or 'nothing'}")
+        super().__post_init__()
+
+
+FOR_PHOTOS = Adaptation()
+"""How a painting is learned when nothing else is said."""
+FOR_FILMS = Adaptation(training=FittingSettings(steps=170, crop=224), content_weight=0.18, film=True)
+"""How it is learned for films. Neighbours that are held together keep contours as well, so that less of the content term is needed."""

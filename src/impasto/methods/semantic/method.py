@@ -1,0 +1,35 @@
+"""The transfer in feature space as a method."""
+
+from typing import TYPE_CHECKING
+
+from impasto.events import Listener
+from impasto.methods.declaration import Method, Option, StyleSource
+from impasto.methods.semantic.settings import SemanticSettings
+from impasto.settings import Controls
+
+if TYPE_CHECKING:
+    from impasto.runtime.device import Place
+    from impasto.runtime.stylizer import Stylizer
+
+
+def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
+    """The stylizer of style pictures, with masks of them for regions."""
+    from impasto.methods.semantic.transfer import SemanticTransfer
+    from impasto.networks.decoder_file import coder
+
+    options = dict(controls.options or {})
+    decoder, encoder = coder(controls.encoder, place, options.pop("decoder", None))
+    settings = SemanticSettings(strength=controls.strength, **options)
+    return SemanticTransfer(decoder, encoder, place, source.pictures, source.masks, source.weights, controls.style_size, settings)
+
+
+METHOD = Method(
+    "semantic",
+    "matching regions of photo and painting, in one pass: masks, or regions found by itself",
+    "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
+    build,
+    [SemanticSettings],
+    more={"decoder": Option(str, "Decoder of another encoder: a safetensors file.")},
+    default_for=frozenset({"regions"}),
+    masks=frozenset({"regions", "shares"}),
+)

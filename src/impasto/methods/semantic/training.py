@@ -1,0 +1,317 @@
+"""Training of a decoder as an inverse of the encoder (Lu et al. 2017, section 3.3), and as a painter at several layers.
+
+A decoder has to read features that no picture has. Each step shows it five kinds:
+
+    content, style   features of photos and of paintings, where the picture is known
+    swapped          features of photos made of patches of paintings (Chen and Schmidt 2016)
+    transformed      features of photos brought to the statistics of paintings, by any of the transforms
+    painted          the same at relu4_1, relu3_1 and relu2_1 on the way down; the loss is that of painting
+
+The first four are judged by encoding the picture again: |f(g(F)) - F|^2 / |F|^2.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.errors import InputError, unknown
+from impasto.events import Listener, silence
+from impasto.methods.semantic.cascade import Cascade, styled
+from impasto.networks.decoder import Decoder, decode, initialise
+from impasto.networks.decoder_file import read_decoder, write_decoder
+from impasto.networks.layers import LAYERS
+from impasto.networks.style_network import GRAIN, noise
+from impasto.perception.encoder import Encoder
+from impasto.perception.loss import PerceptualLoss, content_distance, total_variation
+from impasto.perception.patch_swap import patch_swap
+from impasto.perception.presets import PRESETS
+from impasto.perception.statistics import accumulating
+from impasto.perception.transform import TRANSFORMS, statistics, transform
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.encoders import load_encoder, load_loss
+from impasto.styles.file import checksum
+from impasto.styles.registry import Record, read_record, write_record
+from impasto.training.data import PictureFolder, Pictures, jitter_color
+from impasto.training.loop import own_generator, settings_of, share_of_rate, train
+from impasto.training.processes import joined, rank, workers
+
+
+@dataclass(frozen=True)
+class DecoderTraining:
+    """Settings of the training; the defaults are what the bundled decoders were made with, or learned on the way.
+
+    layers: those whose features single layers are decoded from; one is drawn at each step. hidden: widths of the decoder, None for the
+    encoder's own, as published. batch: photos, and paintings, of a step. crop: pixels. The learning rate rises for `warmup` steps and
+    falls linearly to `final_rate` times its height; balanced: filters of many inputs take smaller steps. swapped, transformed: weights
+    of these kinds against content and style. pixels: weight of the squared difference of the pixels where the picture is known; inner:
+    of the features on the way down, likewise. painting: weight of the loss of painting at several layers, the preset `loss`, with a
+    share of the photo's own features drawn up to `detail`, and noise on the photo of a deviation drawn up to `grain`, of which strokes
+    are made where the photo is flat. tv_weight: of total variation, half the sum of squares as published. jitter: of the paintings'
+    colours.
+    """
+
+    layers: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+    hidden: tuple[int, ...] | None = None
+    steps: int = 6600
+    batch: int = 3
+    crop: int = 128
+    zoom: tuple[float, float] = (0.8, 2.0)
+    learning_rate: float = 1e-3
+    balanced: bool = True
+    final_rate: float = 0.02
+    warmup: int = 100
+    clip: float = 1.0
+    swapped: float = 0.3
+    transformed: float = 0.3
+    pixels: float = 5.0
+    inner: float = 1.0
+    painting: float = 1.0
+    detail: float = 1.0
+    grain: float = 1.5 * GRAIN
+    loss: str = "solver"
+    tv_weight: float = 1e-6
+    jitter: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in PRESETS:
+            raise InputError(unknown("loss", self.loss, PRESETS))
+        wrong = [layer for layer in self.layers if layer not in LAYERS]
+        if wrong or not self.layers:
+            raise InputError(f"a decoder is entered at {', '.join(LAYERS)}, not at {', '.join(wrong) or 'no layer'}")
+        if self.steps < 0 or self.batch < 1 or self.crop < 64 or self.crop % 8:
+            raise InputError("a decoder needs a batch of at least 1, and crops of at least 64 pixels, a multiple of 8")
+
+
+PUBLISHED = DecoderTraining(
+    layers=("relu3_1", "relu4_1"),
+    steps=80_000,
+    batch=2,
+    crop=256,
+    zoom=(1.0, 1.0),
+    balanced=False,
+    final_rate=1.0,
+    warmup=0,
+    swapped=1.0,
+    transformed=0.0,
+    pixels=0.0,
+    inner=0.0,
+    painting=0.0,
+    jitter=0.0,
+)
+"""The published values: content, style and all swaps, and nothing else (where the paper is silent, Chen and Schmidt's)."""
+
+PRESETS_OF_TRAINING = {"recommended": DecoderTraining(), "published": PUBLISHED}
+
+
+class DecoderLearner:
+    """A decoder and its losses for a batch of photos and paintings."""
+
+    def __init__(self, decoder: Decoder, encoder: Encoder, loss: PerceptualLoss, settings: DecoderTraining, dtype: torch.dtype):
+        self.decoder, self.encoder, self.loss, self.settings, self.dtype = decoder, encoder, loss, settings, dtype
+
+    def gradient(self, contents: Tensor, styles: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Add the gradient of all losses to the decoder; the unweighted ones come back. contents, styles: (B, 3, H, W) each."""
+        weights = {name: value.to(self.dtype) for name, value in self.decoder.named_parameters()}
+        with torch.no_grad():
+            found = self.encoder(torch.cat([contents, styles]), LAYERS)
+        total, values = self._inversion(weights, contents, styles, found, generator)
+        if self.settings.painting:
+            painted, more = self._painting(weights, contents, styles, found, generator)
+            total, values = total + self.settings.painting * painted, values | more
+        total.backward()  # type: ignore[no-untyped-call]
+        return {"loss": total.detach()} | values
+
+    def _inversion(
+        self, weights: dict[str, Tensor], contents: Tensor, styles: Tensor, found: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Losses of features of one layer, drawn from those of the settings."""
+        own = self.settings
+        layer = own.layers[int(torch.randint(len(own.layers), (), generator=generator))]
+        known = found[layer]
+        content, style = known.chunk(2)
+        kinds, shares = [known], [1.0]
+        if own.swapped:
+            kinds.append(patch_swap(content, style))
+            shares.append(own.swapped)
+        if own.transformed:
+            kind = TRANSFORMS[int(torch.randint(len(TRANSFORMS), (), generator=generator))]
+            strength = 0.5 + 0.5 * float(torch.rand((), generator=generator))
+            with torch.no_grad():
+                kinds.append(transform(content, statistics(style), kind=kind, strength=strength).clamp_min(0))
+            shares.append(own.transformed)
+        inside: dict[str, Tensor] = {}
+
+        def between(name: str, features: Tensor) -> Tensor:
+            inside[name] = features[: len(known)]
+            return features.relu()
+
+        target = torch.cat(kinds)
+        pictures = decode(self.decoder, weights, target, layer, between)
+        errors = content_distance(self.encoder(pictures, [layer])[layer], target, normaliser="energy")
+        parts = torch.split(errors, [len(kind) for kind in kinds])
+        total = torch.stack([share * part.mean() for share, part in zip(shares, parts, strict=True)]).sum()
+        true = torch.cat([contents, styles])
+        difference = (pictures[: len(true)] - true).square().mean()
+        inner = torch.stack([rectified_distance(value, found[name]) for name, value in inside.items()]).mean()
+        total = total + own.pixels * difference + own.inner * inner + own.tv_weight * total_variation(pictures, kind="l2sum").mean()
+        names = ("known", "swapped" if own.swapped else "transformed", "transformed")
+        values = {f"{name} {layer}": part.detach().mean() for name, part in zip(names, parts, strict=False)}
+        return total, values | {f"pixels {layer}": difference.detach(), f"inner {layer}": inner.detach()}
+
+    def _painting(
+        self, weights: dict[str, Tensor], contents: Tensor, styles: Tensor, found: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of painting each photo in the style of its painting, at several layers on one way down."""
+        features = {layer: value.chunk(2) for layer, value in found.items()}
+        if self.settings.grain:
+            deviation = self.settings.grain * torch.rand(len(contents), 1, 1, 1, generator=generator)
+            grain = (deviation * noise((len(contents), 1, *contents.shape[2:]), generator, smooth=True)).to(contents)
+            with torch.no_grad():
+                grained = self.encoder(contents + grain, LAYERS)
+            features = {layer: (grained[layer], value[1]) for layer, value in features.items()}
+        kind = ("ost", "adain")[int(torch.randint(2, (), generator=generator))]
+        detail = self.settings.detail * float(torch.rand((), generator=generator))
+        cascade = Cascade(LAYERS[1:], kind=kind, detail=detail)
+        style = styled({layer: value[1] for layer, value in features.items()}, cascade)
+        picture = cascade({layer: value[0] for layer, value in features.items()}, style, lambda *way: decode(self.decoder, weights, *way))
+        wanted = self.loss.style_target([styles])
+        terms = self.loss(picture, self.loss.content_target(contents), wanted)
+        values = {"style": sum((v.detach() * self.loss.settings.style_layers[n] for n, v in terms.style.items()), torch.zeros(()))}
+        return terms.total, values | {"content": terms.content.detach()}
+
+
+def rectified_distance(given: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance of ReLU(given) to features that are never negative, relative to their energy: a scalar.
+
+    Where the target is above 0, what is given counts even below 0: a ReLU that never opens would otherwise never learn to.
+    """
+    given, target = accumulating(given), accumulating(target)
+    difference = torch.where(target > 0, given - target, given.relu())
+    return difference.square().mean() / target.square().mean().clamp_min(1e-12)
+
+
+def scale_of_rate(settings: DecoderTraining, step: int) -> float:
+    """Factor of the learning rate at a step, from 0."""
+    falling = 1 - (1 - settings.final_rate) * step / max(1, settings.steps)
+    return min(1.0, (step + 1) / max(1, settings.warmup)) * falling
+
+
+def train_decoder(
+    loss: PerceptualLoss,
+    encoder: Encoder,
+    contents: Pictures,
+    paintings: Pictures,
+    settings: DecoderTraining,
+    *,
+    place: Place,
+    encoder_name: str = "",
+    start: Decoder | None = None,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> Decoder:
+    """Train a decoder, in float32, computed in the place's precision.
+
+    encoder: whose features it decodes; loss: of painting; both at that place. start: weights to begin with. checkpoint: see
+    `impasto.training.loop.train`. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
+    """
+    torch.manual_seed(settings.seed)
+    generator = own_generator(settings.seed)
+    decoder = start
+    if decoder is None:
+        decoder = Decoder(encoder.channels, encoder.depths, hidden=settings.hidden, encoder=encoder_name)
+        decoder.to(place.device)
+        seen = contents.draw(8, settings.crop, torch.Generator().manual_seed(settings.seed), zoom=settings.zoom).to(place.device)
+        initialise(decoder, encoder(seen, LAYERS), seen)
+    decoder.to(place.device, torch.float32).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
+    learner = DecoderLearner(decoder, encoder, loss, settings, place.dtype)
+
+    def gradient(step: int) -> Mapping[str, Tensor]:
+        photos = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
+        painted = paintings.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
+        if settings.jitter:
+            painted = jitter_color(painted, generator, amount=settings.jitter)
+        photos, painted = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (photos, painted))
+        return learner.gradient(photos, painted, generator)
+
+    share = share_of_rate if settings.balanced else lambda parameter: 1.0
+    groups = [{"params": [parameter], "lr": settings.learning_rate * share(parameter)} for parameter in decoder.parameters()]
+    train(
+        settings,
+        gradient,
+        rate=lambda step: scale_of_rate(settings, step),
+        networks={"decoder": decoder},
+        optimiser=torch.optim.Adam(groups, fused=True),
+        generator=generator,
+        data={"contents": contents.digest, "paintings": paintings.digest, "encoder": checksum(encoder.state_dict())},
+        checkpoint=checkpoint,
+        listener=listener,
+    )
+    return decoder
+
+
+def train_decoder_file(
+    contents: Sequence[Path],
+    paintings: Sequence[Path],
+    output: Path,
+    *,
+    preset: str = "recommended",
+    changes: Mapping[str, Any] | None = None,
+    start: Path | None = None,
+    encoder: str = "compact",
+    loss_encoder: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    listener: Listener = silence,
+) -> Record | None:
+    """`train_decoder` from folders to a file, and the registry's record beside it.
+
+    loss_encoder: whose features the loss of painting is taken in, the encoder's own by default. changes: settings that differ from
+    the preset's, by name. The checkpoint lies beside the output while the training lasts. Under torchrun every process calls this; the
+    first one writes, the others return None. Raises InputError or WeightsError.
+    """
+    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
+    with joined(device) as own_device:
+        place = choose_place(own_device, precision)
+        photos, styles = PictureFolder(contents), PictureFolder(paintings)
+        own = load_encoder(encoder, place)
+        missing = [layer for layer in LAYERS if layer not in own.layers]
+        if missing:
+            raise InputError(f"a decoder goes down from {LAYERS[-1]}, and the encoder {encoder} has no {missing[0]}")
+        loss = load_loss(loss_encoder or encoder, settings.loss, place)
+        began = time.monotonic()
+        decoder = train_decoder(
+            loss,
+            own,
+            photos,
+            styles,
+            settings,
+            place=place,
+            encoder_name=Path(encoder).stem,
+            start=None if start is None else read_decoder(start)[0],
+            checkpoint=output.with_suffix(".checkpoint"),
+            listener=listener,
+        )
+        if rank() > 0:
+            return None
+        write_decoder(decoder, own, output)
+        spent = f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)"
+        record = Record(
+            output.stem,
+            "decoder",
+            output.name,
+            "Apache-2.0",
+            f"decoder of {Path(encoder).stem} from relu4_1, relu3_1 and relu2_1",
+            f"{settings.steps} steps of {settings.batch} photos and paintings on {photos.told('photographs')} and "
+            f"{styles.told('paintings')}, "
+            f"loss of painting with {Path(loss_encoder or encoder).stem}, {spent}",
+            "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
+        )
+        write_record(record, output.parent)
+        output.with_suffix(".checkpoint").unlink(missing_ok=True)
+        return read_record(output.with_suffix(".json"))

@@ -1,0 +1,171 @@
+"""A painting network as a style file, and back; and networks by registered name.
+
+Filters are kept in 8 bits with one scale per output channel, the rest in 16: 1.7 MB for 1.7 million weights. Where only the
+affine parameters were adapted, they are all that the file holds, 6.4 kB, and it needs the network that they were adapted on.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import StyleError, WeightsError
+from impasto.files import remembered
+from impasto.networks.style_network import StyleNetwork
+from impasto.perception.weights import read_tensors
+from impasto.styles.file import StyleFile, StyleRecord, checksum, is_number
+from impasto.styles.registry import locate
+from impasto.styles.weights_file import misfit
+
+Network = TypeVar("Network", bound=nn.Module)
+
+METHODS, NETWORK = ("metastyle", "johnson", "distillation"), "transformer"
+_SCALE = ".scale"
+WIDEST, MOST_BLOCKS = 512, 64
+"""Bounds of what is built after a file's record."""
+
+
+def pack(network: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are stored: filters as int8 with NAME.scale, everything else in half precision."""
+    stored: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        value = value.detach().float().cpu()
+        if value.ndim == 4:
+            scale = value.abs().amax((1, 2, 3)).clamp_min(1e-8).div(127).half().float().clamp_min(6e-8)
+            stored[name] = (value / scale[:, None, None, None]).round().clamp(-127, 127).to(torch.int8).contiguous()
+            stored[name + _SCALE] = scale.half()
+        else:
+            stored[name] = value.half()
+    return stored
+
+
+def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str) -> Network:
+    """A network with stored weights. Raises StyleError that names `origin` if they do not fit; then nothing is allocated."""
+    names = [name for name in stored if not name.endswith(_SCALE)]
+    wrong = misfit(build, {name: tuple(stored[name].shape) for name in names})
+    if wrong:
+        raise StyleError(f"{origin} does not hold the weights of the network that it names ({wrong})")
+    weights = {}
+    for name in names:
+        value = stored[name]
+        weights[name] = value.float()
+        if value.dtype == torch.int8:
+            scale = stored.get(name + _SCALE)
+            if scale is None or scale.shape != value.shape[:1]:
+                raise StyleError(f"{origin} has filters {name} without their scale: it is not whole")
+            weights[name] = weights[name] * scale.float().view(-1, *[1] * (value.ndim - 1))
+    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+        raise StyleError(f"{origin} holds weights that are not finite numbers")
+    network = build()
+    network.load_state_dict(weights)
+    return network
+
+
+def to_style_file(network: StyleNetwork, record: StyleRecord, *, start: StyleNetwork | None = None) -> StyleFile:
+    """A style file of a network; with `start`, of its affine parameters alone, to be used on that network."""
+    settings = dict(record.settings) | {
+        "inputs": network.inputs,
+        "outputs": network.outputs,
+        "blocks": network.blocks,
+        "grain": network.grain,
+    }
+    tensors = pack(network)
+    if start is not None:
+        tensors = {"affine": network.affine().detach().cpu().half()}
+        settings["start"] = fingerprint(start)
+    record = replace(record, network=NETWORK, width=float(network.width), settings=settings)
+    return StyleFile(record, tensors)
+
+
+def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> StyleNetwork:
+    """The network of a style file, in float32 on the CPU. `start`: the bundled network, for files of affine parameters alone.
+
+    Raises StyleError if the file is for another network, or for affine parameters of a network that is not at hand.
+    """
+    record, origin = style.record, f"the style {style.record.name!r}"
+    if record.method not in METHODS or record.network != NETWORK:
+        raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
+    width, blocks = built(record)
+    inputs = record.settings.get("inputs", "centred")
+    outputs = record.settings.get("outputs", "sigmoid")
+    if inputs not in ("centred", "bytes") or outputs not in ("sigmoid", "tanh"):
+        raise StyleError(f"{origin} names network inputs {inputs!r} and outputs {outputs!r}, which this version does not know")
+    grain = record.settings.get("grain", 0.0)
+    if not is_number(grain) or not 0 <= grain <= 1:
+        raise StyleError(f"{origin} names a grain of {grain!r}, which is no number from 0 to 1")
+
+    def build() -> StyleNetwork:
+        return StyleNetwork(width, blocks, inputs=inputs, outputs=outputs, grain=grain)
+
+    if set(style.tensors) != {"affine"}:
+        return unpack(style.tensors, build, origin)
+    if start is None or record.settings.get("start") != fingerprint(start):
+        raise StyleError(f"{origin} holds only the scales and shifts for a network that this version of Impasto does not bundle")
+    if (width, blocks) != (start.width, start.blocks):
+        raise StyleError(f"{origin} does not say the width of the network that its scales and shifts are for")
+    network = build()
+    network.load_state_dict(start.state_dict())
+    affine = style.tensors["affine"].float()
+    if affine.shape != network.affine().shape or not bool(torch.isfinite(affine).all()):
+        raise StyleError(f"{origin} does not hold the {len(network.affine())} scales and shifts of a network of width {network.width}")
+    network.load_affine(affine)
+    return network
+
+
+def built(record: StyleRecord) -> tuple[int, int]:
+    """Width and number of blocks of a record's network, checked before anything is allocated. Raises StyleError."""
+    width, blocks = record.width, record.settings.get("blocks", 5)
+    if not is_number(width) or width != int(width) or not 1 <= width <= WIDEST:
+        raise StyleError(f"the style {record.name!r} names a network of width {width!r}, which there cannot be")
+    if not is_number(blocks) or not isinstance(blocks, int) or not 1 <= blocks <= MOST_BLOCKS:
+        raise StyleError(f"the style {record.name!r} names a network of {blocks!r} blocks, which there cannot be")
+    return int(width), blocks
+
+
+def read_network(path: Path) -> StyleNetwork:
+    """A network of any width from a safetensors file of its weights, in float32 on the CPU. Raises StyleError."""
+    try:
+        stored = read_tensors(path)
+    except WeightsError as error:
+        raise StyleError(str(error)) from None
+    if "last.weight" not in stored or stored["last.weight"].ndim != 4:
+        raise StyleError(f"{path} does not hold the weights of an image transformation network")
+    width = stored["last.weight"].shape[1]
+    if not 1 <= width <= WIDEST:
+        raise StyleError(f"{path} holds a network of width {width}, which there cannot be")
+    return unpack(stored, lambda: StyleNetwork(width), str(path))
+
+
+def load_network(name: str) -> StyleNetwork:
+    """The network of a registered name ("metastyle") or of a safetensors file; loaded once, and not to be changed.
+
+    Raises StyleError for a file that holds something else, UnavailableError for a name that is not registered.
+    """
+    return _load(Path(name) if name.endswith(".safetensors") else locate(name, "network"))
+
+
+@remembered(2)
+def _load(path: Path) -> StyleNetwork:
+    return read_network(path)
+
+
+def fingerprint(network: StyleNetwork) -> str:
+    """Short checksum of a network's weights."""
+    return checksum(network.state_dict())[:16]
+
+
+START = "metastyle"
+"""Registered name of the bundled meta-learned network."""
+
+
+def bundled_start() -> StyleNetwork:
+    """The bundled meta-learned network, loaded once; not to be changed."""
+    return load_network(START)
+
+
+def network_of(style: StyleFile) -> StyleNetwork:
+    """The network of a style file, in float32 on the CPU. Raises StyleError."""
+    return from_style_file(style, bundled_start() if set(style.tensors) == {"affine"} else None)

@@ -1,0 +1,160 @@
+"""One network for one style: the loop that adapts a meta-learned network, and that trains one from scratch (Johnson et al. 2016).
+
+Adam on the perceptual loss over random crops of contents. What tells the two uses apart is only where the weights begin and
+how many steps are taken.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from impasto.events import Listener, silence
+from impasto.networks.style_network import StyleNetwork, blobs, paint
+from impasto.perception.loss import PerceptualLoss, StyleTarget
+from impasto.runtime.device import Place
+from impasto.styles.file import checksum
+from impasto.training.clips import Clip, Clips
+from impasto.training.data import Pictures
+from impasto.training.loop import train
+from impasto.training.settings import FittingSettings
+
+TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From painted frames (K, 3, H, W), the flow from each to the one before (K-1, 2, H, W) and its mask (K-1, 1, H, W) to a loss."""
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """What makes a painter of films: moving contents, and how far painted neighbours may be apart along their motion.
+
+    clips: where pairs of frames come from. term and weight: what is added to the perceptual loss. sensor: deviation of the noise that every
+    frame has of its own, as cameras make it, where white is 1.
+    """
+
+    clips: Clips
+    term: TemporalTerm
+    weight: float
+    sensor: float = 0.0
+
+
+@dataclass
+class Curve:
+    """The loss before every step, and the seconds of work when it was known. It is a memory of the training's loop."""
+
+    losses: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    _before: float = 0.0
+
+    def add(self, loss: float, seconds: float) -> None:
+        """A step more. seconds: since this run of the training began."""
+        self.losses.append(loss)
+        self.seconds.append(self._before + seconds)
+
+    def state(self) -> dict[str, list[float]]:
+        """For a checkpoint."""
+        return {"losses": list(self.losses), "seconds": list(self.seconds)}
+
+    def load(self, state: dict[str, list[float]]) -> None:
+        """Out of a checkpoint."""
+        self.losses, self.seconds = list(state["losses"]), list(state["seconds"])
+        self._before = self.seconds[-1] if self.seconds else 0.0
+
+    def last(self, count: int = 10) -> float | None:
+        """Mean over the last steps; None if there were none."""
+        tail = self.losses[-count:]
+        return sum(tail) / len(tail) if tail else None
+
+    def thinned(self, points: int = 50) -> list[list[float]]:
+        """At most so many rows [step, seconds, mean loss since the row before]: what a style file keeps."""
+        count = len(self.losses)
+        ends = sorted({round(count * (k + 1) / points) for k in range(points)} - {0})
+        rows, begin = [], 0
+        for end in ends:
+            rows.append([end, round(self.seconds[end - 1], 2), round(sum(self.losses[begin:end]) / (end - begin), 5)])
+            begin = end
+        return rows
+
+
+def fit_network(
+    network: StyleNetwork,
+    loss: PerceptualLoss,
+    style: StyleTarget,
+    contents: Pictures | Steadiness,
+    settings: FittingSettings,
+    *,
+    place: Place,
+    data: dict[str, str] | None = None,
+    checkpoint: Path | None = None,
+    listener: Listener = silence,
+) -> Curve:
+    """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
+
+    contents: pictures, or for films pairs of frames. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
+    the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss
+    leaves the numbers.
+    """
+    network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = torch.Generator().manual_seed(settings.seed)
+
+    def draw() -> tuple[Tensor, Tensor, Clip | None]:
+        """Contents, what the network is given of them, and how they move."""
+        clip = None
+        if isinstance(contents, Steadiness):
+            clip = contents.clips.draw(2, settings.crop, generator).to(place.device)
+            drawn = clip.frames
+            given = drawn + contents.sensor * torch.randn(drawn.shape, generator=generator).to(drawn)
+        else:
+            drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
+            given = network.grained(drawn, generator)
+        plain, given = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, given))
+        return plain, given, clip
+
+    sample = draw()[1][:1]
+    weights = dict(network.named_parameters())
+    affine = nn.Parameter(network.affine().detach())
+    only_affine = settings.parameters == "affine"
+    trained: nn.Module = nn.ParameterList([affine]) if only_affine else network
+    frozen = {name: value.detach().to(place.dtype) for name, value in weights.items()}
+    curve, started = Curve(), time.monotonic()
+
+    def painted(photos: Tensor, crowding: list[Tensor] | None = None) -> Tensor:
+        if only_affine:
+            return paint(network, frozen, photos, place.dtype, affine=affine, crowding=crowding)
+        return paint(network, weights, photos, place.dtype, crowding=crowding)
+
+    def gradient(step: int) -> dict[str, float]:
+        photos, given, clip = draw()
+        crowding: list[Tensor] = []
+        pictures = painted(given, crowding)
+        value = loss(pictures, loss.content_target(photos), style).total
+        total = value + settings.blob_weight * blobs(crowding)
+        if clip is not None and isinstance(contents, Steadiness):
+            total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
+        total.backward()  # type: ignore[no-untyped-call]
+        curve.add(value.item(), time.monotonic() - started)
+        return {"loss": curve.losses[-1]}
+
+    @torch.no_grad()
+    def preview(done: int) -> Tensor | None:
+        return painted(sample)[0].float().cpu() if settings.preview_every and done % settings.preview_every == 0 else None
+
+    train(
+        settings,
+        gradient,
+        rate=lambda step: 1 - step / settings.steps * (1 - settings.final_rate),
+        networks={"network": trained},
+        optimiser=torch.optim.Adam(trained.parameters(), lr=settings.learning_rate),
+        generator=generator,
+        data={"style": checksum(style.statistics)} | (data or {}),
+        memory=curve,
+        checkpoint=checkpoint,
+        preview=preview,
+        alone=True,
+        listener=listener,
+    )
+    if only_affine:
+        network.load_affine(affine.detach())
+    return curve

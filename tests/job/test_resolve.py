@@ -1,0 +1,87 @@
+"""Every decision of a job, as a table: nothing is opened, and nothing is built."""
+
+import pytest
+
+from impasto.errors import InputError
+from impasto.job.resolve import StyleFact, resolve
+from impasto.methods.table import methods
+from impasto.settings import Controls
+
+PICTURE = StyleFact("sea")
+LEARNED, STEADY = StyleFact("dusk", "metastyle"), StyleFact("dusk-film", "metastyle", steady=True)
+STUDENT, TEACHER = StyleFact("pupil", "distillation", steady=True), StyleFact("master", "distillation")
+KEPT = StyleFact("kept", "gatys")
+
+
+@pytest.mark.parametrize(
+    ("styles", "kind", "asked", "method"),
+    [
+        ([PICTURE], "pictures", {}, "metastyle"),
+        ([PICTURE], "regions", {}, "semantic"),
+        ([PICTURE], "shares", {}, "solver"),
+        ([PICTURE], "pictures", {"method": "gatys"}, "gatys"),
+        ([LEARNED], "pictures", {}, "metastyle"),
+        ([LEARNED, PICTURE], "pictures", {}, "metastyle"),
+        ([STUDENT], "pictures", {}, "distillation"),
+        ([KEPT], "pictures", {}, "gatys"),
+        ([PICTURE], "pictures", {"options": {"steps": 3}}, "metastyle"),
+        ([PICTURE], "pictures", {"options": {"passes": 3}}, "solver"),
+        ([PICTURE], "pictures", {"options": {"iterations": 3}}, "gatys"),
+        ([PICTURE], "pictures", {"options": {"smoothness": 3.0}}, "doodle"),
+        ([PICTURE], "regions", {"options": {"iterations": 3}}, "gatys"),
+        ([PICTURE], "pictures", {"options": {"detail": 0.3}}, "semantic"),
+    ],
+)
+def test_the_method(styles, kind, asked, method):
+    decision = resolve(Controls(**asked), styles, methods(), kind=kind)
+    assert decision.method.name == decision.controls.method == method
+
+
+@pytest.mark.parametrize(
+    ("style", "asked", "film", "options"),
+    [
+        (PICTURE, {}, "alone", {"film": True}),
+        (PICTURE, {"stabilize": "none"}, "frames", None),
+        (PICTURE, {"stabilize": "flow"}, "flow", None),
+        (LEARNED, {}, "flow", None),
+        (STEADY, {}, "alone", None),
+        (STEADY, {"stabilize": "flow"}, "flow", None),
+        (STUDENT, {}, "alone", None),
+        (TEACHER, {}, "flow", None),
+        (TEACHER, {"stabilize": "none"}, "frames", None),
+        (PICTURE, {"method": "solver"}, "flow", None),
+        (PICTURE, {"method": "solver", "stabilize": "none"}, "alone", {"consistency": 0.0}),
+        (PICTURE, {"method": "semantic"}, "frames", None),
+        (PICTURE, {"method": "semantic", "stabilize": "flow"}, "flow", None),
+    ],
+)
+def test_how_films_are_stabilised(style, asked, film, options):
+    decision = resolve(Controls(**asked), [style], methods())
+    assert decision.film == film
+    assert (decision.film_controls.options or None) == options
+    assert not decision.controls.options
+
+
+@pytest.mark.parametrize(
+    ("styles", "about", "asked", "sentence"),
+    [
+        ([PICTURE], {}, {"method": "solvr"}, "did you mean solver"),
+        ([LEARNED, STUDENT], {}, {}, "need different methods"),
+        ([LEARNED], {}, {"method": "gatys"}, "dusk is a trained style of metastyle; gatys needs the picture"),
+        ([LEARNED], {}, {"options": {"iterations": 3}}, "--iterations belongs to --method gatys or doodle, and dusk is a trained style"),
+        ([PICTURE], {}, {"options": {"iterations": 3, "passes": 2}}, "no method has all of these"),
+        ([PICTURE], {}, {"options": {"iteratoins": 3}}, "did you mean iterations"),
+        ([PICTURE], {}, {"options": {"size": 3, "x": 1}}, "size is a control of all methods|no method has"),
+        ([PICTURE], {}, {"method": "gatys", "options": {"iterations": 0}}, "at least one iteration"),
+        ([PICTURE], {"kind": "shares"}, {"method": "gatys"}, "gatys needs a mask of each style picture too; --method solver"),
+        ([PICTURE], {"films": False}, {"stabilize": "flow"}, "--stabilize is for films"),
+        ([PICTURE], {"films": False}, {"options": {"rate": 0.5}}, "--rate is for films"),
+        ([PICTURE], {"photos": False}, {"keep_metadata": True}, "--keep-metadata is for photos"),
+        ([PICTURE], {}, {"stabilize": "glue"}, "no way to stabilise films 'glue'"),
+        ([PICTURE], {}, {"method": "gatys", "stabilize": "student"}, "gatys has no student"),
+        ([LEARNED], {}, {"stabilize": "student"}, "has not learned to paint stable films"),
+    ],
+)
+def test_what_cannot_be_is_said(styles, about, asked, sentence):
+    with pytest.raises(InputError, match=sentence):
+        resolve(Controls(**asked), styles, methods(), **about)
