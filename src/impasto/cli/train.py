@@ -404,7 +404,6 @@ def train_johnson(
     """Train one network for one painting from scratch: the baseline. Interrupted, the same command resumes it."""
     from impasto.methods.johnson.training import JohnsonTraining, train_johnson_file
     from impasto.networks.style_network_file import load_network
-    from impasto.runtime.device import choose_place
 
     usual = JohnsonTraining()
     given: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop}
@@ -418,7 +417,9 @@ def train_johnson(
             preset=loss,
             start=None if start == "random" else load_network(start),
             encoder=encoder,
-            place=choose_place(device, precision),
+            device=device,
+            precision=precision,
             listener=every(watch, log_every),
         )
-    console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+    if written is not None:
+        console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)

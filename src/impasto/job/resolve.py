@@ -55,6 +55,9 @@ def resolve(
     """Decide. kind: see `impasto.job.request.RegionRequest`. photos, films: whether there are some. Raises InputError."""
     method, controls = _method(controls, styles, methods, kind)
     check_options(method, controls, styles, methods)
+    if kind == "regions" and "regions" not in method.masks:
+        able = [other.name for other in methods.values() if "regions" in other.masks and not other.slow]
+        raise InputError(f"{method.name} paints whole pictures; for regions choose --method {', '.join(able[:-1])} or {able[-1]}")
     if kind == "shares" and "shares" not in method.masks:
         raise InputError(
             f"{method.name} needs a mask of each style picture too; "

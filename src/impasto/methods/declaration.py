@@ -70,12 +70,6 @@ def refuse_learning(source: StyleSource, controls: Controls) -> None:
         raise InputError(f"{option(given[0])} says how a picture is learned, and {source.name} is learned already")
 
 
-def refuse_masks(source: StyleSource, name: str) -> None:
-    """A method that paints whole pictures. Raises InputError."""
-    if source.masks is not None:
-        raise InputError(f"{name} paints whole pictures; for regions choose --method semantic or solver")
-
-
 Builder = Callable[[StyleSource, Controls, "Place", Listener], "Stylizer"]
 
 

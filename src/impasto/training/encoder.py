@@ -21,19 +21,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.events import Listener, silence
-from impasto.files import atomic_file
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
 from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record, write_record
+from impasto.styles.registry import Record, read_record
 from impasto.training.compression import compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
-from impasto.training.loop import check_output, train
+from impasto.training.loop import train
+from impasto.training.recipe import Work, Writer, check_output, train_to_file, write_half, write_own_record
 
 TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -358,20 +357,20 @@ def train_encoder_file(
     InputError if the output has no name that an encoder file can have, or a place that cannot be written to.
     """
     check_output(output, [teacher_file])
-    checkpoint = output.with_suffix(".checkpoint")
-    student, made = train_encoder(
-        copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=checkpoint, device=device, listener=listener
-    )
-    with atomic_file(output) as temporary:
-        save_file({name: tensor.half().contiguous() for name, tensor in student.state_dict().items()}, temporary)
-    record = Record(
-        output.stem,
-        "encoder",
-        output.name,
-        "Apache-2.0",
-        f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512",
-        f"distilled from {teacher_name} on {made['trained_on']}, {settings.steps} steps, {made['seconds']} s",
-    )
-    write_record(record, output.parent)
-    checkpoint.unlink(missing_ok=True)
+
+    def run(work: Work) -> Writer:
+        student, made = train_encoder(
+            copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=work.checkpoint, device=work.place.device,
+            listener=listener,
+        )  # fmt: skip
+
+        def write() -> None:
+            write_half(student, output)
+            title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
+            source = f"distilled from {teacher_name} on {made['trained_on']}, {settings.steps} steps, {made['seconds']} s"
+            write_own_record(output, "encoder", title, source)
+
+        return write
+
+    train_to_file(output, run, device=str(device), precision="float32")
     return read_record(output.with_suffix(".json"))

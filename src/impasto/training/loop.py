@@ -1,19 +1,17 @@
 """The loop that all trainings of a network share: steps, gradients of several processes, checkpoints, events."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import InputError, unknown
+from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
-from impasto.files import check_folder
 from impasto.interrupts import between_steps
-from impasto.runtime.outputs import Outputs
 from impasto.styles.file import checksum
 from impasto.training.checkpoint import CHECKPOINT_SECONDS, load_checkpoint, save_checkpoint
 from impasto.training.processes import agreed, rank, share_gradients, workers
@@ -160,31 +158,6 @@ def _check_same(path: Path, state: Mapping[str, Any], settings: TrainingSettings
     other = [name for name in {*begun, *state["begun"]} if begun.get(name) != state["begun"].get(name)]
     if other:
         raise InputError(f"{path} belongs to a training with other data ({', '.join(sorted(other))}); {remedy}")
-
-
-def settings_of(
-    presets: Mapping[str, Settings],
-    preset: str,
-    changes: Mapping[str, Any] | None,
-    output: Path,
-    inputs: Iterable[Path | str | None] = (),
-) -> Settings:
-    """A preset's settings with changes, by name, once it is certain that the weights can be written and are no input. Raises InputError."""
-    if preset not in presets:
-        raise InputError(unknown("preset", preset, presets))
-    check_output(output, inputs)
-    changed: Settings = replace(presets[preset], **(changes or {}))  # type: ignore[type-var]
-    return changed
-
-
-def check_output(output: Path, inputs: Iterable[Path | str | None]) -> None:
-    """Say before a training whether its weights can be written, and are none of the files that it reads. Raises InputError."""
-    if output.suffix != ".safetensors":
-        raise InputError(f"cannot write {output}: the name of a file of weights ends in .safetensors")
-    if output.is_dir():
-        raise InputError(f"cannot write {output}: it is a folder")
-    Outputs(path for path in inputs if path is not None).asked(output)
-    check_folder(output)
 
 
 WIDE = 288

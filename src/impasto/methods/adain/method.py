@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from impasto.events import Listener
 from impasto.methods.adain.settings import AdainSettings
-from impasto.methods.declaration import Method, Option, StyleSource, refuse_masks
+from impasto.methods.declaration import Method, Option, StyleSource
 from impasto.settings import Controls
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     from impasto.methods.adain.adain import Adain
     from impasto.networks.decoder_file import coder
 
-    refuse_masks(source, METHOD.name)
     options = dict(controls.options or {})
     decoder, encoder = coder(controls.encoder, place, options.pop("decoder", None))
     settings = AdainSettings(strength=controls.strength, **options)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from impasto.errors import InputError
 from impasto.events import Listener
-from impasto.methods.declaration import Method, StyleSource, refuse_learning, refuse_masks
+from impasto.methods.declaration import Method, StyleSource, refuse_learning
 from impasto.settings import Controls
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
             "distillation trains a network for a long time before it paints: impasto train student PICTURE makes the style file; "
             "impasto adapt PICTURE --for video makes a steady one in a minute"
         )
-    refuse_masks(source, METHOD.name)
     if not any(file.record.network == TEACHER for file in files):
         refuse_learning(source, controls)
         return network_stylizer(files, source.weights, place, strength=controls.strength)

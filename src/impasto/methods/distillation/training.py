@@ -21,14 +21,14 @@ from impasto.methods.distillation.teacher_training import TeacherTraining, train
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, load_network, to_style_file
 from impasto.perception.loss import PerceptualLoss, StyleTarget
-from impasto.runtime.device import Place, choose_place
+from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.styles.file import StyleRecord, checksum, read_style, write_style
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
 from impasto.training.data import PictureFolder
 from impasto.training.fitting import fit_network
-from impasto.training.loop import settings_of
-from impasto.training.processes import joined, rank, workers
+from impasto.training.processes import rank, workers
+from impasto.training.recipe import Work, Writer, settings_of, train_to_file
 from impasto.training.settings import FittingSettings
 
 METASTYLE = "metastyle"
@@ -136,8 +136,9 @@ def train_teacher_file(
     settings = settings_of(TEACHER_PRESETS, preset, changes, output, [start, encoder])
     if not content:
         raise InputError("a teacher needs photos too: stills teach it to begin from nothing")
-    with joined(device) as own:
-        place, photos = choose_place(own, precision), PictureFolder(content)
+
+    def run(work: Work) -> Writer:
+        place, photos = work.place, PictureFolder(content)
         found, moving = _moving(films, photos)
         assert moving is not None
         loss, style = _target(painting, encoder, settings.loss, settings.style_size, place)
@@ -163,14 +164,17 @@ def train_teacher_file(
                     listener=listener,
                 )
             take_over(network, known)
-        checkpoint = output.with_suffix(".checkpoint")
-        weight = train_teacher(network, loss, style, found, moving, photos, settings, place=place, checkpoint=checkpoint, listener=listener)
-        if rank() != 0:
-            return None
-        record = _record(painting, encoder, settings, {"temporal": weight}, licence, found, photos)
-        written = write_style(output, to_teacher_file(network.cpu(), record))
-        checkpoint.unlink(missing_ok=True)
-        return written
+        weight = train_teacher(
+            network, loss, style, found, moving, photos, settings, place=place, checkpoint=work.checkpoint, listener=listener
+        )
+
+        def write() -> None:
+            record = _record(painting, encoder, settings, {"temporal": weight}, licence, found, photos)
+            write_style(output, to_teacher_file(network.cpu(), record))
+
+        return write
+
+    return train_to_file(output, run, device=device, precision=precision)
 
 
 def train_student_file(
@@ -202,8 +206,9 @@ def train_student_file(
         raise InputError(f"the terms {', '.join(settings.terms)} need a teacher: impasto train teacher makes one")
     if start is None and not content:
         raise InputError("without a style file to start from, the student learns the style on photos first: give some")
-    with joined(device) as own:
-        place, photos = choose_place(own, precision), PictureFolder(content) if content else None
+
+    def run(work: Work) -> Writer:
+        place, photos = work.place, PictureFolder(content) if content else None
         found, moving = _moving(films, photos)
         clips: Clips = Mixed([found, moving], [3.0, 1.0]) if found is not None and moving is not None else found or moving  # type: ignore[assignment]
         loss, style = _target(painting, encoder, settings.loss, settings.style_size, place)
@@ -226,14 +231,17 @@ def train_student_file(
                 listener=listener,
             )
         taught_by = None if teacher is None else from_teacher_file(read_style(teacher))
-        checkpoint = output.with_suffix(".checkpoint")
-        weights = train_student(network, taught_by, loss, style, clips, settings, place=place, checkpoint=checkpoint, listener=listener)
-        if rank() != 0:
-            return None
-        record = _record(painting, encoder, settings, weights, licence, found, photos)
-        written = write_style(output, to_style_file(network.cpu(), record))
-        checkpoint.unlink(missing_ok=True)
-        return written
+        weights = train_student(
+            network, taught_by, loss, style, clips, settings, place=place, checkpoint=work.checkpoint, listener=listener
+        )
+
+        def write() -> None:
+            record = _record(painting, encoder, settings, weights, licence, found, photos)
+            write_style(output, to_style_file(network.cpu(), record))
+
+        return write
+
+    return train_to_file(output, run, device=device, precision=precision)
 
 
 def _check_size(network: StyleNetwork, student: str | None, start: Path) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from impasto.errors import InputError
 from impasto.events import Listener
-from impasto.methods.declaration import Method, StyleSource, refuse_learning, refuse_masks
+from impasto.methods.declaration import Method, StyleSource, refuse_learning
 from impasto.settings import Controls
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     files = [style.file for style in source.styles if style.file is not None]
     if len(files) < len(source.styles):
         raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
-    refuse_masks(source, METHOD.name)
     refuse_learning(source, controls)
     return network_stylizer(files, source.weights, place, strength=controls.strength)
 

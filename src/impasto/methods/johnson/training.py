@@ -22,7 +22,7 @@ from impasto.runtime.encoders import load_loss
 from impasto.styles.file import StyleRecord, write_style
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.fitting import Curve, fit_network
-from impasto.training.loop import check_output
+from impasto.training.recipe import Work, Writer, check_output, train_to_file
 from impasto.training.settings import FittingSettings
 
 
@@ -73,33 +73,41 @@ def train_johnson_file(
     preset: str = "feedforward",
     start: StyleNetwork | None = None,
     encoder: str = "compact",
-    place: Place,
+    device: str = "auto",
+    precision: str = "auto",
     listener: Listener = silence,
-) -> Path:
+) -> Path | None:
     """`train_johnson` from a picture and folders of photos to a style file; the checkpoint lies beside it while it lasts.
 
     Raises ImpastoError for a picture, folder, output or preset that cannot be used.
     """
     check_output(output, [encoder])
-    contents, picture = PictureFolder(photos), read_picture(painting).pixels[None]
-    loss = load_loss(encoder, preset, place)
-    checkpoint = output.with_suffix(".checkpoint")
-    network, curve = train_johnson(loss, [picture], contents, settings, place=place, start=start, checkpoint=checkpoint, listener=listener)
-    record = StyleRecord(
-        painting.stem,
-        "johnson",
-        encoder=Path(encoder).stem,
-        steps=settings.training.steps,
-        loss=curve.last(),
-        source=painting.name,
-        settings={
-            "training": asdict(settings),
-            "start": "random" if start is None else fingerprint(start),
-            "curve": curve.thinned(),
-            "contents": contents.told("photos"),
-        },
-        impasto_version=__version__,
-    )
-    written = write_style(output, to_style_file(network, record))
-    checkpoint.unlink(missing_ok=True)
-    return written
+
+    def run(work: Work) -> Writer:
+        contents, picture = PictureFolder(photos), read_picture(painting).pixels[None]
+        loss = load_loss(encoder, preset, work.place)
+        network, curve = train_johnson(
+            loss, [picture], contents, settings, place=work.place, start=start, checkpoint=work.checkpoint, listener=listener
+        )
+
+        def write() -> None:
+            record = StyleRecord(
+                painting.stem,
+                "johnson",
+                encoder=Path(encoder).stem,
+                steps=settings.training.steps,
+                loss=curve.last(),
+                source=painting.name,
+                settings={
+                    "training": asdict(settings),
+                    "start": "random" if start is None else fingerprint(start),
+                    "curve": curve.thinned(),
+                    "contents": contents.told("photos"),
+                },
+                impasto_version=__version__,
+            )
+            write_style(output, to_style_file(network, record))
+
+        return write
+
+    return train_to_file(output, run, device=device, precision=precision)

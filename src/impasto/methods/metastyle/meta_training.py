@@ -14,30 +14,28 @@ new painting is the mean of the affine parameters.
 """
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
-from impasto.files import atomic_file
 from impasto.networks.style_network import GRAIN, StyleNetwork, blobs, paint
 from impasto.networks.style_network_file import read_network
 from impasto.perception.loss import PerceptualLoss, StyleTarget, join_targets
 from impasto.perception.presets import PRESETS
-from impasto.runtime.device import Place, choose_place
+from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record, write_record
+from impasto.styles.registry import Record, read_record
 from impasto.training.data import PictureFolder, Pictures
-from impasto.training.loop import own_generator, settings_of, train
-from impasto.training.processes import joined, rank, workers
+from impasto.training.loop import own_generator, train
+from impasto.training.processes import rank, workers
+from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_half, write_own_record
 
 ORDERS = ("second", "first", "reptile", "joint", "kept")
 Parameters = dict[str, Tensor]
@@ -347,30 +345,23 @@ def train_metastyle_file(
     torchrun every process calls this; the first one writes, the others return None. Raises InputError or WeightsError.
     """
     settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder])
-    with joined(device) as own_device:
-        place = choose_place(own_device, precision)
+
+    def run(work: Work) -> Writer:
         photos, paintings = PictureFolder(contents), PictureFolder(styles)
-        loss = load_loss(encoder, settings.loss, place)
+        loss = load_loss(encoder, settings.loss, work.place)
         first = None if start is None else read_network(start)
-        began = time.monotonic()
         network = meta_train(
-            loss, photos, paintings, settings, place=place, start=first, checkpoint=output.with_suffix(".checkpoint"), listener=listener
+            loss, photos, paintings, settings, place=work.place, start=first, checkpoint=work.checkpoint, listener=listener
         )
-        if rank() > 0:
-            return None
-        with atomic_file(output) as temporary:
-            save_file({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}, temporary)
-        record = Record(
-            output.stem,
-            "network",
-            output.name,
-            "Apache-2.0",
-            f"meta-learned network for any painting, width {settings.width}",
-            f"{settings.order} order, {settings.steps} steps on {photos.told('photographs')} and "
-            f"{paintings.told('paintings')} with {encoder}, "
-            f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)",
-            "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019",
-        )
-        write_record(record, output.parent)
-        output.with_suffix(".checkpoint").unlink(missing_ok=True)
-        return read_record(output.with_suffix(".json"))
+
+        def write() -> None:
+            write_half(network, output)
+            seen = f"{photos.told('photographs')} and {paintings.told('paintings')} with {encoder}"
+            title = f"meta-learned network for any painting, width {settings.width}"
+            source = f"{settings.order} order, {settings.steps} steps on {seen}, {work.spent}"
+            write_own_record(output, "network", title, source, "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019")
+
+        return write
+
+    written = train_to_file(output, run, device=device, precision=precision)
+    return None if written is None else read_record(written.with_suffix(".json"))

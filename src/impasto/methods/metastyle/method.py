@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.events import Listener
-from impasto.methods.declaration import Method, Option, StyleSource, refuse_learning, refuse_masks
+from impasto.methods.declaration import Method, Option, StyleSource, refuse_learning
 from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
 from impasto.settings import Controls
 from impasto.training.settings import FittingSettings
@@ -33,7 +33,6 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     from impasto.motion.temporal import temporal_loss
     from impasto.networks.stylizer import network_stylizer
 
-    refuse_masks(source, METHOD.name)
     settings, photos = adaptation(controls)
     if all(style.file is not None for style in source.styles):
         refuse_learning(source, controls)

@@ -10,7 +10,6 @@ A decoder has to read features that no picture has. Each step shows it five kind
 The first four are judged by encoding the picture again: |f(g(F)) - F|^2 / |F|^2.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +31,15 @@ from impasto.perception.patch_swap import patch_swap
 from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import accumulating
 from impasto.perception.transform import TRANSFORMS, statistics, transform
-from impasto.runtime.device import Place, choose_place
+from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record, write_record
+from impasto.styles.registry import Record, read_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, settings_of, share_of_rate, train
-from impasto.training.processes import joined, rank, workers
+from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_own_record
+
+PAPER = "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017"
 
 
 @dataclass(frozen=True)
@@ -276,42 +277,35 @@ def train_decoder_file(
     first one writes, the others return None. Raises InputError or WeightsError.
     """
     settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
-    with joined(device) as own_device:
-        place = choose_place(own_device, precision)
+
+    def run(work: Work) -> Writer:
         photos, styles = PictureFolder(contents), PictureFolder(paintings)
-        own = load_encoder(encoder, place)
+        own = load_encoder(encoder, work.place)
         missing = [layer for layer in LAYERS if layer not in own.layers]
         if missing:
             raise InputError(f"a decoder goes down from {LAYERS[-1]}, and the encoder {encoder} has no {missing[0]}")
-        loss = load_loss(loss_encoder or encoder, settings.loss, place)
-        began = time.monotonic()
         decoder = train_decoder(
-            loss,
+            load_loss(loss_encoder or encoder, settings.loss, work.place),
             own,
             photos,
             styles,
             settings,
-            place=place,
+            place=work.place,
             encoder_name=Path(encoder).stem,
             start=None if start is None else read_decoder(start)[0],
-            checkpoint=output.with_suffix(".checkpoint"),
+            checkpoint=work.checkpoint,
             listener=listener,
         )
-        if rank() > 0:
-            return None
-        write_decoder(decoder, own, output)
-        spent = f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)"
-        record = Record(
-            output.stem,
-            "decoder",
-            output.name,
-            "Apache-2.0",
-            f"decoder of {Path(encoder).stem} from relu4_1, relu3_1 and relu2_1",
-            f"{settings.steps} steps of {settings.batch} photos and paintings on {photos.told('photographs')} and "
-            f"{styles.told('paintings')}, "
-            f"loss of painting with {Path(loss_encoder or encoder).stem}, {spent}",
-            "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017",
-        )
-        write_record(record, output.parent)
-        output.with_suffix(".checkpoint").unlink(missing_ok=True)
-        return read_record(output.with_suffix(".json"))
+
+        def write() -> None:
+            write_decoder(decoder, own, output)
+            title = f"decoder of {Path(encoder).stem} from relu4_1, relu3_1 and relu2_1"
+            seen = f"{photos.told('photographs')} and {styles.told('paintings')}"
+            judged = f"loss of painting with {Path(loss_encoder or encoder).stem}"
+            source = f"{settings.steps} steps of {settings.batch} photos and paintings on {seen}, {judged}, {work.spent}"
+            write_own_record(output, "decoder", title, source, PAPER)
+
+        return write
+
+    written = train_to_file(output, run, device=device, precision=precision)
+    return None if written is None else read_record(written.with_suffix(".json"))

@@ -5,7 +5,6 @@ switched at run time. The published recipe is the preset `flex`; the bundled sol
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +21,15 @@ from impasto.perception.encoder import Encoder
 from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
 from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import gram
-from impasto.runtime.device import Place, choose_place
+from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record, write_record
+from impasto.styles.registry import Record, read_record
 from impasto.training.data import PictureFolder, Pictures, jitter_color
-from impasto.training.loop import own_generator, settings_of, share_of_rate, train
-from impasto.training.processes import joined, rank, workers
+from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_own_record
 
+PAPER = "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019"
 METRIC_PICTURES = 128
 """How many style pictures the scale of the Gram matrices is taken from."""
 
@@ -400,40 +400,31 @@ def train_solver_file(
     return None. Raises InputError or WeightsError.
     """
     settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
-    with joined(device) as own_device:
-        place = choose_place(own_device, precision)
-        photos = PictureFolder(contents)
-        styles = PictureFolder(paintings) if paintings else None
-        loss = load_loss(loss_encoder or encoder, settings.loss, place)
-        first = None if start is None else read_solver(start)
-        began = time.monotonic()
+
+    def run(work: Work) -> Writer:
+        photos, styles = PictureFolder(contents), PictureFolder(paintings) if paintings else None
         network = train_solver(
-            loss,
-            load_encoder(encoder, place),
+            load_loss(loss_encoder or encoder, settings.loss, work.place),
+            load_encoder(encoder, work.place),
             photos,
             styles,
             settings,
-            place=place,
+            place=work.place,
             encoder_name=Path(encoder).stem,
-            start=first,
-            checkpoint=output.with_suffix(".checkpoint"),
+            start=None if start is None else read_solver(start),
+            checkpoint=work.checkpoint,
             listener=listener,
         )
-        if rank() > 0:
-            return None
-        write_solver(network, output)
-        spent = f"{round(time.monotonic() - began)} s since it was last resumed, {workers()} process(es)"
-        seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
-        record = Record(
-            output.stem,
-            "solver",
-            output.name,
-            "Apache-2.0",
-            f"solver for any style, N = {network.steps}, L = {network.width}",
-            f"{settings.steps} steps of {settings.batch} pairs on {seen}, steered by {Path(encoder).stem}, "
-            f"loss with {Path(loss_encoder or encoder).stem}, {spent}",
-            "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019",
-        )
-        write_record(record, output.parent)
-        output.with_suffix(".checkpoint").unlink(missing_ok=True)
-        return read_record(output.with_suffix(".json"))
+
+        def write() -> None:
+            write_solver(network, output)
+            seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
+            networks = f"steered by {Path(encoder).stem}, loss with {Path(loss_encoder or encoder).stem}"
+            title = f"solver for any style, N = {network.steps}, L = {network.width}"
+            source = f"{settings.steps} steps of {settings.batch} pairs on {seen}, {networks}, {work.spent}"
+            write_own_record(output, "solver", title, source, PAPER)
+
+        return write
+
+    written = train_to_file(output, run, device=device, precision=precision)
+    return None if written is None else read_record(written.with_suffix(".json"))
