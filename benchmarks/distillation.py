@@ -49,7 +49,7 @@ from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
-from impasto.styles.file import read_style
+from impasto.storage.style_file import read_style
 from impasto.training.clips import Films
 from impasto.training.content import made_pictures
 

@@ -52,8 +52,8 @@ from impasto.perception.encoder import Encoder
 from impasto.perception.weights import read_encoder
 from impasto.runtime.device import Place
 from impasto.settings import Controls
-from impasto.styles.file import StyleFile, StyleRecord, write_style
-from impasto.styles.registry import read_record
+from impasto.storage.registry import read_record
+from impasto.storage.style_file import StyleFile, StyleRecord, write_style
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.films import make_film
 

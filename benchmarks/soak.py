@@ -24,7 +24,7 @@ import impasto
 from impasto.evaluation.report import write_report
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
-from impasto.styles.file import StyleRecord, write_style
+from impasto.storage.style_file import StyleRecord, write_style
 from tests.films import make_film
 
 LARGEST_GROWTH = 0.05

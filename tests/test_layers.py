@@ -1,6 +1,7 @@
 """Packages import only from layers below their own, and a method never imports another one."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ ROOT = Path(impasto.__file__).parent
 LAYERS = [
     {"errors", "names"},
     {"files", "events"},
-    {"interrupts", "settings", "media", "perception", "motion", "styles"},
+    {"interrupts", "settings", "media", "motion", "storage"},
+    {"perception"},
     {"runtime"},
     {"networks"},
     {"training"},
@@ -94,3 +96,9 @@ def test_no_method_is_asked_for_by_its_name_outside_its_folder():
             if isinstance(node, ast.Compare):
                 words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
                 assert not words & names, f"{path}:{node.lineno} compares with {', '.join(words & names)}"
+
+
+def test_tensors_are_read_and_written_in_one_place():
+    for path in ROOT.rglob("*.py"):
+        if path.name != "tensors.py":
+            assert not re.search(r"^\s*(from|import) safetensors", path.read_text(), re.MULTILINE), path

@@ -20,7 +20,7 @@ from impasto.media.videos import FilmReader
 from impasto.motion.flow_files import write_flow
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
-from impasto.styles.file import StyleRecord, write_style
+from impasto.storage.style_file import StyleRecord, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import assert_sentence, said
 from tests.conftest import scene

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import impasto
 from impasto.settings import Controls
-from impasto.styles.file import read_style
-from impasto.styles.registry import ASSETS, Record, bundled, write_record
+from impasto.storage.registry import ASSETS, Record, bundled, write_record
+from impasto.storage.style_file import read_style
 
 PAPER = "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019"
 PUBLIC_DOMAIN = "weights Apache-2.0; the painting is in the public domain"

@@ -33,7 +33,7 @@ from impasto.perception.loss import PerceptualLoss
 from impasto.perception.transform import TRANSFORMS
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
-from impasto.styles.registry import ASSETS, bundled
+from impasto.storage.registry import ASSETS, bundled
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs/figures"
 HEIGHT = 300

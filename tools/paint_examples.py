@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from impasto.styles.registry import ASSETS, Record, write_record
+from impasto.storage.registry import ASSETS, Record, write_record
 
 SIZE = 768
 FINE = 2 * SIZE

@@ -38,7 +38,7 @@ from impasto.runtime.device import choose_place
 from impasto.runtime.outputs import Outputs
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
-from impasto.styles.file import StyleFile, StyleRecord, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, write_style
 
 
 def save_style(style: PathLike, output: PathLike, *, name: str | None = None, licence: str = "not stated", source: str = "") -> Path:

@@ -16,7 +16,7 @@ import impasto
 from impasto.cli.options import split_weights
 from impasto.errors import InputError
 from impasto.media.images import read_picture
-from impasto.styles.file import StyleFile, StyleRecord, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, write_style
 from tests.cli.runner import impasto_command
 from tests.media.test_masks import halves
 

@@ -14,8 +14,8 @@ from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher_file import to_teacher_file
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
-from impasto.styles.file import StyleRecord, read_style, write_style
-from impasto.styles.registry import ASSETS, bundled
+from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.style_file import StyleRecord, read_style, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import assert_sentence
 from tests.films import make_film

@@ -11,7 +11,7 @@ from PIL import Image
 
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
-from impasto.styles.file import StyleRecord, read_style, write_style
+from impasto.storage.style_file import StyleRecord, read_style, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import ANNOUNCING, assert_sentence
 

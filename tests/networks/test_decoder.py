@@ -10,7 +10,7 @@ from impasto.networks.decoder_file import load_decoder, read_decoder, signature,
 from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import VGG19_CHANNELS
 from impasto.runtime.encoders import load_encoder
-from impasto.styles.registry import bundled
+from impasto.storage.registry import bundled
 from tests.conftest import random_encoder
 
 

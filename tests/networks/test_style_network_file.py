@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from impasto.errors import StyleError, UnavailableError
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, load_network, pack, read_network, to_style_file, unpack
-from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 
 RECORD = StyleRecord("mine", "metastyle")
 

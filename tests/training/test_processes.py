@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from impasto.styles.file import read_style
+from impasto.storage.style_file import read_style
 from tests.conftest import scene
 
 WORKER = """

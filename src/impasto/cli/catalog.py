@@ -14,7 +14,7 @@ def styles() -> None:
     from rich.table import Table
 
     from impasto.methods.table import broken_methods, methods
-    from impasto.styles.registry import bundled, fetchable, is_cached
+    from impasto.storage.registry import bundled, fetchable, is_cached
 
     table = Table("style", "picture", "by", "licence", box=None, header_style="bold")
     for record in bundled("style").values():

@@ -11,8 +11,8 @@ from impasto.methods.solver.solver_file import read_solver
 from impasto.networks.decoder import Decoder
 from impasto.networks.decoder_file import read_decoder
 from impasto.perception.weights import read_encoder
-from impasto.styles.file import read_style
-from impasto.styles.registry import Record, bundled, fetchable
+from impasto.storage.registry import Record, bundled, fetchable
+from impasto.storage.style_file import read_style
 
 
 def describe(target: str) -> dict[str, Any]:

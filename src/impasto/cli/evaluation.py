@@ -27,7 +27,7 @@ from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import AUTO, Controls
-from impasto.styles.registry import fetchable, is_cached
+from impasto.storage.registry import fetchable, is_cached
 
 
 def _maker(controls: Controls, place: Place) -> Maker:

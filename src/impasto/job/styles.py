@@ -15,8 +15,8 @@ from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
-from impasto.styles.file import StyleFile, read_style
-from impasto.styles.registry import ASSETS, bundled
+from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.style_file import StyleFile, read_style
 
 STYLE_KEEP = 1024
 """Longer side, in pixels, that a style picture is kept at: more holds no stroke that a painting of usual size shows."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from impasto.runtime.device import Place
     from impasto.runtime.stylizer import Stylizer
-    from impasto.styles.file import StyleFile
+    from impasto.storage.style_file import StyleFile
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StyleSource:
     @property
     def identity(self) -> str:
         """A checksum of everything that makes the style."""
-        from impasto.styles.file import checksum
+        from impasto.storage.style_file import checksum
 
         tensors = {f"picture {n}": style.picture for n, style in enumerate(self.styles) if style.picture is not None}
         tensors |= {f"mask {n}": mask for n, mask in enumerate(self.masks or ())}

@@ -10,8 +10,8 @@ from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
-from impasto.styles.registry import ASSETS, bundled
-from impasto.styles.weights_file import check_bounds, filled, read_weights, write_weights
+from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.weights_file import check_bounds, filled, read_weights, write_weights
 
 _TOLERANCE = 0.01
 

@@ -10,7 +10,7 @@ from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import network_of
 from impasto.runtime.device import Place, settle
-from impasto.styles.file import StyleFile
+from impasto.storage.style_file import StyleFile
 
 
 class MetaStyle:

@@ -2,32 +2,16 @@
 
 import os
 import re
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from impasto.errors import WeightsError
-from impasto.files import looks_like_pickle
 from impasto.perception.encoder import VGG16_DEPTHS, VGG19_CHANNELS, VGG19_DEPTHS, Encoder, fold_normalisation
+from impasto.storage.tensors import read_tensors
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _NAME = re.compile(r"conv([1-5])_([1-9])\.(weight|bias)")
-
-
-def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """All tensors of a safetensors file. Raises WeightsError for anything else, without loading any of it."""
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist; a safetensors file of weights was expected")
-    if looks_like_pickle(path):
-        raise WeightsError(f"{path} is a pickle (.pt, .pth), which can run code when loaded; Impasto takes safetensors files only")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path} is not a whole safetensors file ({error})") from None
 
 
 def encoder_from_tensors(tensors: dict[str, Tensor], *, pool: str = "max", origin: str = "these weights") -> Encoder:
@@ -62,7 +46,7 @@ def read_encoder(path: str | os.PathLike[str], *, pool: str = "max") -> Encoder:
 
     Weights of any precision; input RGB in [0, 1], see `Encoder`. Raises WeightsError.
     """
-    return encoder_from_tensors(read_tensors(path), pool=pool, origin=str(path))
+    return encoder_from_tensors(read_tensors(path)[0], pool=pool, origin=str(path))
 
 
 def convert_torchvision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

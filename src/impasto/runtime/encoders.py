@@ -10,7 +10,7 @@ from impasto.perception.loss import PerceptualLoss
 from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import Place, settle
-from impasto.styles.registry import locate
+from impasto.storage.registry import locate
 
 
 def load_encoder(name: str | os.PathLike[str], place: Place, *, pool: str = "max") -> Encoder:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.media.images import read_picture, rescale
-from impasto.styles.registry import ASSETS, bundled
+from impasto.storage.registry import ASSETS, bundled
 from impasto.training.data import Pictures
 from impasto.training.settings import USUAL_KINDS, Kind
 

@@ -27,8 +27,8 @@ from impasto.events import Listener, silence
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
-from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record
+from impasto.storage.registry import Record, read_record
+from impasto.storage.style_file import checksum
 from impasto.training.compression import compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
 from impasto.training.loop import train

@@ -16,7 +16,7 @@ from impasto.events import Listener, silence
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.styles.file import checksum
+from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import train

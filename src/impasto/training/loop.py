@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
 from impasto.interrupts import between_steps
-from impasto.styles.file import checksum
+from impasto.storage.style_file import checksum
 from impasto.training.checkpoint import CHECKPOINT_SECONDS, load_checkpoint, save_checkpoint
 from impasto.training.processes import agreed, rank, share_gradients, workers
 

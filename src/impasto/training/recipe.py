@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors.torch import save_file
 from torch import nn
 
 from impasto.errors import InputError, unknown
-from impasto.files import atomic_file, check_folder
+from impasto.files import check_folder
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.outputs import Outputs
-from impasto.styles.registry import Record, write_record
+from impasto.storage.registry import Record, write_record
+from impasto.storage.tensors import write_tensors
 from impasto.training.processes import joined, rank, workers
 
 Settings = TypeVar("Settings")
@@ -53,8 +53,7 @@ def train_to_file(output: Path, train: Callable[[Work], Writer], *, device: str 
 
 def write_half(network: nn.Module, output: Path) -> None:
     """A network's weights in half precision; the file appears whole."""
-    with atomic_file(output) as temporary:
-        save_file({name: value.half().contiguous().cpu() for name, value in network.state_dict().items()}, temporary)
+    write_tensors(output, {name: value.half() for name, value in network.state_dict().items()})
 
 
 def write_own_record(output: Path, kind: str, title: str, source: str, paper: str = "") -> None:

@@ -8,7 +8,7 @@ from impasto.methods.distillation.networks import VideoNetwork, student_network,
 from impasto.methods.distillation.teacher_file import from_teacher_file, to_teacher_file
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, to_style_file
-from impasto.styles.file import StyleRecord
+from impasto.storage.style_file import StyleRecord
 
 
 def weights(network):

@@ -10,7 +10,7 @@ from impasto.methods.metastyle.cache import learned
 from impasto.methods.metastyle.settings import Adaptation
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start
-from impasto.styles.file import read_style
+from impasto.storage.style_file import read_style
 from impasto.training.settings import FittingSettings
 from tests.conftest import random_encoder
 

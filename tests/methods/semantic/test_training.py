@@ -18,7 +18,7 @@ from impasto.networks.decoder import Decoder
 from impasto.networks.decoder_file import read_decoder
 from impasto.networks.layers import LAYERS
 from impasto.perception.loss import PerceptualLoss
-from impasto.styles.registry import read_record
+from impasto.storage.registry import read_record
 from impasto.training.data import Pictures
 from tests.conftest import random_encoder, scene
 

@@ -12,7 +12,7 @@ from impasto.methods.solver.solver_file import read_solver
 from impasto.methods.solver.training import FLEX, PairSource, SolverLearner, SolverTraining, new_network, train_solver, train_solver_file
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.styles.registry import read_record
+from impasto.storage.registry import read_record
 from impasto.training.data import Pictures
 from tests.conftest import scene
 

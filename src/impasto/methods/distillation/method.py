@@ -10,7 +10,7 @@ from impasto.settings import Controls
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
     from impasto.runtime.stylizer import Stylizer
-    from impasto.styles.file import StyleFile
+    from impasto.storage.style_file import StyleFile
 
 TEACHER = "video"
 """Name of the teacher's network in style files."""

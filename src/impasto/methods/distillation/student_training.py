@@ -23,7 +23,7 @@ from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.styles.file import checksum
+from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.loop import own_generator, rated_groups, train
 

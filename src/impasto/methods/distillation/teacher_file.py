@@ -6,7 +6,7 @@ from impasto.errors import StyleError
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.networks.style_network_file import built, pack, unpack
-from impasto.styles.file import StyleFile, StyleRecord
+from impasto.storage.style_file import StyleFile, StyleRecord
 
 
 def to_teacher_file(network: VideoNetwork, record: StyleRecord) -> StyleFile:

@@ -18,7 +18,7 @@ from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher import prior_of
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.styles.file import checksum
+from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import own_generator, rated_groups, train

@@ -23,7 +23,7 @@ from impasto.networks.style_network_file import from_style_file, load_network, t
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.styles.file import StyleRecord, checksum, read_style, write_style
+from impasto.storage.style_file import StyleRecord, checksum, read_style, write_style
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
 from impasto.training.data import PictureFolder
 from impasto.training.fitting import fit_network

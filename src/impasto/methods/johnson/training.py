@@ -19,7 +19,7 @@ from impasto.networks.style_network_file import fingerprint, to_style_file
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.styles.file import StyleRecord, write_style
+from impasto.storage.style_file import StyleRecord, write_style
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.fitting import Curve, fit_network
 from impasto.training.recipe import Work, Writer, check_output, train_to_file

@@ -17,8 +17,8 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start, fingerprint, to_style_file
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.styles.file import StyleFile, StyleRecord, read_style, write_style
-from impasto.styles.registry import bundled, cache_folder
+from impasto.storage.registry import bundled, cache_folder
+from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.data import PictureFolder
 from impasto.training.fitting import TemporalTerm

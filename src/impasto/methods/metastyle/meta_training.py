@@ -30,8 +30,8 @@ from impasto.perception.loss import PerceptualLoss, StyleTarget, join_targets
 from impasto.perception.presets import PRESETS
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record
+from impasto.storage.registry import Record, read_record
+from impasto.storage.style_file import checksum
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.loop import own_generator, train
 from impasto.training.processes import rank, workers

@@ -14,7 +14,7 @@ from impasto.training.settings import FittingSettings
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
     from impasto.runtime.stylizer import Stylizer
-    from impasto.styles.file import StyleFile
+    from impasto.storage.style_file import StyleFile
 
 
 def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:

@@ -33,8 +33,8 @@ from impasto.perception.statistics import accumulating
 from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.styles.file import checksum
-from impasto.styles.registry import Record, read_record
+from impasto.storage.registry import Record, read_record
+from impasto.storage.style_file import checksum
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_own_record

@@ -6,8 +6,8 @@ from pathlib import Path
 from impasto.errors import WeightsError
 from impasto.files import remembered
 from impasto.methods.solver.network import SolverNetwork
-from impasto.styles.registry import locate
-from impasto.styles.weights_file import check_bounds, filled, read_weights, write_weights
+from impasto.storage.registry import locate
+from impasto.storage.weights_file import check_bounds, filled, read_weights, write_weights
 
 SOLVER = "solver"
 """Registered name of the bundled solver."""

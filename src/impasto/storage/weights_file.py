@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.errors import WeightsError
-from impasto.files import atomic_file, looks_like_pickle
+from impasto.storage.tensors import read_tensors, write_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def write_weights(path: Path, network: nn.Module, *, kind: str, settings: dict[str, Any]) -> None:
     """Write the weights of a network, whole or not at all."""
-    tensors = {name: value.detach().half().contiguous().cpu() for name, value in network.state_dict().items()}
-    with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={f"impasto-{kind}": json.dumps(settings)})
+    write_tensors(path, {name: value.half() for name, value in network.state_dict().items()}, {f"impasto-{kind}": json.dumps(settings)})
 
 
 def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -30,16 +26,8 @@ def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
     Raises WeightsError that says what was expected, for any other file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist; the weights of a {kind} were expected")
-    if looks_like_pickle(path):
-        raise WeightsError(f"{path} is a pickle, which can run code when loaded; a {kind} is a safetensors file made by Impasto")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            written = (stored.metadata() or {}).get(f"impasto-{kind}")
-            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is not a whole safetensors file: the weights of a {kind} were expected ({error})") from None
+    stored, note = read_tensors(path, f"the weights of a {kind} were expected")
+    written, tensors = note.get(f"impasto-{kind}"), {name: value.float() for name, value in stored.items()}
     if written is None:
         raise WeightsError(f"{path} holds weights of something else, not of a {kind}")
     if not all(bool(value.isfinite().all()) for value in tensors.values()):

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto.errors import StyleError
-from impasto.files import atomic_file, looks_like_pickle
 from impasto.names import as_plain_name
+from impasto.storage.tensors import read_tensors, write_tensors
 
 FORMAT_VERSION = 1
 _KEY = "impasto"
@@ -70,8 +68,7 @@ def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
         raise StyleError(f"cannot write {path}: a style file's name ends in .safetensors")
     record = json.dumps({**asdict(style.record), "checksum": checksum(style.tensors)})
     try:
-        with atomic_file(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in style.tensors.items()}, temporary, metadata={_KEY: record})
+        write_tensors(path, style.tensors, {_KEY: record})
     except OSError as error:
         raise StyleError(f"cannot write {path}: {error.strerror or error}") from None
     return path
@@ -80,16 +77,8 @@ def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
 def read_style(path: str | os.PathLike[str]) -> StyleFile:
     """Read and check a style file. Raises StyleError that says what was expected, for any other file."""
     path = Path(path)
-    if not path.is_file():
-        raise StyleError(f"{path} does not exist; a style file was expected")
-    if looks_like_pickle(path):
-        raise StyleError(f"{path} is a pickle, which can run code when loaded; a style file is a safetensors file made by Impasto")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            written = (stored.metadata() or {}).get(_KEY)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise StyleError(f"{path} is not a whole safetensors file: a style file was expected ({error})") from None
+    tensors, note = read_tensors(path, "a style file was expected", StyleError)
+    written = note.get(_KEY)
     if written is None:
         raise StyleError(f"{path} has no record of Impasto: it holds weights of something else, not a style")
     record = _parse_record(written, path)

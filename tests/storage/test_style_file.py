@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from impasto.errors import StyleError
-from impasto.styles.file import StyleFile, StyleRecord, checksum, read_style, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, checksum, read_style, write_style
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from impasto.files import sha256_of
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
-from impasto.styles import registry
-from impasto.styles.registry import ASSETS, bundled, cache_folder, fetchable, is_cached, locate, read_record, write_record
+from impasto.storage import registry
+from impasto.storage.registry import ASSETS, bundled, cache_folder, fetchable, is_cached, locate, read_record, write_record
 from tests.perception.test_weights import published
 
 NARROW = {name: tensor[: max(1, len(tensor) // 16)] for name, tensor in published((2, 2, 4, 4, 4)).items()}

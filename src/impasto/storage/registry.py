@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import platformdirs
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from impasto.errors import ImpastoError, UnavailableError, unknown
 from impasto.files import atomic_file, sha256_of
 from impasto.names import is_plain_name
+from impasto.storage.tensors import read_tensors, write_tensors
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 NETWORK_TIMEOUT = 10.0
@@ -145,9 +145,8 @@ def _fetch(record: Record, convert: Converter) -> None:
         if pin and pin != record.pin:
             wrong = f"what came for {record.hub} is not the file that is pinned (SHA-256 {pin[:16]}...)"
             raise UnavailableError(f"{wrong}: nothing was kept; {remedy}")
-        tensors = convert(load_file(path))
-        with atomic_file(cache_folder() / record.file) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+        tensors = convert(read_tensors(path)[0])
+        write_tensors(cache_folder() / record.file, tensors)
     except ImportError:
         raise UnavailableError(f"{record.name} has to be fetched, and that needs: pip install 'impasto[hub]'") from None
     except ImpastoError:
