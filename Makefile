@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -n 2
+
+docs: $(VENV)/installed  ## the documentation as a site, in out/site; dead links are errors
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs out/site
 
 bench: $(VENV)/installed  ## the numbers of docs/benchmarks.md that need no other data
 	$(BIN)/impasto evaluate speed --json benchmarks/results/speed.json

@@ -1,6 +1,9 @@
 """The docs say nothing that the repository cannot keep: files and commands that they name exist."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,18 @@ def test_the_example_of_a_method_paints():
     painted = method.build(source, Controls(options={"amount": 1.0}), cpu, lambda event: None)(torch.zeros(1, 3, 16, 16))
     assert torch.equal(painted, source.pictures[0][..., :1, :1].expand_as(painted))
     assert list(method.options) == ["amount"]
+
+
+def test_the_site_is_built_and_a_dead_link_is_an_error(tmp_path):
+    """`make docs`: pages and docstrings without a warning; then the same with one link to nowhere."""
+    pytest.importorskip("sphinx", reason="the documentation site is an extra")
+    pages = shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(pages), str(tmp_path / "site")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "stylize" in (tmp_path / "site/api.html").read_text(encoding="utf-8")
+    with (pages / "gatys.md").open("a", encoding="utf-8") as page:
+        page.write("\n[nowhere](nowhere.md)\n")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "nowhere" in done.stderr

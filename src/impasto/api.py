@@ -69,7 +69,7 @@ def adapt(
     """Learn a painting (MetaStyle): a style file with a network of its own, that then paints in real time.
 
     output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
-    pictures. controls.options: settings of `impasto.methods.metastyle.adaptation.Adaptation` and its training, by name, such as
+    pictures. controls.options: settings of `impasto.methods.metastyle.settings.Adaptation` and its training, by name, such as
     {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and is
     resumed the next time.
     Raises ImpastoError.

@@ -1,7 +1,7 @@
 """What a user can turn, declared once: defaults, help, ranges, choices. Free of heavy imports: the command line reads it from here.
 
-`Controls` are what all methods share. The settings of a method are a dataclass of its own, made of `setting`s; the options of the command
-line, their panels of help, and the errors about them come from its fields.
+`Controls` are what all methods share. The settings of a method are a dataclass of its own, of fields made by `setting`; the options of the
+command line, their panels of help, and the errors about them come from its fields.
 """
 
 import math

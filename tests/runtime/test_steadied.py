@@ -1,4 +1,4 @@
-"""Films held still: by flow they flicker less, a new shot begins anew, and a film can be taken up again."""
+"""Stabilised films: by flow they flicker less, a new shot begins anew, and a film can be taken up again."""
 
 from itertools import pairwise
 

@@ -79,7 +79,7 @@ def evaluate_stability(
         typer.Option(
             "--style",
             "-s",
-            help="STYLE, or STYLE@none, @student, @flow: how it is held still, as --stabilize; METHOD:PICTURE for a method. Repeatable.",
+            help="STYLE, or STYLE@none, @student, @flow: how it is stabilised, as --stabilize; METHOD:PICTURE for a method. Repeatable.",
             show_default=False,
         ),
     ] = None,

@@ -93,8 +93,7 @@ class Method:
     keeps_picture: its style files hold the picture itself.
     masks: "regions" and "shares" that it can paint by: label maps of photo and styles, or a grey mask of the photo for each style.
     default_for: what "auto" means this method for: "pictures", or styles with "regions" or "shares".
-    films: "network": its networks can learn to be stable without optical flow; "flow": it uses optical flow by itself; "frames": each
-        frame is painted for itself.
+    films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
     steady: whether the network of a style file learned to paint stable films by itself.
     without_flow: options that switch its own optical flow off.
     slow: left out where all methods are measured, unless it is named.

@@ -1,7 +1,7 @@
 """Moving scenes made of still pictures, whose optical flow and occlusion are known exactly.
 
 A picture as ground and pieces of others in front of it, each on a course of its own (a line, a turn, a zoom), seen by a camera that pans,
-turns, zooms and shakes, under a light that changes. What a film network has to hold still is in them, and nothing is estimated.
+turns, zooms and shakes, under a light that changes. What a film network has to keep stable is in them, and nothing is estimated.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Any stylizer held still by optical flow: where the motion can be traced, a share of the frame before is kept.
+"""Any stylizer, stabilised by optical flow: where the motion can be traced, a share of the frame before is kept.
 
 y_t = N(x_t) + share M (W(y_(t-1)) - N(x_t)), W the warp along the flow, M where it can be trusted and the film itself looks the same
 there. It is one step of the consistency that the solver takes at every iteration (Puy and Perez 2019, section 4.4).

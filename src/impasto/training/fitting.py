@@ -94,7 +94,7 @@ def fit_network(
 
     contents: pictures, or for films pairs of frames. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
     the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss
-    leaves the numbers.
+    becomes NaN or infinite.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)

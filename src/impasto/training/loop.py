@@ -124,7 +124,9 @@ def train(
                 if processes > 1:
                     share_gradients(trained)
                 if not bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(trained, settings.clip))):
-                    raise InputError(f"the loss left the numbers at step {step}: lower the learning rate, or take --precision float32")
+                    raise InputError(
+                        f"the loss became NaN or infinite at step {step}: lower the learning rate, or take --precision float32"
+                    )
                 optimiser.step()
                 shown = preview(step + 1)
                 step += 1

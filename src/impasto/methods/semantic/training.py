@@ -219,7 +219,7 @@ def train_decoder(
     """Train a decoder, in float32, computed in the place's precision.
 
     encoder: whose features it decodes; loss: of painting; both at that place. start: weights to begin with. checkpoint: see
-    `impasto.training.loop.train`. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
+    `impasto.training.loop.train`. Raises InputError if the checkpoint belongs to other settings or the loss becomes NaN or infinite.
     """
     torch.manual_seed(settings.seed)
     generator = own_generator(settings.seed)

@@ -329,7 +329,7 @@ def train_solver(
 
     loss and encoder: at that place; the encoder is the one that gives the style's Gram matrices at run time. paintings: None for
     pairs of photos only, as published. start: weights to begin with. checkpoint: see `impasto.training.loop.train`. Under torchrun
-    every process draws its own pairs. Raises InputError if the checkpoint belongs to other settings or the loss leaves the numbers.
+    every process draws its own pairs. Raises InputError if the checkpoint belongs to other settings or the loss becomes NaN or infinite.
     """
     missing = [layer for layer in SCALES if layer not in encoder.layers]
     if missing:
