@@ -7,8 +7,11 @@ from dataclasses import fields
 
 import pytest
 
+import impasto
 from impasto.errors import InputError
 from impasto.job.resolve import default_method
+from impasto.media.images import read_picture
+from impasto.methods import table
 from impasto.methods.table import find_method, methods
 from impasto.settings import Settings, check_value, choices_of, hints_of
 
@@ -31,8 +34,8 @@ METHOD = Method("tiny", "the mean colour of the painting", "nobody, 2026", build
 
 
 @pytest.fixture
-def stranger(tmp_path):
-    """A package as pip installs it, with a method and a broken one; runs the program where it is installed."""
+def stranger(tmp_path, monkeypatch):
+    """A package as pip installs it, with a method and two broken ones; its folder, which is on the path of this process too."""
     place = tmp_path / "site"
     (place / "tiny-0.1.dist-info").mkdir(parents=True)
     (place / "tiny_method.py").write_text(TINY)
@@ -40,42 +43,55 @@ def stranger(tmp_path):
     (place / "tiny-0.1.dist-info/entry_points.txt").write_text(
         "[impasto.methods]\ntiny = tiny_method:METHOD\nbroken = tiny_method:NOTHING\nother = tiny_method:TinySettings\n"
     )
+    monkeypatch.syspath_prepend(place)
+    forget()
+    yield place
+    forget()
+    sys.modules.pop("tiny_method", None)
 
-    def run(*words):
-        paths = os.pathsep.join([str(place), *sys.path])
-        command = [sys.executable, "-m", "impasto", *map(str, words)]
-        environment = os.environ | {"PYTHONPATH": paths, "COLUMNS": "200"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
 
-    return run
+def forget():
+    table.methods.cache_clear()
+    table._others.cache_clear()
+
+
+def painted(photo, painting, output, **controls):
+    (outcome,) = impasto.stylize(photo, painting, output=output, controls=impasto.Controls(**controls)).outcomes
+    assert outcome.error is None, outcome.error
+    return read_picture(output).pixels
 
 
 def test_a_method_of_another_package_paints_and_has_its_options_and_its_line(stranger, photo, painting, tmp_path):
-    from impasto.media.images import read_picture
-
-    for amount in (0, 1):
-        done = stranger("stylize", photo, "-s", painting, "--method", "tiny", "--amount", amount, "-o", f"{amount}.png")
-        assert done.returncode == 0, done.stderr
-    plain, painted = (read_picture(tmp_path / f"{amount}.png").pixels for amount in (0, 1))
+    plain, full, chosen = (
+        painted(photo, painting, tmp_path / f"{name}.png", **controls)
+        for name, controls in (
+            ("plain", {"method": "tiny", "options": {"amount": 0.0}}),
+            ("full", {"method": "tiny", "options": {"amount": 1.0}}),
+            ("chosen", {"options": {"amount": 1.0}}),  # an option that only one method has chooses it
+        )
+    )
     assert (plain - read_picture(photo).pixels).abs().max() < 0.01
-    assert painted.flatten(1).std(1).max() < 0.01
-    done = stranger("stylize", photo, "-s", painting, "--amount", "0.2")  # an option that only one method has chooses it
-    assert done.returncode == 0, done.stderr
-    wrong = stranger("stylize", photo, "-s", painting, "--amount", "2")
-    assert wrong.returncode == 2
-    assert "amount goes from 0 to 1, not 2" in wrong.stderr
-    assert "--amount" in stranger("stylize", "--help").stdout
-    assert "the mean colour of the painting" in stranger("styles").stdout
+    assert full.flatten(1).std(1).max() < 0.01
+    assert (full - chosen).abs().max() == 0
+    with pytest.raises(InputError, match="amount goes from 0 to 1, not 2"):
+        painted(photo, painting, tmp_path / "wrong.png", options={"amount": 2.0})
+
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(stranger), *sys.path]), "COLUMNS": "200"}
+    run = lambda *words: subprocess.run(  # noqa: E731
+        [sys.executable, "-m", "impasto", *words], capture_output=True, text=True, check=True, env=environment
+    )
+    assert "--amount" in run("stylize", "--help").stdout
+    styles = run("styles")
+    assert "the mean colour of the painting" in styles.stdout
+    assert "the method 'broken' of tiny_method:NOTHING cannot be loaded" in " ".join(styles.stderr.split())
 
 
-def test_a_broken_method_of_another_package_is_a_sentence_and_disturbs_nobody(stranger, photo):
-    done = stranger("stylize", photo, "-s", "dusk", "-o", "out.png")
-    assert done.returncode == 0, done.stderr
-    done = stranger("stylize", photo, "-s", "dusk", "--method", "broken")
-    assert done.returncode == 2
-    assert "the method 'broken' of tiny_method:NOTHING cannot be loaded" in done.stderr
-    assert "is no method by the name 'other'" in stranger("stylize", photo, "-s", "dusk", "--method", "other").stderr
-    assert "broken" in stranger("styles").stderr
+def test_a_broken_method_of_another_package_is_a_sentence_and_disturbs_nobody(stranger, photo, tmp_path):
+    painted(photo, "dusk", tmp_path / "out.png")
+    with pytest.raises(InputError, match="the method 'broken' of tiny_method:NOTHING cannot be loaded"):
+        painted(photo, "dusk", tmp_path / "out.png", method="broken")
+    with pytest.raises(InputError, match="is no method by the name 'other'"):
+        painted(photo, "dusk", tmp_path / "out.png", method="other")
 
 
 @pytest.mark.parametrize("method", methods().values(), ids=lambda method: method.name)
