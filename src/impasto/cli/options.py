@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import NoneType
@@ -89,11 +90,16 @@ def method_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@dataclass(frozen=True)
 class _Owner:
-    """A setting of one method: its type, help and default, and the value that its bare option stands for."""
+    """A setting of one method: its type, help and default, the value that its bare option stands for, and how a sequence is written."""
 
-    def __init__(self, method: Method, kind: Any, help: str, default: Any = None, flag: Any = None, form: str = ""):
-        self.method, self.kind, self.help, self.default, self.flag, self.form = method, kind, help, default, flag, form
+    method: Method
+    kind: Any
+    help: str
+    default: Any = None
+    flag: Any = None
+    form: str = ""
 
 
 def _owners() -> dict[str, list[_Owner]]:
