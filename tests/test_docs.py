@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from impasto.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@lru_cache
+def help_of(command):
+    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "300"})
+    assert result.exit_code == 0, command
+    return result.output
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -26,10 +34,9 @@ def test_commands_and_their_options_exist(page):
     text = page.read_text(encoding="utf-8")
     lines = re.findall(r"^\s*impasto ((?:train |evaluate )?[a-z]+)([^\n#]*)", text, re.MULTILINE)
     for words in [*lines, *re.findall(r"`impasto ((?:train |evaluate )?[a-z]+)([^`]*)`", text)]:
-        result = CliRunner().invoke(app, [*words[0].split(), "--help"], env={"COLUMNS": "300"})
-        assert result.exit_code == 0, words
+        told = help_of(words[0])
         for option in re.findall(r"--[a-z-]+", words[1]):
-            assert option in result.output, f"{page.name}: impasto {words[0]} has no {option}"
+            assert option in told, f"{page.name}: impasto {words[0]} has no {option}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
