@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.cli.options import five_numbers
+from impasto.cli.options import numbers
 from impasto.errors import InputError
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
@@ -104,6 +104,6 @@ def test_what_is_refused(run, photo, painting, tmp_path):
 
 
 def test_five_scales_are_read():
-    assert five_numbers("1,0.5,0,0,2") == (1, 0.5, 0, 0, 2)
+    assert numbers("1,0.5,0,0,2", "scales") == (1, 0.5, 0, 0, 2)
     with pytest.raises(InputError, match="five numbers"):
-        five_numbers("one")
+        numbers("one", "scales", "five numbers")

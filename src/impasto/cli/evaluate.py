@@ -1,13 +1,18 @@
 """`impasto evaluate`: how faithful, how stable, how fast."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from impasto.cli.app import evaluate_app
 from impasto.cli.console import console, watching
 from impasto.cli.options import DEFAULT, Device, Precision
+
+if TYPE_CHECKING:
+    from impasto.evaluation.fidelity import FidelityReport
+    from impasto.evaluation.speed import SpeedReport
+    from impasto.evaluation.stability import StabilityReport
 
 
 def check_report(json: Path | None, inputs: list[Path | None]) -> None:
@@ -18,6 +23,14 @@ def check_report(json: Path | None, inputs: list[Path | None]) -> None:
     if json is not None:
         Outputs(path for path in inputs if path is not None).asked(json)
         check_folder(json)
+
+
+def tell(report: "FidelityReport | StabilityReport | SpeedReport", json: Path | None) -> None:
+    """Show a report, and write it if that was asked for."""
+    report.show(console)
+    if json is not None:
+        report.write(json)
+        console.print(f"written to {json}")
 
 
 @evaluate_app.command("fidelity")
@@ -62,10 +75,7 @@ def evaluate_fidelity(
             precision=precision,
             listener=watch,
         )
-    report.show(console)
-    if json is not None:
-        report.write(json)
-        console.print(f"written to {json}")
+    tell(report, json)
 
 
 @evaluate_app.command("stability")
@@ -115,10 +125,7 @@ def evaluate_stability(
             precision=precision,
             listener=watch,
         )
-    report.show(console)
-    if json is not None:
-        report.write(json)
-        console.print(f"written to {json}")
+    tell(report, json)
 
 
 @evaluate_app.command("speed")
@@ -140,7 +147,4 @@ def evaluate_speed(
     check_report(json, [])
     with watching("timing") as watch:
         report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)
-    report.show(console)
-    if json is not None:
-        report.write(json)
-        console.print(f"written to {json}")
+    tell(report, json)

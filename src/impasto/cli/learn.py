@@ -7,7 +7,7 @@ import typer
 
 from impasto.cli.app import app
 from impasto.cli.console import console, resumable
-from impasto.cli.options import DEFAULT, Device, Encoder, Precision, chosen, five_numbers, split_weights
+from impasto.cli.options import DEFAULT, Device, Encoder, Precision, chosen, numbers, split_weights
 from impasto.errors import InputError
 from impasto.settings import Controls
 
@@ -107,7 +107,7 @@ def enlarge(
     """Enlarge a texture with the detail of a sharp picture of the same material."""
     from impasto import api
 
-    options = chosen({"scales": None if scales is None else five_numbers(scales)})
+    options = chosen({"scales": None if scales is None else numbers(scales, "scales", "five numbers with commas between, as 1,1,1,0,0")})
     controls = Controls(strength=strength, style_size=style_size, device=device, precision=precision, options=options)
     written = api.enlarge(texture, reference, output, factor=factor, controls=controls)
     console.print(str(written), soft_wrap=True)

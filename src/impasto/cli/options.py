@@ -59,12 +59,12 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
         raise InputError(f"{what} are numbers with commas between, not {text!r}") from None
 
 
-def five_numbers(text: str) -> tuple[float, ...]:
-    """`1,1,1,0,0` as numbers. Raises InputError."""
+def numbers(text: str, name: str, form: str = "") -> tuple[float, ...]:
+    """`1,1,1,0,0` as numbers, of the option of a setting. Raises InputError that says how it is written."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"scales are five numbers with commas between, not {text!r}") from None
+        raise InputError(f"{option(name)} takes {form or 'numbers with commas between'}, not {text!r}") from None
 
 
 def method_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -168,9 +168,6 @@ def _value(name: str, owners: Sequence[_Owner], given: Any) -> Any:
         return first.flag if given else None
     if given is None or _plain(first.kind) is not tuple:
         return given
-    numbers = get_args(first.kind)[0] is float
-    parts = [part.strip() for part in given.split(",")]
-    try:
-        return tuple(float(part) if numbers else part for part in parts)
-    except ValueError:
-        raise InputError(f"{option(name)} takes {first.form or 'numbers with commas between'}, not {given!r}") from None
+    if get_args(first.kind)[0] is float:
+        return numbers(given, name, first.form)
+    return tuple(part.strip() for part in given.split(","))
