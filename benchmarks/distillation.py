@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import mean, median
@@ -35,11 +36,12 @@ from impasto.media.images import list_pictures, read_picture, style_at
 from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
 from impasto.methods.declaration import StyleSource
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
+from impasto.methods.distillation.method import STUDENT_TRAINING, TEACHER_TRAINING
 from impasto.methods.distillation.networks import STUDENTS, VideoNetwork, student_network
-from impasto.methods.distillation.student_training import STUDENT_PRESETS, StudentLearner, StudentTraining
+from impasto.methods.distillation.student_training import StudentLearner
 from impasto.methods.distillation.teacher import Teacher
 from impasto.methods.distillation.teacher_file import from_teacher_file
-from impasto.methods.distillation.training import train_student_file, train_teacher_file
+from impasto.methods.distillation.training_settings import STUDENT_PRESETS, StudentTraining
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.synthetic import moving_scene
 from impasto.networks.style_network_file import from_style_file, load_network
@@ -52,6 +54,7 @@ from impasto.settings import Controls
 from impasto.storage.style_file import read_style
 from impasto.training.clips import Films
 from impasto.training.content import made_pictures
+from impasto.training.recipe import Materials, train_to_file
 
 HERE = Path(__file__).resolve().parent
 PLACE = choose_place("cpu")
@@ -59,14 +62,14 @@ PLACE = choose_place("cpu")
 SHORT = {"length": 3, "crop": 224, "learning_rate": 1e-3, "balanced": False}
 """What makes a row affordable on two processor cores: three frames of 224 pixels; the published rate, falling to a tenth."""
 ROWS: dict[str, dict[str, object]] = {
-    "student": {"fractions": {}},
-    "+ residual": {"fractions": {"residual": 1.0}},
-    "+ rank (input)": {"fractions": {"rank": 0.25}},
-    "+ residual + rank (input)": {"fractions": {"residual": 1.0, "rank": 0.25}},
-    "student with temporal": {"fractions": {"temporal": 0.5}},
-    "with temporal + residual + rank (input)": {"fractions": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
-    "+ residual + tail, four times the shares": {"fractions": {"residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
-    "with temporal + both, four times": {"fractions": {"temporal": 2.0, "residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
+    "student": {"terms": {}},
+    "+ residual": {"terms": {"residual": 1.0}},
+    "+ rank (input)": {"terms": {"rank": 0.25}},
+    "+ residual + rank (input)": {"terms": {"residual": 1.0, "rank": 0.25}},
+    "student with temporal": {"terms": {"temporal": 0.5}},
+    "with temporal + residual + rank (input)": {"terms": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
+    "+ residual + tail, four times the shares": {"terms": {"residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
+    "with temporal + both, four times": {"terms": {"temporal": 2.0, "residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
 }
 
 
@@ -91,20 +94,18 @@ def shown(report: StabilityReport, part: str, more: dict[str, object] | None = N
 def rows(arguments: argparse.Namespace) -> None:
     kept: Path = arguments.kept
     kept.mkdir(parents=True, exist_ok=True)
+    materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
     teacher, vanilla = kept / "teacher.safetensors", kept / "teacher.vanilla.safetensors"
     if not teacher.is_file():
-        train_teacher_file(arguments.painting, [arguments.photos], [arguments.films], teacher, listener=saying("teacher"))
+        train_to_file(TEACHER_TRAINING, materials, teacher, listener=saying("teacher"))
     stylizers: dict[str, Stylizer] = {"vanilla student": stylizer_of(vanilla, "none")}
     for number, (name, changes) in enumerate(ROWS.items()):
         file = kept / f"row-{number}.safetensors"
         if not file.is_file():
-            train_student_file(
-                arguments.painting,
-                [arguments.photos],
-                [arguments.films],
+            train_to_file(
+                STUDENT_TRAINING,
+                replace(materials, teacher=str(teacher), start=str(vanilla)),
                 file,
-                teacher=teacher,
-                start=vanilla,
                 changes={"steps": arguments.steps, **SHORT, **changes},
                 listener=saying(name),
             )
@@ -168,7 +169,7 @@ def presets(arguments: argparse.Namespace) -> None:
     films, table = Films([arguments.films]), {}
     for name, loss_name in (("feedforward", "feedforward"), ("published", "reconet")):
         fractions = {"residual": 1.0, "temporal": 0.5, "rank": 0.25}
-        settings = StudentTraining(length=5, fractions=fractions)
+        settings = StudentTraining(length=5, terms=fractions)
         loss = load_loss(arguments.encoder, loss_name, PLACE)
         style = loss.style_target([style_at(read_picture(arguments.painting).pixels[None], settings.style_size)])
         learner = StudentLearner(student, teacher, loss, style, settings, PLACE)

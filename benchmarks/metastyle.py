@@ -23,7 +23,8 @@ from impasto.evaluation.fidelity import Judge, Pair, load_at, read_pairs, share
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Event
 from impasto.media.images import Picture, list_pictures, style_at, write_picture
-from impasto.methods.metastyle.meta_training import MetaTraining, meta_train
+from impasto.methods.metastyle.meta_training import meta_train
+from impasto.methods.metastyle.training_settings import MetaTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start
 from impasto.networks.stylizer import MetaStyle

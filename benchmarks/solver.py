@@ -37,7 +37,8 @@ from impasto.methods.solver.solver import Solver, Steering
 from impasto.methods.solver.solver_file import load_solver, write_solver
 from impasto.methods.solver.temporal import Consistency
 from impasto.methods.solver.texture import SCALES_OF_TEXTURES, Reduction, enlarge, luminance
-from impasto.methods.solver.training import FLEX, SolverTraining, train_solver
+from impasto.methods.solver.training import train_solver
+from impasto.methods.solver.training_settings import FLEX, SolverTraining
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.occlusion import reliability
 from impasto.motion.stability import stability

@@ -20,14 +20,19 @@ from impasto.media.film_writer import FilmWriter
 from impasto.media.images import read_picture
 from impasto.media.videos import FilmReader
 from impasto.methods.distillation.networks import VideoNetwork
-from impasto.methods.distillation.student_training import StudentTraining, train_student
-from impasto.methods.distillation.teacher_training import TeacherTraining, train_teacher
-from impasto.methods.johnson.training import JohnsonTraining, train_johnson
+from impasto.methods.distillation.student_training import train_student
+from impasto.methods.distillation.teacher_training import train_teacher
+from impasto.methods.distillation.training_settings import StudentTraining, TeacherTraining
+from impasto.methods.johnson.training import train_johnson
+from impasto.methods.johnson.training_settings import JohnsonTraining
 from impasto.methods.metastyle.adaptation import adapt
-from impasto.methods.metastyle.meta_training import MetaTraining, meta_train
+from impasto.methods.metastyle.meta_training import meta_train
 from impasto.methods.metastyle.settings import Adaptation
-from impasto.methods.semantic.training import DecoderTraining, train_decoder
-from impasto.methods.solver.training import SolverTraining, train_solver
+from impasto.methods.metastyle.training_settings import MetaTraining
+from impasto.methods.semantic.training import train_decoder
+from impasto.methods.semantic.training_settings import DecoderTraining
+from impasto.methods.solver.training import train_solver
+from impasto.methods.solver.training_settings import SolverTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
@@ -35,7 +40,8 @@ from impasto.settings import Controls
 from impasto.training import loop
 from impasto.training.clips import MovingPictures
 from impasto.training.data import PictureFolder, Pictures
-from impasto.training.encoder import EncoderTraining, train_encoder
+from impasto.training.encoder import train_encoder
+from impasto.training.encoder_settings import EncoderTraining
 from impasto.training.settings import FittingSettings
 from tests.conftest import random_encoder, scene
 from tests.films import make_film
@@ -94,7 +100,7 @@ def adaptation(checkpoint, parameters="all"):
 
 
 def johnson(checkpoint):
-    settings = JohnsonTraining(FittingSettings(steps=4, crop=64), style_size=40, width=4)
+    settings = JohnsonTraining(steps=4, batch=1, final_rate=0.1, crop=64, style_size=40, width=4)
     loss = impasto_loss(random_encoder(4, 6, 8, 8))
     style = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))
     return train_johnson(loss, [style], pictures(), settings, place=CPU, checkpoint=checkpoint)[0].state_dict()
@@ -134,7 +140,7 @@ def student(checkpoint):
     torch.manual_seed(0)
     network, loss = StyleNetwork(4, 1, grain=0.0), impasto_loss(random_encoder(4, 6, 8, 8))
     style = loss.style_target([torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))])
-    settings = StudentTraining(steps=4, length=2, crop=64, fractions={"temporal": 0.5})
+    settings = StudentTraining(steps=4, length=2, crop=64, terms={"temporal": 0.5})
     train_student(network, None, loss, style, MovingPictures(pictures()), settings, place=CPU, checkpoint=checkpoint)
     return network.state_dict()
 

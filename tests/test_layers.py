@@ -102,3 +102,8 @@ def test_tensors_are_read_and_written_in_one_place():
     for path in ROOT.rglob("*.py"):
         if path.name != "tensors.py":
             assert not re.search(r"^\s*(from|import) safetensors", path.read_text(), re.MULTILINE), path
+
+
+def test_files_of_the_command_line_are_short():
+    for path in (ROOT / "cli").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 200, path

@@ -68,7 +68,7 @@ def setting(
     above: a lower end that is not included.
     says: what the error about a value out of range begins with.
     flag: the value that the bare option stands for, for settings that are switched on or off.
-    form: how a sequence is written on the command line.
+    form: how a sequence is written on the command line, or a switch.
     shown: whether it is an option of the command line; others are for Python.
     """
     return field(
@@ -96,19 +96,26 @@ def hints_of(settings: type) -> Mapping[str, Any]:
 def check_value(item: "Field[Any]", hint: Any, value: object) -> None:
     """A value is of the type of a field and within its range. Raises InputError."""
     choices = choices_of(hint)
-    if choices and value is not None and value not in choices:
+    if choices and value not in choices and not fits(value, hint):
         raise InputError(unknown(item.name.replace("_", " "), value, choices))
-    numbers = value if isinstance(value, (tuple, list)) else [value]
-    finite = [0.0 if isinstance(number, float) and not math.isfinite(number) else number for number in numbers]
-    if not fits(tuple(finite) if numbers is value else finite[0], hint):
+    if not fits(_finite(value), hint):
         raise InputError(f"{option(item.name)} cannot be {value!r}")
     low, high, above, words = (item.metadata.get(key) for key in ("low", "high", "above", "says"))
-    for number in numbers:
+    for number in value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, Mapping) else [value]:
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             continue
         inside = (low is None or number >= low) and (high is None or number <= high) and (above is None or number > above)
         if not inside or not math.isfinite(number):
             raise InputError(f"{words or _range(item.name, low, high, above)}, not {number:g}")
+
+
+def _finite(value: Any) -> Any:
+    """A value with 0 for what is NaN or infinite, which is an error of its range, not of its type."""
+    if isinstance(value, (tuple, list)):
+        return tuple(_finite(part) for part in value)
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _range(name: str, low: float | None, high: float | None, above: float | None) -> str:
@@ -150,6 +157,8 @@ def fits(value: object, hint: Any) -> bool:
     if origin is tuple or origin is Sequence:
         inner = parts[0] if parts else object
         return isinstance(value, Sequence) and not isinstance(value, str) and all(fits(part, inner) for part in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(fits(part, parts[1]) for part in value.values())
     if origin is Path:
         return isinstance(value, (str, os.PathLike))
     return True

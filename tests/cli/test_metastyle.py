@@ -141,7 +141,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
         (["adapt", painting, "--photos", tmp_path / "cache"], "no pictures|is not a folder|does not exist"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--preset", "x"], "no preset 'x'"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "-o", tmp_path / "a.pt"], "ends in .safetensors"),
-        (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--order", "third"], "order is"),
+        (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--order", "third"], "no order 'third'"),
     ]
     for words, sentence in cases:
         assert_sentence(impasto_command(*words, cwd=tmp_path), 2, sentence)

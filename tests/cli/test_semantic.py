@@ -200,4 +200,4 @@ def test_training_a_decoder_makes_a_file_that_paints(photo, painting, tmp_path):
     out = tmp_path / "o.png"
     painted = impasto_command("stylize", photo, "-s", painting, "--decoder", tmp_path / "mine.safetensors", "-o", out)
     assert painted.returncode == 0, said(painted)
-    assert_sentence(impasto_command(*folders, "--hidden", "a,b"), 2, "hidden widths are numbers")
+    assert_sentence(impasto_command(*folders, "--hidden", "a,b"), 2, "--hidden takes numbers")

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -8,19 +8,14 @@ from impasto.errors import InputError, WeightsError
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.statistics import gram
 from impasto.perception.weights import read_encoder
+from impasto.storage.registry import read_record
+from impasto.storage.tensors import write_tensors
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.compression import choose_channels, compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
-from impasto.training.encoder import (
-    TAUGHT,
-    EncoderTraining,
-    Readouts,
-    log_distance_error,
-    paint,
-    pair_distances,
-    train_encoder,
-    train_encoder_file,
-)
+from impasto.training.encoder import TAUGHT, Readouts, log_distance_error, paint, pair_distances, train_encoder
+from impasto.training.encoder_settings import RECIPE, EncoderTraining
+from impasto.training.recipe import Materials, train_to_file
 from tests.conftest import random_encoder, scene
 
 SMALL = EncoderTraining(channels=(2, 3, 4, 4, 4), steps=4, batch=1, crop=64, pool=4, paint_every=2, paint_steps=2)
@@ -156,7 +151,10 @@ def test_checkpoints_of_something_else_are_refused(folders, teacher, tmp_path):
 
 
 def test_the_file_is_in_half_precision_with_its_record(folders, teacher, tmp_path):
-    record = train_encoder_file(teacher, "teacher", *folders, tmp_path / "small.safetensors", settings=SMALL)
+    write_tensors(tmp_path / "teacher.safetensors", teacher.state_dict())
+    materials, changes = Materials(content=folders[0], style=folders[1], teacher=str(tmp_path / "teacher.safetensors")), asdict(SMALL)
+    train_to_file(RECIPE, materials, tmp_path / "small.safetensors", changes=changes, device="cpu")
+    record = read_record(tmp_path / "small.json")
     assert record.name == "small"
     assert record.size == (tmp_path / "small.safetensors").stat().st_size
     assert "distilled from teacher on 3 photographs" in record.source
@@ -164,9 +162,9 @@ def test_the_file_is_in_half_precision_with_its_record(folders, teacher, tmp_pat
     assert read_encoder(tmp_path / "small.safetensors").channels == (2, 3, 4, 4, 4)
     blocked = folders[0][0] / "0.png" / "small.safetensors"
     with pytest.raises(InputError, match="not a folder that can be written to"):
-        train_encoder_file(teacher, "teacher", *folders, blocked, settings=SMALL)
+        train_to_file(RECIPE, materials, blocked, changes=changes)
     with pytest.raises(InputError, match=r"ends in \.safetensors"):
-        train_encoder_file(teacher, "teacher", *folders, tmp_path / "small.bin", settings=SMALL)
+        train_to_file(RECIPE, materials, tmp_path / "small.bin", changes=changes)
 
 
 def test_crops_are_repeatable_and_within_range(folders):

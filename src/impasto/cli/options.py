@@ -1,8 +1,8 @@
 """Options of the command line: those that several commands share, and those that come from the settings of methods."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, replace
 from functools import wraps
 from pathlib import Path
 from types import NoneType
@@ -51,20 +51,68 @@ def split_weights(styles: list[str]) -> tuple[list[str], list[float] | None]:
     return names, [weight for weight in weights if weight is not None]
 
 
-def whole_numbers(text: str, what: str) -> tuple[int, ...]:
-    """`16,32,64` as numbers. Raises InputError."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{what} are numbers with commas between, not {text!r}") from None
-
-
-def numbers(text: str, name: str, form: str = "") -> tuple[float, ...]:
+def numbers(text: str, name: str, form: str = "", kind: type = float) -> tuple[Any, ...]:
     """`1,1,1,0,0` as numbers, of the option of a setting. Raises InputError that says how it is written."""
     try:
-        return tuple(float(part) for part in text.split(","))
+        return tuple(kind(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option(name)} takes {form or 'numbers with commas between'}, not {text!r}") from None
+
+
+def numbers_by_name(parts: Sequence[str], name: str, form: str) -> dict[str, float]:
+    """`residual=1,rank=0.25` as numbers by name; `none=0` is none of them. Raises InputError."""
+    found = {}
+    for part in ",".join(parts).split(","):
+        key, equals, number = part.strip().partition("=")
+        try:
+            if part.strip():
+                found[key] = float(number if equals else "nothing")
+        except ValueError:
+            raise InputError(f"{option(name)} takes {form}, not {part!r}") from None
+    found.pop("none", None)
+    return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a setting is as an option: its type, its help, the value of its bare option, how a sequence or a switch is written."""
+
+    name: str
+    kind: Any
+    help: str
+    flag: Any = None
+    form: str = ""
+
+    def parameter(self, panel: str | None) -> inspect.Parameter:
+        """The parameter of a command that it becomes, None or False if it is not given."""
+        plain = _plain(self.kind)
+        spelled = (self.form or f"{option(self.name)}/--no-{option(self.name)[2:]}") if plain is bool else option(self.name)
+        wanted = typer.Option(spelled, help=self.help, show_default=False, rich_help_panel=panel)
+        kind = list[Path] if plain is Path else list[str] if plain is Mapping else plain if plain in (int, float, bool) else str
+        annotation = Annotated[kind | None, wanted] if self.flag is None else Annotated[bool, wanted]
+        default = None if self.flag is None else False
+        return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    def value(self, typed: Any) -> Any:
+        """What was typed as the setting's value; None if it was not given. Raises InputError."""
+        if self.flag is not None:
+            return self.flag if typed else None
+        plain = _plain(self.kind)
+        if typed is None or plain not in (tuple, Mapping):
+            return typed
+        if plain is Mapping:
+            return numbers_by_name(typed, self.name, self.form)
+        inner = _parts(self.kind)[0]
+        if inner in (int, float):
+            return numbers(typed, self.name, self.form, inner)
+        return tuple(part.strip() for part in typed.split(","))
+
+
+def with_parameters(run: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """A function of keywords as a command of these parameters."""
+    run.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
+    return run
 
 
 def method_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,72 +123,52 @@ def method_options(command: Callable[..., None]) -> Callable[..., None]:
     shared = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "options"]
     taken = {parameter.name for parameter in shared}
     found = {name: owners for name, owners in _owners().items() if name not in taken}
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_none(owners), annotation=_annotation(name, owners))
-        for name, owners in found.items()
-    ]
+    choices = {name: replace(owners[0].choice, help=_help(owners)) for name, owners in found.items()}
+    panels = {name: f"Of {owners[0].method.name}: {owners[0].method.title}" for name, owners in found.items()}
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        options = {name: _value(name, owners, given.pop(name)) for name, owners in found.items()}
-        command(**given, options=chosen(options))
+    def run(**typed: Any) -> None:
+        options = {name: choice.value(typed.pop(name)) for name, choice in choices.items()}
+        command(**typed, options=chosen(options))
 
-    run.__signature__ = inspect.Signature([*shared, *parameters])  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shared, *parameters]} | {"return": None}
-    return run
+    return with_parameters(run, [*shared, *(choice.parameter(panels[name]) for name, choice in choices.items())])
 
 
 @dataclass(frozen=True)
 class _Owner:
-    """A setting of one method: its type, help and default, the value that its bare option stands for, and how a sequence is written."""
+    """A setting of one method, with its default."""
 
     method: Method
-    kind: Any
-    help: str
+    choice: Choice
     default: Any = None
-    flag: Any = None
-    form: str = ""
 
 
 def _owners() -> dict[str, list[_Owner]]:
     found: dict[str, list[_Owner]] = {}
     for method in methods().values():
         for item in method.fields:
-            told = item.metadata
-            if told["shown"]:
-                owner = _Owner(method, method.options[item.name], told["help"], item.default, told["flag"], told["form"])
-                found.setdefault(item.name, []).append(owner)
+            if item.metadata["shown"]:
+                found.setdefault(item.name, []).append(_Owner(method, choice_of(item, method.options[item.name]), item.default))
         for name, more in method.more.items():
-            found.setdefault(name, []).append(_Owner(method, more.kind, more.help))
+            found.setdefault(name, []).append(_Owner(method, Choice(name, more.kind, more.help)))
     return found
 
 
-def _none(owners: Sequence[_Owner]) -> Any:
-    return False if owners[0].flag is not None else None
-
-
-def _annotation(name: str, owners: Sequence[_Owner]) -> Any:
-    first = owners[0]
-    panel = f"Of {first.method.name}: {first.method.title}"
-    given = typer.Option(option(name), help=_help(owners), show_default=False, rich_help_panel=panel)
-    if first.flag is not None:
-        return Annotated[bool, given]
-    kind = _plain(first.kind)
-    if kind is Path:
-        return Annotated[list[Path] | None, given]
-    return Annotated[(kind if kind in (int, float) else str) | None, given]
+def choice_of(item: "Field[Any]", kind: Any) -> Choice:
+    """A field of settings as an option; its help says what it can be."""
+    words, names = item.metadata["help"], choices_of(kind)
+    if names and "(default" not in words:
+        words = f"{words} One of {', '.join(names)}."
+    return Choice(item.name, kind, words, item.metadata["flag"], item.metadata["form"])
 
 
 def _help(owners: Sequence[_Owner]) -> str:
     first = owners[0]
-    parts = [first.help]
-    choices = choices_of(first.kind)
-    if choices:
-        parts.append(f"One of {', '.join(choices)}.")
+    parts = [first.choice.help]
     others = [owner.method.name for owner in owners[1:]]
     if others:
         parts.append(f"Also of {', '.join(others)}.")
-    defaults = {owner.method.name: _shown(owner.default) for owner in owners if owner.default is not None and owner.flag is None}
+    defaults = {owner.method.name: shown(owner.default) for owner in owners if owner.default is not None and owner.choice.flag is None}
     if len(owners) > 1 and (len(defaults) < len(owners) or len(set(defaults.values())) > 1):
         parts += [f"(default: {', '.join(f'{name} {value}' for name, value in defaults.items())})"] * bool(defaults)
     elif defaults:
@@ -148,26 +176,26 @@ def _help(owners: Sequence[_Owner]) -> str:
     return " ".join(parts)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A default as it would be typed."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={number:g}" for name, number in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in (value if isinstance(value, tuple) else (value,)))
 
 
-def _plain(kind: Any) -> Any:
-    """The type of one value: int of `int | None`, Path of `Sequence[Path]`, `tuple` of other sequences."""
+def _parts(kind: Any) -> list[Any]:
+    """The types inside a type; of an optional one, those inside of what it is else."""
     parts = [part for part in get_args(kind) if part is not NoneType]
-    if get_origin(kind) in (tuple, Sequence) or getattr(get_origin(kind), "__name__", "") == "Sequence":
-        return Path if parts[0] is Path else tuple
-    if get_origin(kind) is not None and NoneType in get_args(kind):
-        return parts[0]
-    return kind
+    return _parts(parts[0]) if NoneType in get_args(kind) else parts
 
 
-def _value(name: str, owners: Sequence[_Owner], given: Any) -> Any:
-    first = owners[0]
-    if first.flag is not None:
-        return first.flag if given else None
-    if given is None or _plain(first.kind) is not tuple:
-        return given
-    if get_args(first.kind)[0] is float:
-        return numbers(given, name, first.form)
-    return tuple(part.strip() for part in given.split(","))
+def _plain(kind: Any) -> Any:
+    """The type of one value: int of `int | None`, Path of `Sequence[Path]`, `tuple` of other sequences, `Mapping` of mappings."""
+    if NoneType in get_args(kind):
+        return _plain(next(part for part in get_args(kind) if part is not NoneType))
+    origin = get_origin(kind)
+    if origin in (tuple, Sequence):
+        return Path if get_args(kind)[0] is Path else tuple
+    return Mapping if origin is Mapping else kind

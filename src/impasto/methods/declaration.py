@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from impasto.errors import InputError, StyleError, option
 from impasto.events import Listener
 from impasto.settings import Controls, hints_of
+from impasto.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,6 +97,7 @@ class Method:
     films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
     steady: whether the network of a style file learned to paint stable films by itself.
     without_flow: options that switch its own optical flow off.
+    trainings: what trains its networks, each a command of `impasto train`.
     slow: left out where all methods are measured, unless it is named.
     """
 
@@ -112,6 +114,7 @@ class Method:
     films: Literal["network", "flow", "frames"] = "frames"
     steady: "Callable[[StyleFile], bool]" = lambda file: False
     without_flow: Mapping[str, Any] = field(default_factory=dict)
+    trainings: Sequence[Recipe] = ()
     slow: bool = False
 
     @property

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
 
 from impasto.errors import InputError, unknown
 from impasto.methods.declaration import Method
-
-if TYPE_CHECKING:
-    pass
+from impasto.training.encoder_settings import RECIPE as ENCODER
+from impasto.training.recipe import Recipe
 
 GROUP = "impasto.methods"
 _OURS = ("metastyle", "solver", "semantic", "adain", "patch_swap", "gatys", "doodle", "distillation", "johnson")
@@ -39,6 +37,11 @@ def _others() -> tuple[list[Method], dict[str, str]]:
         else:
             broken[entry.name] = f"{entry.value} is no method by the name {entry.name!r}: a Method with that name is expected"
     return found, broken
+
+
+def recipes() -> Mapping[str, Recipe]:
+    """Every training by its name: that of the encoder, and those of the methods."""
+    return {recipe.name: recipe for recipe in (ENCODER, *(recipe for method in methods().values() for recipe in method.trainings))}
 
 
 def broken_methods() -> Mapping[str, str]:

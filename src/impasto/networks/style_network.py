@@ -11,12 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from impasto.networks.layers import GRAIN
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Per-channel mean and deviation of photographs, RGB in [0, 1]."""
-
-
-GRAIN = 0.04
-"""Usual deviation of the grain, where white is 1."""
 
 
 def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scales: int = 5, smooth: bool = False) -> Tensor:

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+LossName = Literal["impasto", "feedforward", "solver", "yardstick", "gatys", "metastyle", "flex", "ruder", "reconet", "adain"]
+"""The names of PRESETS."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ _VGG16_STYLE = _even("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _FIVE = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _FOUR = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", weight=0.25)
 
-PRESETS: dict[str, LossSettings] = {
+PRESETS: Mapping[str, LossSettings] = {
     # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own.
     "impasto": LossSettings(
         _even("relu4_1"),

@@ -12,11 +12,9 @@ Pictures that optimisation has painted are where a narrow network is blind: it i
 They are painted during the training with the network as it then is and kept in a pool.
 """
 
-import copy
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -27,39 +25,20 @@ from impasto.events import Listener, silence
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
-from impasto.storage.registry import Record, read_record
+from impasto.runtime.device import Place
+from impasto.runtime.encoders import load_encoder
 from impasto.storage.style_file import checksum
 from impasto.training.compression import compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
+from impasto.training.encoder_settings import EncoderTraining
 from impasto.training.loop import train
-from impasto.training.recipe import Work, Writer, check_output, train_to_file, write_half, write_own_record
+from impasto.training.recipe import Materials, Work, Writer
+from impasto.training.results import write_half, write_record_beside
+from impasto.training.schedules import cosine
 
 TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT = ("relu4_1", "relu4_2")
-
-
-@dataclass(frozen=True)
-class EncoderTraining:
-    """Settings of the distillation; crops in pixels, batch in pictures of each kind (photo, painting, painted)."""
-
-    channels: tuple[int, ...] = (16, 32, 96, 192, 192)
-    steps: int = 3000
-    batch: int = 3
-    crop: int = 128
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    features_weight: float = 1.0
-    gram_weight: float = 0.5
-    distance_weight: float = 0.25
-    gradient_weight: float = 0.5
-    content_share: float = 0.1
-    noise: float = 0.1
-    pool: int = 96
-    paint_every: int = 12
-    paint_steps: int = 30
-    clip: float = 1.0
-    seed: int = 0
 
 
 class Readouts(nn.Module):
@@ -230,7 +209,7 @@ def train_encoder(
     train(
         settings,
         gradient,
-        rate=lambda step: _schedule(step, settings),
+        rate=lambda step: cosine(step, settings.steps, final=0.01, warmup=settings.warmup),
         networks={"encoder": networks},
         optimiser=torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99)),
         generator=generator,
@@ -245,12 +224,6 @@ def train_encoder(
         "seconds": round(time.monotonic() - started),
     }
     return student.requires_grad_(False).cpu(), record
-
-
-def _schedule(step: int, settings: EncoderTraining) -> float:
-    """Factor of the learning rate: a linear warm-up, then half a cosine down to a hundredth."""
-    rise = min(1.0, (step + 1) / settings.warmup)
-    return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
 
 
 def _refresh(
@@ -339,38 +312,24 @@ def _gradient(
     return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
 
 
-def train_encoder_file(
-    teacher: Encoder,
-    teacher_name: str,
-    contents: Sequence[Path],
-    styles: Sequence[Path],
-    output: Path,
-    *,
-    teacher_file: Path | None = None,
-    settings: EncoderTraining,
-    device: str | torch.device = "cpu",
-    listener: Listener = silence,
-) -> Record:
-    """`train_encoder` to a file: weights in half precision, and the registry's record beside them.
+def run(materials: Materials, settings: EncoderTraining, work: Work) -> Writer:
+    """From folders and a teacher to a file in half precision with the registry's record beside it. Raises InputError or WeightsError."""
+    assert materials.teacher is not None
+    teacher = load_encoder(materials.teacher, Place(torch.device("cpu"), torch.float32))
+    student, made = train_encoder(
+        teacher,
+        materials.content,
+        materials.style,
+        settings=settings,
+        checkpoint=work.checkpoint,
+        device=work.place.device,
+        listener=work.listener,
+    )
 
-    teacher_file: of its weights, if there is one. The checkpoint lies beside the output while the training lasts. Raises
-    InputError if the output has no name that an encoder file can have, or a place that cannot be written to.
-    """
-    check_output(output, [teacher_file])
+    def write() -> None:
+        write_half(student, work.output)
+        title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
+        taught = f"distilled from {Path(str(materials.teacher)).stem} on {made['trained_on']}"
+        write_record_beside(work.output, "encoder", title, f"{taught}, {settings.steps} steps, {made['seconds']} s")
 
-    def run(work: Work) -> Writer:
-        student, made = train_encoder(
-            copy.deepcopy(teacher), contents, styles, settings=settings, checkpoint=work.checkpoint, device=work.place.device,
-            listener=listener,
-        )  # fmt: skip
-
-        def write() -> None:
-            write_half(student, output)
-            title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
-            source = f"distilled from {teacher_name} on {made['trained_on']}, {settings.steps} steps, {made['seconds']} s"
-            write_own_record(output, "encoder", title, source)
-
-        return write
-
-    train_to_file(output, run, device=str(device), precision="float32")
-    return read_record(output.with_suffix(".json"))
+    return write

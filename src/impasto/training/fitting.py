@@ -20,6 +20,7 @@ from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import train
+from impasto.training.schedules import linear
 from impasto.training.settings import FittingSettings
 
 TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -144,7 +145,7 @@ def fit_network(
     train(
         settings,
         gradient,
-        rate=lambda step: 1 - step / settings.steps * (1 - settings.final_rate),
+        rate=lambda step: linear(step, settings.steps, final=settings.final_rate),
         networks={"network": trained},
         optimiser=torch.optim.Adam(trained.parameters(), lr=settings.learning_rate),
         generator=generator,

@@ -1,5 +1,6 @@
 """The loop that all trainings of a network share: steps, gradients of several processes, checkpoints, events."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -28,7 +29,7 @@ class TrainingSettings(Protocol):
 
     @property
     def clip(self) -> float:
-        """Largest norm of the gradient."""
+        """Largest norm of the gradient; 0 for any."""
 
 
 class Memory(Protocol):
@@ -123,7 +124,7 @@ def train(
                 values = gradient(step)
                 if processes > 1:
                     share_gradients(trained)
-                if not bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(trained, settings.clip))):
+                if not bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(trained, settings.clip or math.inf))):
                     raise InputError(
                         f"the loss became NaN or infinite at step {step}: lower the learning rate, or take --precision float32"
                     )

@@ -29,7 +29,7 @@ class FittingSettings(Settings):
     batch: int = setting(1, "Pictures a step.", low=1, says=_LEAST)
     crop: int = setting(256, "Side of the crops that are learned on, in pixels.", low=64, says=_LEAST)
     zoom: tuple[float, float] = setting((0.6, 1.6), "Sides of the crops in the photo, times the crop.", above=0)
-    clip: float = setting(1.0, "Largest norm of a gradient.", above=0)
+    clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
     blob_weight: float = setting(0.02, "Weight of the penalty against blobs.", low=0)
     preview_every: int = setting(0, "Steps between previews, 0 for none.", low=0, shown=False)
     seed: int = setting(0, "")

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from impasto.errors import InputError
-from impasto.methods.metastyle.meta_training import OFFICIAL, MetaLearner, MetaTraining, Task, inner_names, meta_train, scale_of_rate
+from impasto.methods.metastyle.meta_training import MetaLearner, Task, inner_names, meta_train, scale_of_rate
+from impasto.methods.metastyle.training_settings import OFFICIAL, MetaTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.perception.loss import PerceptualLoss
 from tests.conftest import random_encoder
@@ -114,7 +115,7 @@ def test_published_values_and_their_rate():
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [({"order": "third"}, "order is"), ({"inner": "some"}, "affine"), ({"inner_steps": 6}, "1 to 5"), ({"loss": "x"}, "no loss")],
+    [({"order": "third"}, "no order"), ({"inner": "some"}, "affine"), ({"inner_steps": 6}, "1 to 5"), ({"loss": "x"}, "no loss")],
 )
 def test_settings_that_cannot_be_are_refused(changes, sentence):
     with pytest.raises(InputError, match=sentence):

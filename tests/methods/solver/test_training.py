@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from impasto.errors import InputError
+from impasto.methods.solver.method import TRAINING
 from impasto.methods.solver.network import SCALES
 from impasto.methods.solver.solver import Solver, Steering
 from impasto.methods.solver.solver_file import read_solver
-from impasto.methods.solver.training import FLEX, PairSource, SolverLearner, SolverTraining, new_network, train_solver, train_solver_file
+from impasto.methods.solver.training import PairSource, SolverLearner, new_network, train_solver
+from impasto.methods.solver.training_settings import FLEX, SolverTraining
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.storage.registry import read_record
 from impasto.training.data import Pictures
+from impasto.training.recipe import Materials, train_to_file
 from tests.conftest import scene
 
 CPU = Place(torch.device("cpu"), torch.float32)
@@ -143,10 +146,10 @@ def test_an_encoder_without_the_five_scales_is_refused(loss, pictures):
 def test_wrong_settings_are_refused():
     for given, sentence in (
         ({"loss": "nothing"}, "no loss 'nothing'"),
-        ({"iterations": 0}, "at least one iteration"),
-        ({"crop": 8}, "at least 32"),
-        ({"early": "some"}, "a weight or 'all'"),
-        ({"horizon": "far"}, "'whole' or 'step'"),
+        ({"iterations": 0}, "iterations is a number from 1 on"),
+        ({"crop": 8}, "crop is a number from 32 on"),
+        ({"early": "some"}, "no early 'some'"),
+        ({"horizon": "far"}, "no horizon 'far'; there are whole, step"),
         ({"passes": 1}, "fewer than the 2 updates"),
     ):
         with pytest.raises(InputError, match=sentence):
@@ -160,12 +163,14 @@ def test_from_folders_to_a_file_with_its_record(tmp_path):
         scene(64 + 8 * number, 72).save(folder / f"{number}.png")
     output = tmp_path / "own.safetensors"
     small = {name: getattr(TINY, name) for name in ("iterations", "passes", "width", "steps", "batch", "crop", "style_size")}
-    record = train_solver_file([folder], [], output, changes=small, device="cpu", precision="float32")
+    materials = Materials(content=[folder])
+    train_to_file(TRAINING, materials, output, changes=small, device="cpu", precision="float32")
+    record = read_record(output.with_suffix(".json"))
     assert record.kind == "solver"
-    assert read_record(output.with_suffix(".json")).size == output.stat().st_size
+    assert record.size == output.stat().st_size
     assert read_solver(output).encoder == "compact"
     assert not output.with_suffix(".checkpoint").exists()
     with pytest.raises(InputError, match="no preset"):
-        train_solver_file([folder], [], output, preset="magic")
+        train_to_file(TRAINING, materials, output, preset="magic")
     with pytest.raises(InputError, match="ends in"):
-        train_solver_file([folder], [], tmp_path / "own.pt")
+        train_to_file(TRAINING, materials, tmp_path / "own.pt")

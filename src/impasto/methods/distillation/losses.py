@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.methods.distillation.training_settings import RANK_MODES
 from impasto.motion.warp import warp
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -75,9 +76,6 @@ def singular_values(rows: Tensor, *, eps: float = 1e-6) -> Tensor:
     energies = torch.linalg.eigvalsh(product.cpu()).clamp_min(0).flip(0).to(product.device)
     values: Tensor = (energies + floor).sqrt()
     return values
-
-
-RANK_MODES = ("nuclear", "tail", "centred", "relative")
 
 
 def rank_measure(rows: Tensor, *, mode: str = "nuclear") -> Tensor:

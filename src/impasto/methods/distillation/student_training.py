@@ -6,19 +6,18 @@ apart along the flow (temporal).
 """
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError, unknown
+from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
-from impasto.methods.distillation.losses import RANK_MODES, aligned, feature_loss, low_rank_loss, output_loss, residual_loss, vanilla_loss
+from impasto.methods.distillation.losses import aligned, feature_loss, low_rank_loss, output_loss, residual_loss, vanilla_loss
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher import prior_of
+from impasto.methods.distillation.training_settings import StudentTraining
 from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
@@ -26,85 +25,7 @@ from impasto.runtime.device import Place
 from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.loop import own_generator, rated_groups, train
-
-TERMS = ("residual", "vanilla", "rank", "temporal", "output", "feature")
-"""What can be added to the perceptual loss; `vanilla` is plain distillation, `output` and `feature` are ReCoNet's."""
-
-
-@dataclass(frozen=True)
-class StudentTraining:
-    """Settings of the training of a student.
-
-    length: frames of a run, K. weights: of terms, by name, as they are; fractions: of others, calibrated once at the start, so that the
-    gradient with respect to the painted frames is that share of the perceptual loss's. rank_mode, rank_masks ("intersected" or "frame")
-    and rank_of ("input" or "teacher"): the low-rank term. The learning rate falls linearly to `final_rate` times its start, or with
-    `decay_every` it is divided by 1.2 every so many steps until it is `final_rate` times its start, as published. blob_weight: of the
-    penalty against blobs.
-    """
-
-    steps: int = 1000
-    length: int = 5
-    crop: int = 256
-    style_size: int = 384
-    loss: str = "feedforward"
-    learning_rate: float = 5e-4
-    final_rate: float = 0.1
-    decay_every: int = 0
-    balanced: bool = True
-    clip: float = 1.0
-    weights: Mapping[str, float] = field(default_factory=dict)
-    fractions: Mapping[str, float] = field(default_factory=lambda: {"residual": 1.0, "rank": 0.25})
-    rank_mode: str = "nuclear"
-    rank_masks: str = "intersected"
-    rank_of: str = "input"
-    blob_weight: float = 0.02
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        foreign = [name for name in (*self.weights, *self.fractions) if name not in TERMS]
-        if foreign:
-            raise InputError(unknown("term", foreign[0], TERMS))
-        if self.rank_mode not in RANK_MODES or self.rank_masks not in ("intersected", "frame") or self.rank_of not in ("input", "teacher"):
-            raise InputError(
-                f"the low-rank term is {', '.join(RANK_MODES)}, with masks 'intersected' or by 'frame', of 'input' or 'teacher'"
-            )
-        if self.length < 2 or self.crop < 64 or self.steps < 0:
-            raise InputError("at least 2 frames of 64 pixels, and 0 steps, are needed")
-
-    @property
-    def terms(self) -> list[str]:
-        """The terms that are used."""
-        return [name for name in TERMS if self.weights.get(name, 0) > 0 or self.fractions.get(name, 0) > 0]
-
-    @property
-    def taught(self) -> bool:
-        """Whether a teacher is needed."""
-        terms = self.terms
-        return "residual" in terms or "vanilla" in terms or ("rank" in terms and self.rank_of == "teacher")
-
-    def rate(self, step: int) -> float:
-        """Factor of the learning rate at a step."""
-        if self.decay_every:
-            return max(self.final_rate, 1.2 ** -(step // self.decay_every))
-        return 1 - step / max(1, self.steps) * (1 - self.final_rate)
-
-
-STUDENT_PRESETS = {
-    "recommended": StudentTraining(),
-    "temporal": StudentTraining(fractions={"residual": 1.0, "rank": 0.25, "temporal": 0.5}),
-    "published": StudentTraining(
-        steps=20_000,
-        loss="reconet",
-        learning_rate=1e-3,
-        decay_every=500,
-        balanced=False,
-        weights={"residual": 4e8, "rank": 1e2},
-        fractions={},
-        rank_masks="frame",
-        blob_weight=0.0,
-    ),
-}
-"""recommended: weights by gradients. temporal: with the temporal loss too. published: the numbers of the paper, on ReCoNet's loss."""
+from impasto.training.schedules import linear, staircase
 
 
 class StudentLearner:
@@ -125,7 +46,7 @@ class StudentLearner:
 
     def terms(self, clip: Clip, crowding: list[Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """All terms that the settings name, unweighted, and the painted frames (K, 3, H, W)."""
-        clip, settings, names = clip.to(self.place.device), self.settings, self.settings.terms
+        clip, settings, names = clip.to(self.place.device), self.settings, self.settings.used
         frames = clip.frames.contiguous(memory_format=torch.channels_last)
         features: list[Tensor] | None = [] if "feature" in names else None
         weights = dict(self.student.named_parameters())
@@ -170,6 +91,13 @@ def _frozen(network: torch.nn.Module, place: Place) -> torch.nn.Module:
     return frozen
 
 
+def rate_at(settings: StudentTraining, step: int) -> float:
+    """Factor of the learning rate at a step, from 0."""
+    if settings.decay_every:
+        return staircase(step, every=settings.decay_every, factor=1.2, least=settings.final_rate)
+    return linear(step, settings.steps, final=settings.final_rate)
+
+
 def train_student(
     student: StyleNetwork,
     teacher: VideoNetwork | None,
@@ -187,15 +115,15 @@ def train_student(
     teacher: needed by some terms, otherwise None. Returns the weights of the terms. Raises InputError if a teacher is missing.
     """
     if settings.taught and teacher is None:
-        raise InputError(f"the terms {', '.join(settings.terms)} need a teacher")
+        raise InputError(f"the terms {', '.join(settings.used)} need a teacher")
     student.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner, generator = StudentLearner(student, teacher, loss, style, settings, place), own_generator(settings.seed)
     weights = dict(settings.weights)
-    if settings.fractions:
+    if settings.terms:
         first = torch.Generator().manual_seed(settings.seed + 1)
         norms = [gradient_norms(*learner.terms(clips.draw(settings.length, settings.crop, first))) for _ in range(4)]
         mean = {name: sum(norm[name] for norm in norms) / len(norms) for name in norms[0]}
-        weights |= calibrated(mean, settings.fractions)
+        weights |= calibrated(mean, settings.terms)
 
     def gradient(step: int) -> dict[str, Tensor]:
         crowding: list[Tensor] | None = [] if settings.blob_weight else None
@@ -211,7 +139,7 @@ def train_student(
     train(
         settings,
         gradient,
-        rate=settings.rate,
+        rate=lambda step: rate_at(settings, step),
         networks={"student": student},
         optimiser=torch.optim.Adam(rated_groups(student, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,

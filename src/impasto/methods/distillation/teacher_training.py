@@ -4,61 +4,24 @@ Each step paints a short film frame by frame, with what was painted before in si
 and how far it is from the frame before along the flow. Stills teach it to begin from nothing.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher import prior_of
+from impasto.methods.distillation.training_settings import TeacherTraining
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.storage.style_file import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import own_generator, rated_groups, train
-
-
-@dataclass(frozen=True)
-class TeacherTraining:
-    """Settings of the training of a teacher.
-
-    film, moving, still: weights by which a step's source is drawn: films, scenes made of moving stills, and single pictures, whose prior
-    is empty. unroll: pairs of a share of the training and a number of frames; from that share on, so many frames come before the one that
-    is learned from. temporal_weight: of the masked mean squared difference of neighbours; None calibrates it once at the start, so that
-    its gradient is `temporal_fraction` of the perceptual loss's. The learning rate falls linearly to `final_rate` times its start.
-    """
-
-    steps: int = 2000
-    crop: int = 256
-    style_size: int = 384
-    loss: str = "feedforward"
-    learning_rate: float = 1e-3
-    final_rate: float = 0.1
-    balanced: bool = True
-    clip: float = 1.0
-    film: float = 3.0
-    moving: float = 2.0
-    still: float = 5.0
-    unroll: tuple[tuple[float, int], ...] = ((0.0, 1), (0.55, 2), (0.67, 4))
-    temporal_weight: float | None = None
-    temporal_fraction: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps < 0 or self.crop < 64:
-            raise InputError("at least 0 steps and a crop of 64 pixels are needed")
-        if min(self.film, self.moving, self.still) < 0 or self.film + self.moving <= 0:
-            raise InputError("a teacher learns from what moves: films or moving stills need a weight above 0")
-
-    def frames_before(self, step: int) -> int:
-        """How many frames come before the one that is learned from, at a step."""
-        return max(count for share, count in self.unroll if step >= share * self.steps)
+from impasto.training.schedules import linear
 
 
 class TeacherLearner:
@@ -137,7 +100,7 @@ def train_teacher(
     train(
         settings,
         gradient,
-        rate=lambda step: 1 - step / max(1, settings.steps) * (1 - settings.final_rate),
+        rate=lambda step: linear(step, settings.steps, final=settings.final_rate),
         networks={"teacher": network},
         optimiser=torch.optim.Adam(rated_groups(network, settings.learning_rate, balanced=settings.balanced)),
         generator=generator,

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.methods.declaration import Method, StyleSource, refuse_learning
+from impasto.methods.johnson.training_settings import JohnsonTraining
 from impasto.settings import Controls
+from impasto.training.recipe import ENCODER, LICENCE, PAINTING, PHOTOS, Material, Recipe
 
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
@@ -23,6 +25,22 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     return network_stylizer(files, source.weights, place, strength=controls.strength)
 
 
+TRAINING = Recipe(
+    "johnson",
+    "Train one network for one painting from scratch: the baseline.",
+    {"recommended": JohnsonTraining()},
+    {
+        "painting": PAINTING,
+        "content": PHOTOS,
+        "start": Material("Where the weights begin: random, metastyle, or a file of weights.", default="random"),
+        "licence": LICENCE,
+        "encoder": ENCODER,
+    },
+    "impasto.methods.johnson.training:run",
+    "{painting}",
+    log_every=100,
+)
+
 METHOD = Method(
     "johnson",
     "a network per style, trained from scratch on photos for hours; from style files only",
@@ -30,4 +48,5 @@ METHOD = Method(
     build,
     style="file",
     films="network",
+    trainings=(TRAINING,),
 )

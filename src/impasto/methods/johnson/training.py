@@ -5,7 +5,7 @@ nothing but where its weights began and how long they were trained.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,25 +14,16 @@ from torch import Tensor
 from impasto import __version__
 from impasto.events import Listener, silence
 from impasto.media.images import read_picture, style_at
+from impasto.methods.johnson.training_settings import JohnsonTraining
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.style_network_file import fingerprint, to_style_file
+from impasto.networks.style_network_file import fingerprint, load_network, to_style_file
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.storage.style_file import StyleRecord, write_style
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.fitting import Curve, fit_network
-from impasto.training.recipe import Work, Writer, check_output, train_to_file
-from impasto.training.settings import FittingSettings
-
-
-@dataclass(frozen=True)
-class JohnsonTraining:
-    """Settings; the published training is 40,000 steps of 4 photos at 256 pixels with Adam at 1e-3."""
-
-    training: FittingSettings = field(default_factory=lambda: FittingSettings(steps=40_000, batch=4, final_rate=1.0, zoom=(1.0, 2.0)))
-    style_size: int = 256
-    width: int = 32
+from impasto.training.recipe import Materials, Work, Writer
 
 
 def train_johnson(
@@ -52,62 +43,43 @@ def train_johnson(
     float32 on the CPU and the curve of its loss.
     """
     settings = settings or JohnsonTraining()
-    torch.manual_seed(settings.training.seed)
+    torch.manual_seed(settings.seed)
     network = StyleNetwork(settings.width) if start is None else start.empty_copy()
     if start is not None:
         network.load_state_dict(start.state_dict())
     target = loss.style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
     data = {"contents": contents.digest}
-    curve = fit_network(
-        network, loss, target, contents, settings.training, place=place, data=data, checkpoint=checkpoint, listener=listener
-    )
+    curve = fit_network(network, loss, target, contents, settings, place=place, data=data, checkpoint=checkpoint, listener=listener)
     return network.cpu(), curve
 
 
-def train_johnson_file(
-    painting: Path,
-    photos: Sequence[Path],
-    output: Path,
-    settings: JohnsonTraining,
-    *,
-    preset: str = "feedforward",
-    start: StyleNetwork | None = None,
-    encoder: str = "compact",
-    device: str = "auto",
-    precision: str = "auto",
-    listener: Listener = silence,
-) -> Path | None:
-    """`train_johnson` from a picture and folders of photos to a style file; the checkpoint lies beside it while it lasts.
+def run(materials: Materials, settings: JohnsonTraining, work: Work) -> Writer:
+    """From a picture and folders of photos to a style file. Raises ImpastoError for what cannot be used."""
+    assert materials.painting is not None
+    name, contents, picture = materials.painting.stem, PictureFolder(materials.content), read_picture(materials.painting).pixels[None]
+    start = None if materials.start in (None, "random") else load_network(materials.start)
+    loss = load_loss(materials.encoder, settings.loss, work.place)
+    network, curve = train_johnson(
+        loss, [picture], contents, settings, place=work.place, start=start, checkpoint=work.checkpoint, listener=work.listener
+    )
 
-    Raises ImpastoError for a picture, folder, output or preset that cannot be used.
-    """
-    check_output(output, [encoder])
-
-    def run(work: Work) -> Writer:
-        contents, picture = PictureFolder(photos), read_picture(painting).pixels[None]
-        loss = load_loss(encoder, preset, work.place)
-        network, curve = train_johnson(
-            loss, [picture], contents, settings, place=work.place, start=start, checkpoint=work.checkpoint, listener=listener
+    def write() -> None:
+        record = StyleRecord(
+            name,
+            "johnson",
+            encoder=Path(materials.encoder).stem,
+            steps=settings.steps,
+            loss=curve.last(),
+            licence=materials.licence,
+            source=Path(str(materials.painting)).name,
+            settings={
+                "training": asdict(settings),
+                "start": "random" if start is None else fingerprint(start),
+                "curve": curve.thinned(),
+                "contents": contents.told("photos"),
+            },
+            impasto_version=__version__,
         )
+        write_style(work.output, to_style_file(network, record))
 
-        def write() -> None:
-            record = StyleRecord(
-                painting.stem,
-                "johnson",
-                encoder=Path(encoder).stem,
-                steps=settings.training.steps,
-                loss=curve.last(),
-                source=painting.name,
-                settings={
-                    "training": asdict(settings),
-                    "start": "random" if start is None else fingerprint(start),
-                    "curve": curve.thinned(),
-                    "contents": contents.told("photos"),
-                },
-                impasto_version=__version__,
-            )
-            write_style(output, to_style_file(network, record))
-
-        return write
-
-    return train_to_file(output, run, device=device, precision=precision)
+    return write

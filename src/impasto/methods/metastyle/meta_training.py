@@ -14,106 +14,30 @@ new painting is the mean of the affine parameters.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import InputError, unknown
 from impasto.events import Listener, silence
-from impasto.networks.style_network import GRAIN, StyleNetwork, blobs, paint
+from impasto.methods.metastyle.training_settings import MetaTraining
+from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.networks.style_network_file import read_network
 from impasto.perception.loss import PerceptualLoss, StyleTarget, join_targets
-from impasto.perception.presets import PRESETS
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.storage.registry import Record, read_record
 from impasto.storage.style_file import checksum
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.loop import own_generator, train
 from impasto.training.processes import rank, workers
-from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_half, write_own_record
+from impasto.training.recipe import Materials, Work, Writer
+from impasto.training.results import write_half, write_record_beside
+from impasto.training.schedules import inverse, linear
 
-ORDERS = ("second", "first", "reptile", "joint", "kept")
 Parameters = dict[str, Tensor]
 Photos = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class MetaTraining:
-    """Settings of the meta-training; the defaults are those of the bundled network, OFFICIAL the published values.
-
-    order: one of ORDERS. inner: the parameters that the inner loop changes, "affine" or "all". inner_steps: T, 1 to 5.
-    inner_rate: delta at the start; learn_rates makes one factor per tensor that the outer loop learns.
-    styles: paintings per outer step. batch: photos per painting, in each of the two loops. crop and style_size: pixels;
-    the crop's side in the photo is drawn from `zoom` times the crop. decay: outer and inner rate are divided by
-    1 + decay * step; 0 lets the outer rate fall linearly to zero instead, after `warmup` steps.
-    blob_weight: of the penalty against blobs, `networks.blobs`.
-    split: keep the photos of the inner and the outer loop apart. kept: paintings that order "kept" trains on, and kept_rate the
-    rate of Adam on their affine parameters.
-    """
-
-    order: str = "kept"
-    inner: str = "affine"
-    inner_steps: int = 1
-    inner_rate: float = 1e-3
-    learn_rates: bool = True
-    steps: int = 10_000
-    styles: int = 2
-    batch: int = 1
-    crop: int = 160
-    style_size: int = 256
-    zoom: tuple[float, float] = (0.6, 1.8)
-    learning_rate: float = 1.5e-3
-    decay: float = 0.0
-    warmup: int = 50
-    clip: float = 1.0
-    split: bool = True
-    kept: int = 160
-    kept_rate: float = 2e-2
-    width: int = 32
-    inputs: str = "centred"
-    grain: float = GRAIN
-    blob_weight: float = 0.05
-    loss: str = "feedforward"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.order not in ORDERS:
-            raise InputError(f"order is {', '.join(ORDERS)}, not {self.order!r}")
-        if self.inner not in ("affine", "all"):
-            raise InputError(f"the inner loop changes 'affine' or 'all' parameters, not {self.inner!r}")
-        if not 1 <= self.inner_steps <= 5:
-            raise InputError(f"the inner loop has 1 to 5 steps, not {self.inner_steps}")
-        if self.loss not in PRESETS:
-            raise InputError(unknown("loss", self.loss, PRESETS))
-
-
-OFFICIAL = MetaTraining(
-    order="second",
-    inner_rate=1e-5,
-    learn_rates=False,
-    steps=100_000,
-    styles=4,
-    batch=4,
-    crop=256,
-    style_size=256,
-    zoom=(1.0, 1.0),
-    learning_rate=1e-5,
-    decay=2.5e-5,
-    warmup=0,
-    clip=math.inf,
-    split=False,
-    inputs="bytes",
-    grain=0.0,
-    blob_weight=0.0,
-    loss="metastyle",
-    seed=12345,
-)
-"""The values of the published code, as the preset `metastyle-official`."""
 
 
 def inner_names(network: StyleNetwork, inner: str) -> list[str]:
@@ -260,9 +184,7 @@ class StyleBank:
 
 def scale_of_rate(settings: MetaTraining, step: int) -> float:
     """Factor of the outer learning rate at a step, from 0."""
-    if settings.decay:
-        return 1 / (1 + settings.decay * step)
-    return min(1.0, (step + 1) / max(1, settings.warmup)) * (1 - step / settings.steps)
+    return inverse(step, decay=settings.decay) if settings.decay else linear(step, settings.steps, warmup=settings.warmup)
 
 
 def meta_train(
@@ -323,45 +245,25 @@ def meta_train(
     return network
 
 
-PRESETS_OF_TRAINING = {"recommended": MetaTraining(), "metastyle-official": OFFICIAL}
+def run(materials: Materials, settings: MetaTraining, work: Work) -> Writer:
+    """From folders to a file of weights in half precision with the registry's record beside it. Raises InputError or WeightsError."""
+    photos, paintings = PictureFolder(materials.content), PictureFolder(materials.style)
+    network = meta_train(
+        load_loss(materials.encoder, settings.loss, work.place),
+        photos,
+        paintings,
+        settings,
+        place=work.place,
+        start=None if materials.start is None else read_network(Path(materials.start)),
+        checkpoint=work.checkpoint,
+        listener=work.listener,
+    )
 
+    def write() -> None:
+        write_half(network, work.output)
+        seen = f"{photos.told('photographs')} and {paintings.told('paintings')} with {materials.encoder}"
+        title = f"meta-learned network for any painting, width {settings.width}"
+        source = f"{settings.order} order, {settings.steps} steps on {seen}, {work.spent}"
+        write_record_beside(work.output, "network", title, source, "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019")
 
-def train_metastyle_file(
-    contents: Sequence[Path],
-    styles: Sequence[Path],
-    output: Path,
-    *,
-    preset: str = "recommended",
-    changes: Mapping[str, Any] | None = None,
-    start: Path | None = None,
-    encoder: str = "compact",
-    device: str = "auto",
-    precision: str = "auto",
-    listener: Listener = silence,
-) -> Record | None:
-    """`meta_train` from folders to a file: weights in half precision, and the registry's record beside them.
-
-    changes: settings that differ from the preset's, by name. The checkpoint lies beside the output while the training lasts. Under
-    torchrun every process calls this; the first one writes, the others return None. Raises InputError or WeightsError.
-    """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder])
-
-    def run(work: Work) -> Writer:
-        photos, paintings = PictureFolder(contents), PictureFolder(styles)
-        loss = load_loss(encoder, settings.loss, work.place)
-        first = None if start is None else read_network(start)
-        network = meta_train(
-            loss, photos, paintings, settings, place=work.place, start=first, checkpoint=work.checkpoint, listener=listener
-        )
-
-        def write() -> None:
-            write_half(network, output)
-            seen = f"{photos.told('photographs')} and {paintings.told('paintings')} with {encoder}"
-            title = f"meta-learned network for any painting, width {settings.width}"
-            source = f"{settings.order} order, {settings.steps} steps on {seen}, {work.spent}"
-            write_own_record(output, "network", title, source, "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019")
-
-        return write
-
-    written = train_to_file(output, run, device=device, precision=precision)
-    return None if written is None else read_record(written.with_suffix(".json"))
+    return write

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from impasto.events import Listener
 from impasto.methods.declaration import Method, Option, StyleSource, refuse_learning
 from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
+from impasto.methods.metastyle.training_settings import OFFICIAL, MetaTraining
 from impasto.settings import Controls
+from impasto.training.recipe import ENCODER, PAINTINGS, PHOTOS, Material, Recipe
 from impasto.training.settings import FittingSettings
 
 if TYPE_CHECKING:
@@ -61,6 +63,15 @@ def learned_films(file: "StyleFile") -> bool:
     return bool(settings.get("film") or settings.get("adaptation", {}).get("film"))
 
 
+TRAINING = Recipe(
+    "metastyle",
+    "Meta-train the network that learns paintings.",
+    {"recommended": MetaTraining(), "metastyle-official": OFFICIAL},
+    {"content": PHOTOS, "style": PAINTINGS, "start": Material("Weights to begin with instead of random ones."), "encoder": ENCODER},
+    "impasto.methods.metastyle.meta_training:run",
+    "metastyle",
+)
+
 METHOD = Method(
     "metastyle",
     "a network that learns the style in seconds, then paints in real time",
@@ -71,4 +82,5 @@ METHOD = Method(
     default_for=frozenset({"pictures"}),
     films="network",
     steady=learned_films,
+    trainings=(TRAINING,),
 )

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from impasto.events import Listener
 from impasto.methods.declaration import Method, Option, StyleSource
 from impasto.methods.semantic.settings import SemanticSettings
+from impasto.methods.semantic.training_settings import PUBLISHED, DecoderTraining
 from impasto.settings import Controls
+from impasto.training.recipe import JUDGE, PAINTINGS, PHOTOS, Material, Recipe
 
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
@@ -23,6 +25,21 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     return SemanticTransfer(decoder, encoder, place, source.pictures, source.masks, source.weights, controls.style_size, settings)
 
 
+TRAINING = Recipe(
+    "decoder",
+    "Train the decoder of an encoder.",
+    {"recommended": DecoderTraining(), "published": PUBLISHED},
+    {
+        "content": PHOTOS,
+        "style": PAINTINGS,
+        "start": Material("A decoder to begin with instead of random weights."),
+        "encoder": Material("Whose features are decoded."),
+        "loss_encoder": JUDGE,
+    },
+    "impasto.methods.semantic.training:run",
+    "decoder",
+)
+
 METHOD = Method(
     "semantic",
     "matching regions of photo and painting, in one pass: masks, or regions found by itself",
@@ -32,4 +49,5 @@ METHOD = Method(
     more={"decoder": Option(str, "Decoder of another encoder: a safetensors file.")},
     default_for=frozenset({"regions"}),
     masks=frozenset({"regions", "shares"}),
+    trainings=(TRAINING,),
 )

@@ -10,104 +10,35 @@ A decoder has to read features that no picture has. Each step shows it five kind
 The first four are judged by encoding the picture again: |f(g(F)) - F|^2 / |F|^2.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError, unknown
+from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.methods.semantic.cascade import Cascade, styled
+from impasto.methods.semantic.training_settings import DecoderTraining
 from impasto.networks.decoder import Decoder, decode, initialise
 from impasto.networks.decoder_file import read_decoder, write_decoder
 from impasto.networks.layers import LAYERS
-from impasto.networks.style_network import GRAIN, noise
+from impasto.networks.style_network import noise
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, total_variation
 from impasto.perception.patch_swap import patch_swap
-from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import accumulating
 from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.storage.registry import Record, read_record
 from impasto.storage.style_file import checksum
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
-from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_own_record
+from impasto.training.recipe import Materials, Work, Writer
+from impasto.training.results import write_record_beside
+from impasto.training.schedules import linear
 
 PAPER = "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017"
-
-
-@dataclass(frozen=True)
-class DecoderTraining:
-    """Settings of the training; the defaults are what the bundled decoders were made with, or learned on the way.
-
-    layers: those whose features single layers are decoded from; one is drawn at each step. hidden: widths of the decoder, None for the
-    encoder's own, as published. batch: photos, and paintings, of a step. crop: pixels. The learning rate rises for `warmup` steps and
-    falls linearly to `final_rate` times its height; balanced: filters of many inputs take smaller steps. swapped, transformed: weights
-    of these kinds against content and style. pixels: weight of the squared difference of the pixels where the picture is known; inner:
-    of the features on the way down, likewise. painting: weight of the loss of painting at several layers, the preset `loss`, with a
-    share of the photo's own features drawn up to `detail`, and noise on the photo of a deviation drawn up to `grain`, of which strokes
-    are made where the photo is flat. tv_weight: of total variation, half the sum of squares as published. jitter: of the paintings'
-    colours.
-    """
-
-    layers: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
-    hidden: tuple[int, ...] | None = None
-    steps: int = 6600
-    batch: int = 3
-    crop: int = 128
-    zoom: tuple[float, float] = (0.8, 2.0)
-    learning_rate: float = 1e-3
-    balanced: bool = True
-    final_rate: float = 0.02
-    warmup: int = 100
-    clip: float = 1.0
-    swapped: float = 0.3
-    transformed: float = 0.3
-    pixels: float = 5.0
-    inner: float = 1.0
-    painting: float = 1.0
-    detail: float = 1.0
-    grain: float = 1.5 * GRAIN
-    loss: str = "solver"
-    tv_weight: float = 1e-6
-    jitter: float = 0.2
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.loss not in PRESETS:
-            raise InputError(unknown("loss", self.loss, PRESETS))
-        wrong = [layer for layer in self.layers if layer not in LAYERS]
-        if wrong or not self.layers:
-            raise InputError(f"a decoder is entered at {', '.join(LAYERS)}, not at {', '.join(wrong) or 'no layer'}")
-        if self.steps < 0 or self.batch < 1 or self.crop < 64 or self.crop % 8:
-            raise InputError("a decoder needs a batch of at least 1, and crops of at least 64 pixels, a multiple of 8")
-
-
-PUBLISHED = DecoderTraining(
-    layers=("relu3_1", "relu4_1"),
-    steps=80_000,
-    batch=2,
-    crop=256,
-    zoom=(1.0, 1.0),
-    balanced=False,
-    final_rate=1.0,
-    warmup=0,
-    swapped=1.0,
-    transformed=0.0,
-    pixels=0.0,
-    inner=0.0,
-    painting=0.0,
-    jitter=0.0,
-)
-"""The published values: content, style and all swaps, and nothing else (where the paper is silent, Chen and Schmidt's)."""
-
-PRESETS_OF_TRAINING = {"recommended": DecoderTraining(), "published": PUBLISHED}
 
 
 class DecoderLearner:
@@ -197,12 +128,6 @@ def rectified_distance(given: Tensor, target: Tensor) -> Tensor:
     return difference.square().mean() / target.square().mean().clamp_min(1e-12)
 
 
-def scale_of_rate(settings: DecoderTraining, step: int) -> float:
-    """Factor of the learning rate at a step, from 0."""
-    falling = 1 - (1 - settings.final_rate) * step / max(1, settings.steps)
-    return min(1.0, (step + 1) / max(1, settings.warmup)) * falling
-
-
 def train_decoder(
     loss: PerceptualLoss,
     encoder: Encoder,
@@ -245,7 +170,7 @@ def train_decoder(
     train(
         settings,
         gradient,
-        rate=lambda step: scale_of_rate(settings, step),
+        rate=lambda step: linear(step, settings.steps, final=settings.final_rate, warmup=settings.warmup),
         networks={"decoder": decoder},
         optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
@@ -256,56 +181,33 @@ def train_decoder(
     return decoder
 
 
-def train_decoder_file(
-    contents: Sequence[Path],
-    paintings: Sequence[Path],
-    output: Path,
-    *,
-    preset: str = "recommended",
-    changes: Mapping[str, Any] | None = None,
-    start: Path | None = None,
-    encoder: str = "compact",
-    loss_encoder: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    listener: Listener = silence,
-) -> Record | None:
-    """`train_decoder` from folders to a file, and the registry's record beside it.
+def run(materials: Materials, settings: DecoderTraining, work: Work) -> Writer:
+    """From folders to a file with the registry's record beside it. Raises InputError or WeightsError."""
+    name, judge = materials.encoder, materials.loss_encoder or materials.encoder
+    photos, styles = PictureFolder(materials.content), PictureFolder(materials.style)
+    encoder = load_encoder(name, work.place)
+    missing = [layer for layer in LAYERS if layer not in encoder.layers]
+    if missing:
+        raise InputError(f"a decoder goes down from {LAYERS[-1]}, and the encoder {name} has no {missing[0]}")
+    decoder = train_decoder(
+        load_loss(judge, settings.loss, work.place),
+        encoder,
+        photos,
+        styles,
+        settings,
+        place=work.place,
+        encoder_name=Path(name).stem,
+        start=None if materials.start is None else read_decoder(Path(materials.start))[0],
+        checkpoint=work.checkpoint,
+        listener=work.listener,
+    )
 
-    loss_encoder: whose features the loss of painting is taken in, the encoder's own by default. changes: settings that differ from
-    the preset's, by name. The checkpoint lies beside the output while the training lasts. Under torchrun every process calls this; the
-    first one writes, the others return None. Raises InputError or WeightsError.
-    """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
+    def write() -> None:
+        write_decoder(decoder, encoder, work.output)
+        title = f"decoder of {Path(name).stem} from relu4_1, relu3_1 and relu2_1"
+        seen = f"{photos.told('photographs')} and {styles.told('paintings')}"
+        judged = f"loss of painting with {Path(judge).stem}"
+        source = f"{settings.steps} steps of {settings.batch} photos and paintings on {seen}, {judged}, {work.spent}"
+        write_record_beside(work.output, "decoder", title, source, PAPER)
 
-    def run(work: Work) -> Writer:
-        photos, styles = PictureFolder(contents), PictureFolder(paintings)
-        own = load_encoder(encoder, work.place)
-        missing = [layer for layer in LAYERS if layer not in own.layers]
-        if missing:
-            raise InputError(f"a decoder goes down from {LAYERS[-1]}, and the encoder {encoder} has no {missing[0]}")
-        decoder = train_decoder(
-            load_loss(loss_encoder or encoder, settings.loss, work.place),
-            own,
-            photos,
-            styles,
-            settings,
-            place=work.place,
-            encoder_name=Path(encoder).stem,
-            start=None if start is None else read_decoder(start)[0],
-            checkpoint=work.checkpoint,
-            listener=listener,
-        )
-
-        def write() -> None:
-            write_decoder(decoder, own, output)
-            title = f"decoder of {Path(encoder).stem} from relu4_1, relu3_1 and relu2_1"
-            seen = f"{photos.told('photographs')} and {styles.told('paintings')}"
-            judged = f"loss of painting with {Path(loss_encoder or encoder).stem}"
-            source = f"{settings.steps} steps of {settings.batch} photos and paintings on {seen}, {judged}, {work.spent}"
-            write_own_record(output, "decoder", title, source, PAPER)
-
-        return write
-
-    written = train_to_file(output, run, device=device, precision=precision)
-    return None if written is None else read_record(written.with_suffix(".json"))
+    return write

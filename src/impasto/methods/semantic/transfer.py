@@ -17,8 +17,8 @@ from impasto.methods.semantic.settings import SemanticSettings
 from impasto.motion.cuts import is_cut
 from impasto.networks.coding import Coding, positions, region_weights
 from impasto.networks.decoder import Decoder
-from impasto.networks.layers import LAYERS
-from impasto.networks.style_network import GRAIN, noise
+from impasto.networks.layers import GRAIN, LAYERS
+from impasto.networks.style_network import noise
 from impasto.perception.encoder import Encoder
 from impasto.perception.transform import Statistics, mixed, side_by_side
 from impasto.runtime.device import Place

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from impasto.events import Listener
 from impasto.methods.declaration import Method, Option, StyleSource
 from impasto.methods.solver.settings import SolverSettings
+from impasto.methods.solver.training_settings import FLEX, SolverTraining
 from impasto.settings import Controls
+from impasto.training.recipe import JUDGE, PHOTOS, Material, Recipe
 
 if TYPE_CHECKING:
     from impasto.runtime.device import Place
@@ -25,6 +27,21 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, controls.style_size, steering)
 
 
+TRAINING = Recipe(
+    "solver",
+    "Train a solver for any style.",
+    {"recommended": SolverTraining(), "flex": FLEX},
+    {
+        "content": PHOTOS,
+        "style": Material("Folder of paintings; repeatable. Without any, styles are photographs too."),
+        "start": Material("A solver to begin with instead of random weights."),
+        "encoder": Material("Whose Gram matrices steer the solver, in training and after."),
+        "loss_encoder": JUDGE,
+    },
+    "impasto.methods.solver.training:run",
+    "solver",
+)
+
 METHOD = Method(
     "solver",
     "a network for any style at once, steered at run time: scales, mixing, masks, photo-realism, films",
@@ -36,4 +53,5 @@ METHOD = Method(
     masks=frozenset({"regions", "shares"}),
     films="flow",
     without_flow={"consistency": 0.0},
+    trainings=(TRAINING,),
 )

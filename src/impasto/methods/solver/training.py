@@ -4,8 +4,7 @@ Every step draws which scales of the style count; the same weights enter the los
 switched at run time. The published recipe is the preset `flex`; the bundled solver's is the default.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,117 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.errors import InputError, unknown
+from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.methods.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.methods.solver.solver_file import read_solver, write_solver
+from impasto.methods.solver.training_settings import SolverTraining
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
-from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import gram
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.storage.registry import Record, read_record
 from impasto.storage.style_file import checksum
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
-from impasto.training.recipe import Work, Writer, settings_of, train_to_file, write_own_record
+from impasto.training.recipe import Materials, Work, Writer
+from impasto.training.results import write_record_beside
+from impasto.training.schedules import linear
 
 PAPER = "Puy and Perez, A Flexible Convolutional Solver for Fast Style Transfers, CVPR 2019"
 METRIC_PICTURES = 128
 """How many style pictures the scale of the Gram matrices is taken from."""
-
-
-@dataclass(frozen=True)
-class SolverTraining:
-    """Settings of the training; the defaults are those of the bundled solver, FLEX the published values.
-
-    iterations: N, and passes: how often an update is applied, the last one again and again where that is more; None for N. horizon:
-    "whole", the gradient goes through all iterations as published, or "step", each is trained by itself on pictures that the
-    earlier ones made. width: L. shared, gated, feedback, clipped, normaliser, grain: see `SolverNetwork`; metric: bring the Gram
-    matrices to the metric of the mean style. steps: of the training, `batch` pairs each. crop and style_size: pixels; the crop's
-    side in the photo is drawn from `zoom` times the crop, the style's from `style_zoom`. The learning rate rises for `warmup`
-    steps and falls linearly to `final_rate` times its height; balanced: filters with many inputs take smaller steps. keep_scale:
-    probability that a scale counts. paintings: share of styles that are drawn from the paintings, if there are any. early: weight
-    of the loss of earlier iterates, one of which is drawn at each step, with a whole horizon; with "all", every iterate counts
-    fully. noise: largest amplitude of the uniform noise on both pictures. jitter: of the styles' colours.
-    """
-
-    iterations: int = 2
-    passes: int | None = 8
-    horizon: str = "step"
-    width: int = 32
-    shared: bool = True
-    gated: bool = True
-    feedback: bool = True
-    clipped: bool = True
-    metric: bool = True
-    normaliser: str = "none"
-    grain: float = 0.04
-    steps: int = 11_000
-    batch: int = 4
-    crop: int = 128
-    style_size: int = 224
-    zoom: tuple[float, float] = (0.7, 1.8)
-    style_zoom: tuple[float, float] = (0.9, 1.3)
-    learning_rate: float = 1e-3
-    balanced: bool = True
-    final_rate: float = 0.02
-    warmup: int = 100
-    clip: float = 1.0
-    keep_scale: float = 0.9
-    paintings: float = 0.8
-    early: float | str = 0.3
-    noise: float = 0.0
-    jitter: float = 0.2
-    loss: str = "solver"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.loss not in PRESETS:
-            raise InputError(unknown("loss", self.loss, PRESETS))
-        if self.iterations < 1 or self.width < 1 or self.steps < 0 or self.batch < 1:
-            raise InputError("a solver needs at least one iteration, a width of 1 and a batch of 1")
-        if self.crop < 32 or self.style_size < 32:
-            raise InputError("crops and styles need at least 32 pixels")
-        if self.horizon not in ("whole", "step"):
-            raise InputError(f"the horizon of the gradient is 'whole' or 'step', not {self.horizon!r}")
-        if self.passes is not None and self.passes < self.iterations:
-            raise InputError(f"{self.passes} passes are fewer than the {self.iterations} updates")
-        if isinstance(self.early, str) and self.early != "all":
-            raise InputError(f"early is a weight or 'all', not {self.early!r}")
-
-
-FLEX = SolverTraining(
-    iterations=4,
-    passes=None,
-    horizon="whole",
-    width=64,
-    feedback=False,
-    clipped=False,
-    metric=False,
-    normaliser="alpha",
-    grain=0.0,
-    steps=2_000_000,
-    batch=1,
-    crop=320,
-    style_size=320,
-    zoom=(1.0, 1.0),
-    style_zoom=(1.0, 1.0),
-    learning_rate=2e-5,
-    balanced=False,
-    final_rate=1.0,
-    warmup=0,
-    clip=math.inf,
-    paintings=0.0,
-    early="all",
-    noise=0.1,
-    jitter=0.0,
-    loss="flex",
-)
-"""The published values, N = 4 and L = 64, where the paper states them."""
-
-PRESETS_OF_TRAINING = {"recommended": SolverTraining(), "flex": FLEX}
 
 
 class PairSource:
@@ -254,12 +162,6 @@ class SolverLearner:
         return loss.style_target([style])
 
 
-def scale_of_rate(settings: SolverTraining, step: int) -> float:
-    """Factor of the learning rate at a step, from 0."""
-    falling = 1 - (1 - settings.final_rate) * step / max(1, settings.steps)
-    return min(1.0, (step + 1) / max(1, settings.warmup)) * falling
-
-
 POOL = 8
 """Batches that are painted by turns where each iteration is trained by itself, so that successive steps see different pairs."""
 
@@ -366,7 +268,7 @@ def train_solver(
     train(
         settings,
         gradient,
-        rate=lambda step: scale_of_rate(settings, step),
+        rate=lambda step: linear(step, settings.steps, final=settings.final_rate, warmup=settings.warmup),
         networks={"solver": network},
         optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
@@ -378,53 +280,29 @@ def train_solver(
     return network
 
 
-def train_solver_file(
-    contents: Sequence[Path],
-    paintings: Sequence[Path],
-    output: Path,
-    *,
-    preset: str = "recommended",
-    changes: Mapping[str, Any] | None = None,
-    start: Path | None = None,
-    encoder: str = "compact",
-    loss_encoder: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    listener: Listener = silence,
-) -> Record | None:
-    """`train_solver` from folders to a file, and the registry's record beside it.
+def run(materials: Materials, settings: SolverTraining, work: Work) -> Writer:
+    """From folders to a file with the registry's record beside it. Raises InputError or WeightsError."""
+    encoder, judge = materials.encoder, materials.loss_encoder or materials.encoder
+    photos, styles = PictureFolder(materials.content), PictureFolder(materials.style) if materials.style else None
+    network = train_solver(
+        load_loss(judge, settings.loss, work.place),
+        load_encoder(encoder, work.place),
+        photos,
+        styles,
+        settings,
+        place=work.place,
+        encoder_name=Path(encoder).stem,
+        start=None if materials.start is None else read_solver(Path(materials.start)),
+        checkpoint=work.checkpoint,
+        listener=work.listener,
+    )
 
-    paintings: folders, or none for pairs of photos. encoder: whose Gram matrices steer the solver; loss_encoder: whose features
-    the loss is taken in, the same by default. changes: settings that differ from the preset's, by name. The checkpoint lies
-    beside the output while the training lasts. Under torchrun every process calls this; the first one writes, the others
-    return None. Raises InputError or WeightsError.
-    """
-    settings = settings_of(PRESETS_OF_TRAINING, preset, changes, output, [start, encoder, loss_encoder])
+    def write() -> None:
+        write_solver(network, work.output)
+        seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
+        title = f"solver for any style, N = {network.steps}, L = {network.width}"
+        networks = f"steered by {Path(encoder).stem}, loss with {Path(judge).stem}"
+        source = f"{settings.steps} steps of {settings.batch} pairs on {seen}, {networks}, {work.spent}"
+        write_record_beside(work.output, "solver", title, source, PAPER)
 
-    def run(work: Work) -> Writer:
-        photos, styles = PictureFolder(contents), PictureFolder(paintings) if paintings else None
-        network = train_solver(
-            load_loss(loss_encoder or encoder, settings.loss, work.place),
-            load_encoder(encoder, work.place),
-            photos,
-            styles,
-            settings,
-            place=work.place,
-            encoder_name=Path(encoder).stem,
-            start=None if start is None else read_solver(start),
-            checkpoint=work.checkpoint,
-            listener=listener,
-        )
-
-        def write() -> None:
-            write_solver(network, output)
-            seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
-            networks = f"steered by {Path(encoder).stem}, loss with {Path(loss_encoder or encoder).stem}"
-            title = f"solver for any style, N = {network.steps}, L = {network.width}"
-            source = f"{settings.steps} steps of {settings.batch} pairs on {seen}, {networks}, {work.spent}"
-            write_own_record(output, "solver", title, source, PAPER)
-
-        return write
-
-    written = train_to_file(output, run, device=device, precision=precision)
-    return None if written is None else read_record(written.with_suffix(".json"))
+    return write

@@ -1,0 +1,50 @@
+"""How the compact encoder is distilled; free of heavy imports."""
+
+from dataclasses import dataclass
+
+from impasto.errors import InputError
+from impasto.settings import Settings, setting
+from impasto.training.recipe import PAINTINGS, PHOTOS, Material, Recipe
+
+
+@dataclass(frozen=True)
+class EncoderTraining(Settings):
+    """Settings of the distillation."""
+
+    channels: tuple[int, ...] = setting((16, 32, 96, 192, 192), "Width of the five blocks.", low=1)
+    steps: int = setting(3000, "Steps of the optimiser.", low=0)
+    batch: int = setting(3, "Pictures of each kind, photo, painting and painted, of a step.", low=1)
+    crop: int = setting(128, "Side of the training crops in pixels.", low=64)
+    learning_rate: float = setting(1e-3, "Of Adam.", above=0)
+    warmup: int = setting(100, "Steps over which the rate rises.", low=0)
+    features_weight: float = setting(1.0, "Weight of the term of features.", low=0)
+    gram_weight: float = setting(0.5, "Weight of the term of Gram matrices.", low=0)
+    distance_weight: float = setting(0.25, "Weight of the term of style distances.", low=0)
+    gradient_weight: float = setting(0.5, "Weight of the term of gradients.", low=0)
+    content_share: float = setting(0.1, "Weight of the content distance in the gradients.", low=0)
+    noise: float = setting(0.1, "Largest deviation of the noise on photos.", low=0)
+    pool: int = setting(96, "Painted pictures that are kept.", low=1)
+    paint_every: int = setting(12, "Steps between new painted pictures.", low=1)
+    paint_steps: int = setting(30, "Steps that a picture is painted with.", low=1)
+    clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
+    seed: int = setting(0, "For whatever is random.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.channels) != 5:
+            raise InputError(f"an encoder has five blocks, and {len(self.channels)} widths were given")
+
+
+RECIPE = Recipe(
+    "encoder",
+    "Distil VGG-19 into a compact encoder.",
+    {"recommended": EncoderTraining()},
+    {
+        "content": PHOTOS,
+        "style": PAINTINGS,
+        "teacher": Material("Network to learn from: vgg19, or a safetensors file.", default="vgg19"),
+    },
+    "impasto.training.encoder:run",
+    "compact",
+    precision=False,
+)
