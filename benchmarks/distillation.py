@@ -53,7 +53,7 @@ from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
 from impasto.storage.style_file import read_style
 from impasto.training.clips import Films
-from impasto.training.content import made_pictures
+from impasto.training.made_pictures import made_pictures
 from impasto.training.recipe import Materials, train_to_file
 
 HERE = Path(__file__).resolve().parent

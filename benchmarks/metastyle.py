@@ -31,9 +31,9 @@ from impasto.networks.stylizer import MetaStyle
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
-from impasto.training.content import KINDS, made_pictures
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.fitting import fit_network
+from impasto.training.made_pictures import KINDS, made_pictures
 from impasto.training.settings import FittingSettings
 
 matplotlib.use("Agg")

@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import mean, median
 
 import torch
+from regions import RegionJudge, adjusted_rand_index
 from torch import Tensor
 
 from impasto.evaluation.fidelity import Judge, load_at, read_pairs, share
-from impasto.evaluation.regions import RegionJudge, adjusted_rand_index
 from impasto.evaluation.report import write_report
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
 from impasto.media.masks import LabelMap, load_regions, read_labels
@@ -32,7 +32,7 @@ from impasto.methods.doodle.settings import DoodleSettings
 from impasto.methods.gatys.gatys import Gatys
 from impasto.methods.gatys.settings import GatysSettings
 from impasto.methods.patch_swap.swap import StyleSwap
-from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.semantic.matching import joint_regions
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.methods.semantic.transfer import SemanticTransfer
 from impasto.motion.flow import DenseInverseSearch

@@ -65,3 +65,12 @@ def _turn(path: Path, degrees: int) -> None:
         scale = 1 << 30 if index in (2, 5, 8) else 1 << 16
         data[at + 4 * index : at + 4 * index + 4] = int(value * scale).to_bytes(4, "big", signed=True)
     path.write_bytes(bytes(data))
+
+
+def write_flow(flow, path):
+    """Write a flow (2, H, W) as a .flo file."""
+    height, width = flow.shape[-2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = np.float32(202021.25).astype("<f4").tobytes() + np.array([width, height], "<i4").tobytes()
+    path.write_bytes(head + flow.permute(1, 2, 0).contiguous().numpy().astype("<f4").tobytes())
+    return path

@@ -393,7 +393,7 @@ def test_photos_that_cannot_be_read_are_left_out_counted_and_draw_the_same(tmp_p
     late = PictureFolder([tmp_path]).draw(8, 32, torch.Generator().manual_seed(3))
     assert all(torch.equal(a, b) for a, b in zip(drawn, again, strict=True))
     assert torch.equal(late, drawn[3])
-    assert one.told("photographs") == "6 photographs (1 of them left out: they cannot be read)"
+    assert one.described("photographs") == "6 photographs (1 of them left out: they cannot be read)"
     assert len(other._decoded) <= 2, "memory is bounded"
     for path in Path(tmp_path).glob("*.png"):
         path.write_text("nothing")

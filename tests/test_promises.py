@@ -17,14 +17,13 @@ import impasto
 from impasto.cli.app import app
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader
-from impasto.motion.flow_files import write_flow
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
 from impasto.storage.style_file import StyleRecord, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import assert_sentence, said
 from tests.conftest import scene
-from tests.films import make_film
+from tests.films import make_film, write_flow
 
 
 @pytest.fixture

@@ -270,3 +270,10 @@ def test_weights_are_split_off_names_only_where_they_are_numbers():
     assert split_weights(["C:\\pictures\\a.jpg"]) == (["C:\\pictures\\a.jpg"], None)
     with pytest.raises(InputError, match="give every style a weight"):
         split_weights(["a.jpg:0.3", "b"])
+
+
+def test_options_that_had_another_name_are_still_taken(capsys):
+    from impasto.cli import renamed
+
+    assert renamed(["adapt", "--sensor", "0.1", "--sensor=0.2"]) == ["adapt", "--camera-noise", "0.1", "--camera-noise=0.2"]
+    assert capsys.readouterr().err.count("--sensor is called --camera-noise now") == 2

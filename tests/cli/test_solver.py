@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.cli.options import numbers
+from impasto.cli.choices import numbers
 from impasto.errors import InputError
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from impasto.evaluation.regions import RegionJudge, adjusted_rand_index
+from benchmarks.regions import RegionJudge, adjusted_rand_index
 from tests.conftest import random_encoder
 
 

@@ -10,9 +10,8 @@ from impasto.errors import InputError
 from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.stability import INPUT, evaluate_stability, judge_scene
 from impasto.media.images import Picture, read_picture, write_picture
-from impasto.motion.flow_files import write_flow
-from impasto.training.content import made_pictures
-from tests.films import make_film
+from impasto.training.made_pictures import made_pictures
+from tests.films import make_film, write_flow
 
 
 class Blinking:

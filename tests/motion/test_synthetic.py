@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from impasto.errors import InputError
 from impasto.media.images import read_picture
-from impasto.motion.flow_files import read_flow, write_flow
+from impasto.motion.flow_files import read_flow
 from impasto.motion.stability import stability
 from impasto.motion.synthetic import Course, moving_scene
 from impasto.motion.warp import compose, warp
+from tests.films import write_flow
 
 
 def smooth(seed, height=90, width=120):

@@ -98,7 +98,7 @@ def test_foreign_files_are_refused_in_a_sentence(encoder, decoder, tmp_path):
     with pytest.raises(WeightsError, match="does not say how its decoder is built"):
         read_decoder(path)
     save_file({"a": torch.zeros(2)}, path, metadata={"impasto-decoder": "{"})
-    with pytest.raises(WeightsError, match="damaged note"):
+    with pytest.raises(WeightsError, match="damaged record"):
         read_decoder(path)
     write_decoder(decoder, encoder, path)
     path.write_bytes(path.read_bytes()[:-100])

@@ -97,13 +97,6 @@ def test_damaged_weights_are_refused(network):
         from_style_file(StyleFile(style.record, style.tensors | {"extra": torch.zeros(1)}))
 
 
-def test_a_newer_format_asks_for_an_update(network, tmp_path):
-    style = to_style_file(network, replace(RECORD, format_version=99))
-    path = write_style(tmp_path / "mine.safetensors", style)
-    with pytest.raises(StyleError, match="update Impasto"):
-        read_style(path)
-
-
 def test_weights_of_a_network_are_read_at_any_width_and_nothing_else_is(tmp_path):
     network = StyleNetwork(6)
     path = tmp_path / "network.safetensors"

@@ -12,7 +12,6 @@ from impasto.perception.transform import (
     TRANSFORMS,
     Statistics,
     cubic_root,
-    lambda_to_t,
     linear_maps,
     mixed,
     ost,
@@ -22,6 +21,15 @@ from impasto.perception.transform import (
     usable,
     wct,
 )
+
+
+def lambda_to_t(weight: float, positions: int, channels: int) -> float:
+    """The strength t in [0, 1) of `mean` that the weight lambda of Eq. 4 stands for: lambda / (lambda + 2 N C^2).
+
+    One lambda for all regions paints small regions more strongly; t is the same for all, and is what users turn.
+    """
+    return weight / (weight + 2 * positions * channels**2)
+
 
 C, N, M = 5, 7 * 6, 8 * 9
 

@@ -10,7 +10,7 @@ from impasto.methods.distillation.teacher import Teacher, shrunk
 from impasto.motion.stability import stability
 from impasto.runtime.device import Place
 from impasto.runtime.steadied import Steadied
-from impasto.training.content import made_pictures
+from impasto.training.made_pictures import made_pictures
 
 CPU = Place(torch.device("cpu"), torch.float32)
 

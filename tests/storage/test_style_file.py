@@ -7,7 +7,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from impasto.errors import StyleError
-from impasto.storage.style_file import StyleFile, StyleRecord, checksum, read_style, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
+from impasto.storage.tensors import checksum
 
 
 @pytest.fixture
@@ -39,11 +40,16 @@ def test_checksum_sees_every_change(style):
 
 
 def rewrite(path, change, tensors=None):
+    """Change what a style file says: the fields of its record, or of its block."""
     with safe_open(path, framework="pt") as stored:
-        record = json.loads(stored.metadata()["impasto"])
+        block = json.loads(stored.metadata()["impasto"])
         kept = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    change(record)
-    save_file(tensors or kept, path, metadata={"impasto": json.dumps(record)})
+    fields = block["record"] | block["build"] | {name: block[name] for name in ("format", "checksum")}
+    change(fields)
+    block |= {name: fields.pop(name) for name in ("format", "checksum") if name in fields}
+    block["build"] = {name: fields.pop(name) for name in block["build"] if name in fields}
+    block["record"] = fields
+    save_file(tensors or kept, path, metadata={"impasto": json.dumps(block)})
 
 
 def test_a_wrong_checksum_is_noticed(tmp_path, style):
@@ -69,10 +75,10 @@ def test_newer_formats_ask_for_an_update_and_unknown_fields_are_ignored(tmp_path
     path = write_style(tmp_path / "wave.safetensors", style)
     rewrite(path, lambda record: record.update(invented_later=1))
     assert read_style(path).record == style.record
-    rewrite(path, lambda record: record.update(format_version=99))
-    with pytest.raises(StyleError, match="reads up to 1: update Impasto"):
+    rewrite(path, lambda record: record.update(format=99))
+    with pytest.raises(StyleError, match="reads up to 2: update Impasto"):
         read_style(path)
-    rewrite(path, lambda record: (record.update(format_version=1), record.pop("method")))
+    rewrite(path, lambda record: (record.update(format=2), record.pop("method")))
     with pytest.raises(StyleError, match="damaged record"):
         read_style(path)
 
@@ -135,7 +141,7 @@ def test_a_name_in_a_record_is_a_name_and_no_path(tmp_path, style, field, value)
     ("field", "value"),
     [
         ("name", 3), ("name", None), ("method", ["gatys"]), ("width", "abc"), ("width", float("nan")), ("width", True), ("steps", "many"),
-        ("settings", [1]), ("settings", None), ("loss", "low"), ("licence", {}), ("format_version", "new"),
+        ("settings", [1]), ("settings", None), ("loss", "low"), ("licence", {}), ("format", "new"),
     ],
 )  # fmt: skip
 def test_fields_of_another_kind_are_a_damaged_record(tmp_path, style, field, value):

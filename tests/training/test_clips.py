@@ -8,7 +8,7 @@ from impasto.media.images import Picture, write_picture
 from impasto.motion.synthetic import Course
 from impasto.motion.warp import warp
 from impasto.training.clips import Clip, Films, Mixed, MovingPictures
-from impasto.training.content import made_pictures
+from impasto.training.made_pictures import made_pictures
 from tests.films import make_film
 
 

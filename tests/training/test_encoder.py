@@ -151,7 +151,7 @@ def test_checkpoints_of_something_else_are_refused(folders, teacher, tmp_path):
 
 
 def test_the_file_is_in_half_precision_with_its_record(folders, teacher, tmp_path):
-    write_tensors(tmp_path / "teacher.safetensors", teacher.state_dict())
+    write_tensors(tmp_path / "teacher.safetensors", teacher.state_dict(), "encoder")
     materials, changes = Materials(content=folders[0], style=folders[1], teacher=str(tmp_path / "teacher.safetensors")), asdict(SMALL)
     train_to_file(RECIPE, materials, tmp_path / "small.safetensors", changes=changes, device="cpu")
     record = read_record(tmp_path / "small.json")

@@ -7,8 +7,23 @@ import warnings
 
 from impasto.cli import catalog, evaluate, learn, stylize, train  # noqa: F401  commands register themselves
 from impasto.cli.app import app
-from impasto.cli.console import fail
+from impasto.cli.console import fail, warn
 from impasto.errors import ImpastoError
+
+FORMER = {"--sensor": "--camera-noise"}
+"""Options that had another name before, with what they are called now."""
+
+
+def renamed(words: list[str]) -> list[str]:
+    """What was typed with the names that options have now; says so of each that had another one."""
+    found = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in FORMER:
+            warn(f"{name} is called {FORMER[name]} now")
+            word = f"{FORMER[name]}{equals}{value}"
+        found.append(word)
+    return found
 
 
 def main() -> None:
@@ -20,7 +35,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.filterwarnings("ignore", module="PIL")  # on metadata that are not needed; what is wrong with a picture is said by ours
     try:
-        app(standalone_mode=True)
+        app(renamed(sys.argv[1:]), standalone_mode=True)
     except ImpastoError as error:
         fail(error)
     except KeyboardInterrupt:

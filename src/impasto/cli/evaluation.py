@@ -65,11 +65,11 @@ def run_fidelity(
     makers: dict[str, Maker] = {}
     learns = {name for name, method in all_methods().items() if method.style == "picture"}
     for spec in methods or sorted(name for name in learns if not all_methods()[name].slow):
-        name, _, own = spec.partition(":")
+        name, _, encoder_name = spec.partition(":")
         if name not in learns:
             raise InputError(unknown("method that paints in the style of a picture", name, sorted(learns)))
         has = set(all_methods()[name].options)
-        controls = replace(base, method=name, encoder=own or Controls.encoder)
+        controls = replace(base, method=name, encoder=encoder_name or Controls.encoder)
         if "steps" in has:
             controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})
         elif not has >= set(base.options or {}):

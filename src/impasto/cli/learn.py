@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from impasto.cli.app import app
+from impasto.cli.choices import numbers
 from impasto.cli.console import console, resumable
-from impasto.cli.options import DEFAULT, Device, Encoder, Precision, chosen, numbers, split_weights
+from impasto.cli.options import DEFAULT, Device, Encoder, Precision, chosen, split_weights
 from impasto.errors import InputError
 from impasto.settings import Controls
 
@@ -60,7 +61,7 @@ def adapt(
         raise InputError(f"a painting is learned for photos or for video, not for {purpose!r}")
     if temporal_weight is not None and purpose != "video":
         raise InputError("--temporal-weight is of --for video")
-    given = {
+    options = {
         "steps": steps,
         "parameters": parameters,
         "content_weight": content_weight,
@@ -74,13 +75,13 @@ def adapt(
         device=device,
         precision=precision,
         max_megapixels=max_megapixels,
-        options=chosen(given),
+        options=chosen(options),
     )
     outputs = Outputs([*paintings, *files])
     if single and output is not None:
         targets = [outputs.asked(output)]
     else:
-        targets = [outputs.chosen(Path(output or "") / f"{own}.safetensors") for own in ([name] if name else names_of(files))]
+        targets = [outputs.chosen(Path(output or "") / f"{stem}.safetensors") for stem in ([name] if name else names_of(files))]
     with resumable() as watch:
         for file, target in zip(files, targets, strict=True):
             watch.name(f"learning {file.name}")

@@ -163,20 +163,20 @@ def paint_pipe(names: list[str], weights: list[float] | None, size: str, control
     from impasto import api
     from impasto.media.raw import raw_size
 
-    def told(size: tuple[int, int]) -> None:
+    def print_size(size: tuple[int, int]) -> None:
         errors.print(f"painted frames have {size[1]}x{size[0]} pixels, rgb24")
 
-    incoming, outgoing, own = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
+    incoming, outgoing, frame_size = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
     try:
         with watching("learning the style", lines=False) as watch:
             count, problem = api.stylize_pipe(
                 incoming,
                 outgoing,
-                own,
+                frame_size,
                 *names,
                 weights=weights,
                 controls=controls,
-                on_size=told,
+                on_size=print_size,
                 listener=watch,
             )
     except KeyboardInterrupt:

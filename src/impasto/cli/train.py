@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli.app import train_app
+from impasto.cli.choices import Choice, choice_of, shown, with_parameters
 from impasto.cli.console import console, every, resumable
-from impasto.cli.options import DEFAULT, Choice, Device, Precision, choice_of, chosen, rarely, shown, with_parameters
+from impasto.cli.options import DEFAULT, Device, Precision, chosen, rarely
 from impasto.methods.table import recipes
 from impasto.settings import hints_of
 from impasto.training.recipe import Materials, Recipe, train_to_file

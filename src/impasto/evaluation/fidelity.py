@@ -199,8 +199,8 @@ def evaluate(
             _keep(painted, keep, "optimum", named)
         for name, maker in makers.items():
             painted, seconds = _timed(maker(style), content)
-            own = judge(painted)
-            rows.append(Row(name, named, own, share(photo, own, best), own.content / max(best.content, _LEAST), seconds))
+            judged = judge(painted)
+            rows.append(Row(name, named, judged, share(photo, judged, best), judged.content / max(best.content, _LEAST), seconds))
             _keep(painted, keep, name, named)
         listener(Event(done + 1, len(todo), time.monotonic() - started))
     return FidelityReport(rows, settings or {})

@@ -115,8 +115,8 @@ def judge_scene(
 
 def _sized(scene: Footage, size: int) -> Iterator[Tensor]:
     for frame in scene.frames():
-        own = (frame.shape[-2], frame.shape[-1])
-        target = even(own if size == 0 or max(own) <= size else fit_within(own, size)) if scene.truth is None else own
+        full = (frame.shape[-2], frame.shape[-1])
+        target = even(full if size == 0 or max(full) <= size else fit_within(full, size)) if scene.truth is None else full
         yield resize(frame, target)
 
 
@@ -134,9 +134,9 @@ def _composed(route: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """The flow over several steps, and where all of them can be traced."""
     flow, traced = (part[None] for part in route[0])
     for step, mask in route[1:]:
-        there, _ = warp(mask[None], flow)
+        landed, _ = warp(mask[None], flow)
         flow, inside = compose(flow, step[None])
-        traced = traced * inside * (there > 0.99)
+        traced = traced * inside * (landed > 0.99)
     return flow[0], traced[0]
 
 

@@ -112,14 +112,14 @@ def _made_with(reader: FrameFolder | FilmReader | AnimationReader, controls: Con
     """A digest of everything that decides how a film is painted: its files, the style, the controls, the masks, the version."""
     files = reader.files if isinstance(reader, FrameFolder) else [reader.path]
     shape = "" if masks is None else f"{tuple(masks.shape)} {hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()}"
-    told = [
+    parts = [
         __version__,
         str(reader.path.resolve()),
         [(file.name, stamp(file)) for file in files],
         sorted(asdict(controls).items()),
         identity,
     ]
-    return hashlib.sha256(repr([*told, shape]).encode()).hexdigest()
+    return hashlib.sha256(repr([*parts, shape]).encode()).hexdigest()
 
 
 def paint_film(

@@ -46,9 +46,9 @@ def perform(
     place = choose_place(controls.device, controls.precision)
     stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
 
-    def paint(own: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
+    def paint(some_jobs: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
-        for moving, group in groupby(own, key=lambda job: job.moving):
+        for moving, group in groupby(some_jobs, key=lambda job: job.moving):
             chosen = steady if moving and styles is source else styles
             stylizer = (for_films if moving else for_pictures)(decision, chosen, place, listener)
             before, identity = first + len(outcomes), f"{chosen.identity} {stamps}"

@@ -11,7 +11,7 @@ from impasto.job.request import RegionRequest
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
 from impasto.methods.declaration import StyleSource
-from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.semantic.matching import joint_regions
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.size import working_size

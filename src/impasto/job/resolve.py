@@ -82,11 +82,11 @@ def _method(controls: Controls, styles: Sequence[StyleFact], methods: Mapping[st
     if len(bound) > 1:
         raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
     if bound and implied not in (AUTO, *bound):
-        own = next(iter(bound))
+        bound_to = next(iter(bound))
         if controls.method == AUTO:
-            check_options(methods[own], controls, styles, methods)
+            check_options(methods[bound_to], controls, styles, methods)
         name = next(style.name for style in styles if style.method is not None)
-        raise InputError(f"{name} is a trained style of {own}; {implied} needs the picture that it was learned from")
+        raise InputError(f"{name} is a trained style of {bound_to}; {implied} needs the picture that it was learned from")
     name = next(iter(bound), default_method(kind, methods) if implied == AUTO else implied)
     return methods[name], replace(controls, method=name)
 
@@ -98,14 +98,14 @@ def implied_method(controls: Controls, methods: Mapping[str, Method], kind: Kind
             raise InputError(unknown("method", controls.method, methods))
         return controls.method
     preferred = AUTO if kind == "pictures" else default_method(kind, methods)
-    given = set(controls.options or {})
-    able = [method.name for method in methods.values() if given <= set(method.options)]
+    names = set(controls.options or {})
+    able = [method.name for method in methods.values() if names <= set(method.options)]
     if not able:
-        for name in sorted(given):
+        for name in sorted(names):
             _check_shared(name)
             if not _owners(name, methods):
                 raise InputError(unknown("setting", name, sorted({name for method in methods.values() for name in method.options})))
-        parts = "; ".join(f"{option(name)} belongs to --method {_owners(name, methods)}" for name in sorted(given))
+        parts = "; ".join(f"{option(name)} belongs to --method {_owners(name, methods)}" for name in sorted(names))
         raise InputError(f"no method has all of these: {parts}")
     usual = default_method(kind, methods)
     return preferred if usual in able else able[0]

@@ -40,8 +40,8 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
     if not path.exists() and "," in text:
-        given = " ".join(f"-s {part.strip()}" for part in text.split(","))
-        raise StyleError(f"there is no style {text!r}; several styles are given one by one: {given}")
+        separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
+        raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
     if not path.exists() and not path.suffix:
         raise StyleError(f"{unknown('style', text, known)}; or give a picture, or a style file")
     pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels

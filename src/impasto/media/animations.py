@@ -104,8 +104,8 @@ class AnimationWriter:
 
     def _writer(self, size: tuple[int, int], key: str) -> FrameWriter:
         names = [f"{number:06d}" for number in range(_MOST_FRAMES)]
-        told = f"{key}|{self.output.suffix.lower()}"
-        return FrameWriter(self.folder, names, size, told, alpha=self.alpha, expected=self.info.length)
+        identity = f"{key}|{self.output.suffix.lower()}"
+        return FrameWriter(self.folder, names, size, identity, alpha=self.alpha, expected=self.info.length)
 
     @property
     def done(self) -> int:

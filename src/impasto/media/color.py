@@ -40,10 +40,10 @@ def keep_luma_only(painted: Tensor, photo: Tensor) -> Tensor:
 
     Luma is first brought to the photo's mean and deviation, so that a dark painting does not darken the photo.
     """
-    own, target = luma(painted), luma(photo)
+    source, target = luma(painted), luma(photo)
     axes = (-2, -1)
-    scale = target.std(axes, keepdim=True) / own.std(axes, keepdim=True).clamp_min(1e-4)
-    matched = (own - own.mean(axes, keepdim=True)) * scale + target.mean(axes, keepdim=True)
+    scale = target.std(axes, keepdim=True) / source.std(axes, keepdim=True).clamp_min(1e-4)
+    matched = (source - source.mean(axes, keepdim=True)) * scale + target.mean(axes, keepdim=True)
     return (photo + (matched - target)).clamp(0, 1)
 
 
@@ -53,12 +53,12 @@ def coral(painted: Tensor, photo: Tensor) -> Tensor:
     The linear map with least movement that matches the covariance, A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2, computed in
     float64; colours the painting does not vary along are left as they are.
     """
-    own, target = painted.double().flatten(-2), photo.double().flatten(-2)
-    own_mean, target_mean = own.mean(-1, keepdim=True), target.mean(-1, keepdim=True)
-    source_covariance, target_covariance = _covariance(own - own_mean), _covariance(target - target_mean)
+    source, target = painted.double().flatten(-2), photo.double().flatten(-2)
+    own_mean, target_mean = source.mean(-1, keepdim=True), target.mean(-1, keepdim=True)
+    source_covariance, target_covariance = _covariance(source - own_mean), _covariance(target - target_mean)
     root, inverse = _power(source_covariance, 0.5), _power(source_covariance, -0.5)
     mapping = inverse @ _power(root @ target_covariance @ root, 0.5) @ inverse
-    moved: Tensor = mapping @ (own - own_mean) + target_mean
+    moved: Tensor = mapping @ (source - own_mean) + target_mean
     return moved.view(painted.shape).to(painted.dtype).clamp(0, 1)
 
 

@@ -27,7 +27,7 @@ def contents(folder: Path, *, beside: Collection[Path] = ()) -> Contents:
     """
     kept: list[Path] = []
     reasons: Counter[str] = Counter()
-    own = {path.resolve() for path in beside}
+    beside_places = {path.resolve() for path in beside}
     try:
         entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=in_order)
     except OSError as error:
@@ -40,7 +40,7 @@ def contents(folder: Path, *, beside: Collection[Path] = ()) -> Contents:
             reasons[suffix or "without a suffix"] += 1
         elif suffix in HEIF and not has_heif():
             reasons[f"{suffix} (pip install 'impasto[heif]' reads them)"] += 1
-        elif entry.resolve() in own:
+        elif entry.resolve() in beside_places:
             reasons["style or mask"] += 1
         elif (made_here if suffix in READABLE else film_made_here)(entry):
             reasons["painted by Impasto"] += 1

@@ -143,18 +143,18 @@ def match_regions(
     return Regions(_nearest(masks, content_size), resized, report)
 
 
-def _partner(color: Tensor, own: LabelMap, other: LabelMap) -> int | None:
+def _partner(color: Tensor, first: LabelMap, other: LabelMap) -> int | None:
     """The label of the other mask that means the same: the same colour, or a near one where near ones are one label."""
     distance = (other.colors - color).abs().amax(1)
     distance = torch.where((other.colors[:, 0] < 0) == (color[0] < 0), distance, 1 << 20)
     best = int(distance.argmin())
-    return best if int(distance[best]) <= (0 if own.exact and other.exact else NEARNESS) else None
+    return best if int(distance[best]) <= (0 if first.exact and other.exact else NEARNESS) else None
 
 
-def _name(color: Tensor, own: LabelMap) -> str:
+def _name(color: Tensor, labels: LabelMap) -> str:
     if int(color[0]) == TRANSPARENT:
         return "transparent"
-    return f"label {int(color[0])}" if own.exact else "#" + "".join(f"{int(channel):02x}" for channel in color)
+    return f"label {int(color[0])}" if labels.exact else "#" + "".join(f"{int(channel):02x}" for channel in color)
 
 
 def _region(style: LabelMap, label: int | None) -> Tensor:

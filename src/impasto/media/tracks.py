@@ -101,15 +101,15 @@ class Carried:
         for track in tracks.carried:
             stream = source.streams[track.index]
             if track.encoder:
-                own = target.add_stream(track.encoder, rate=_rate(stream, track.encoder), layout=_layout(stream))
-                self._encoders[track.index] = _Encoder(stream, own)
+                written = target.add_stream(track.encoder, rate=_rate(stream, track.encoder), layout=_layout(stream))
+                self._encoders[track.index] = _Encoder(stream, written)
             else:
-                own = target.add_stream_from_template(stream)
+                written = target.add_stream_from_template(stream)
             for key in ("language", "title"):
                 if key in stream.metadata:
-                    own.metadata[key] = stream.metadata[key]
-            own.disposition = stream.disposition
-            self._streams[track.index] = own
+                    written.metadata[key] = stream.metadata[key]
+            written.disposition = stream.disposition
+            self._streams[track.index] = written
 
     def packets(self) -> Iterator[tuple[float, Any]]:
         """Packets with their times in seconds, as far as they can be read."""

@@ -132,8 +132,8 @@ class FilmReader:
         size = (height, width) if self._matrix[0, 0] else (width, height)
         color, interlaced = color_of(first, first.height), bool(first.interlaced_frame)
         alpha = _has_alpha(first)
-        told = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
-        rate = next((rate for rate in told if Fraction(1, 100) <= rate <= 1000), Fraction(25))
+        stated = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
+        rate = next((rate for rate in stated if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
         duration = float(stream.duration * time_base) if stream.duration else (container.duration or 0) / 1e6
         self._convert = (color, alpha, interlaced)

@@ -46,7 +46,7 @@ class StyleSource:
     @property
     def identity(self) -> str:
         """A checksum of everything that makes the style."""
-        from impasto.storage.style_file import checksum
+        from impasto.storage.tensors import checksum
 
         tensors = {f"picture {n}": style.picture for n, style in enumerate(self.styles) if style.picture is not None}
         tensors |= {f"mask {n}": mask for n, mask in enumerate(self.masks or ())}
@@ -65,10 +65,10 @@ class StyleSource:
 
 def refuse_learning(source: StyleSource, controls: Controls) -> None:
     """What says how a picture is learned would be without effect on style files. Raises InputError."""
-    given = list(controls.options or {})
-    given += ["style_size"] * (controls.style_size is not None) + ["encoder"] * (controls.encoder != Controls.encoder)
-    if given:
-        raise InputError(f"{option(given[0])} says how a picture is learned, and {source.name} is learned already")
+    without_effect = list(controls.options or {})
+    without_effect += ["style_size"] * (controls.style_size is not None) + ["encoder"] * (controls.encoder != Controls.encoder)
+    if without_effect:
+        raise InputError(f"{option(without_effect[0])} says how a picture is learned, and {source.name} is learned already")
 
 
 Builder = Callable[[StyleSource, Controls, "Place", Listener], "Stylizer"]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.files import atomic_file
 
 _TAG = 202021.25
 _MOST = 100_000_000
@@ -40,13 +39,3 @@ def read_flow(path: str | os.PathLike[str], *, size: tuple[int, int] | None = No
     values = torch.from_numpy(np.frombuffer(data, "<f4", offset=12).astype(np.float32)).view(height, width, 2).permute(2, 0, 1)
     known = (values.abs() < UNKNOWN).all(0, keepdim=True)
     return torch.where(known, values, 0.0).contiguous(), known.float()
-
-
-def write_flow(flow: Tensor, path: str | os.PathLike[str]) -> Path:
-    """Write a flow (2, H, W) as .flo, whole or not at all."""
-    path = Path(path)
-    height, width = flow.shape[-2:]
-    head = np.float32(_TAG).astype("<f4").tobytes() + np.array([width, height], "<i4").tobytes()
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(head + flow.permute(1, 2, 0).contiguous().cpu().numpy().astype("<f4").tobytes())
-    return path

@@ -12,9 +12,9 @@ def disoccluded(backward: Tensor, forward: Tensor) -> Tensor:
     backward: flow from this frame to the other, forward: from the other to this one, (B, 2, H, W).
     |f(p + b) + b|^2 >= 0.01 (|f(p + b)|^2 + |b|^2) + 0.5.
     """
-    there, inside = warp(forward, backward)
-    gap = (there + backward).square().sum(1, keepdim=True)
-    length = there.square().sum(1, keepdim=True) + backward.square().sum(1, keepdim=True)
+    returned, inside = warp(forward, backward)
+    gap = (returned + backward).square().sum(1, keepdim=True)
+    length = returned.square().sum(1, keepdim=True) + backward.square().sum(1, keepdim=True)
     return (gap >= 0.01 * length + 0.5) | (inside == 0)
 
 

@@ -38,23 +38,23 @@ class Scene:
 
     def flow(self, start: int, end: int) -> Tensor:
         """The exact flow (2, H, W) from one frame to another: (dx, dy) in pixels, starting on the first."""
-        own = self.shown[start]
+        surface = self.shown[start]
         between = self.maps[end] @ torch.linalg.inv(self.maps[start])
-        places = _places(*own.shape)
-        moved = torch.einsum("hwij,jhw->ihw", between[own], places)
+        places = _places(*surface.shape)
+        moved = torch.einsum("hwij,jhw->ihw", between[surface], places)
         flow: Tensor = (moved - places)[:2].float()
         return flow
 
     def traced(self, start: int, end: int) -> Tensor:
         """(1, H, W), 1 where the place is seen in the other frame too: inside it, and nothing in front."""
-        own, height, width = self.shown[start], *self.shown.shape[1:]
+        surface, height, width = self.shown[start], *self.shown.shape[1:]
         x, y = (_places(height, width)[:2] + self.flow(start, end)).unbind(0)
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         seen = inside
         for column in (x.floor(), x.ceil()):  # all four places that are read there have to be of the same layer
             for row in (y.floor(), y.ceil()):
-                there = self.shown[end][row.long().clamp(0, height - 1), column.long().clamp(0, width - 1)]
-                seen = seen & (there == own)
+                surface_hit = self.shown[end][row.long().clamp(0, height - 1), column.long().clamp(0, width - 1)]
+                seen = seen & (surface_hit == surface)
         return seen[None].float()
 
 

@@ -20,9 +20,9 @@ class Coding:
     place: Place
 
     def __post_init__(self) -> None:
-        own = Decoder(**self.decoder.settings())  # type: ignore[arg-type]
-        own.load_state_dict(self.decoder.state_dict())
-        self.decoder = settle(own, self.place).requires_grad_(False).eval()
+        copied = Decoder(**self.decoder.settings())  # type: ignore[arg-type]
+        copied.load_state_dict(self.decoder.state_dict())
+        self.decoder = settle(copied, self.place).requires_grad_(False).eval()
 
     def at_place(self, image: Tensor) -> Tensor:
         """A picture where it is encoded, in float32."""

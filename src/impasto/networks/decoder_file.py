@@ -39,8 +39,8 @@ def read_decoder(path: str | os.PathLike[str]) -> tuple[Decoder, list[float]]:
 
 
 def _fits(belongs: list[float], encoder: Encoder) -> bool:
-    own = signature(encoder)
-    return len(own) == len(belongs) and all(abs(a - b) <= _TOLERANCE * b for a, b in zip(own, belongs, strict=True))
+    measured = signature(encoder)
+    return len(measured) == len(belongs) and all(abs(a - b) <= _TOLERANCE * b for a, b in zip(measured, belongs, strict=True))
 
 
 def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
@@ -72,5 +72,5 @@ def _load(path: Path) -> tuple[Decoder, list[float]]:
 
 def coder(encoder: str, place: Place, decoder: str | None = None) -> tuple[Decoder, Encoder]:
     """The encoder of a name at a place, and its decoder: the bundled one, or that of a file."""
-    own = load_encoder(encoder, place)
-    return load_decoder(own, decoder), own
+    loaded = load_encoder(encoder, place)
+    return load_decoder(loaded, decoder), loaded

@@ -58,17 +58,17 @@ class ConvolutionNorm(nn.Module):
         self.norm = nn.InstanceNorm2d(outputs, affine=True)
         self.relu = relu
 
-    def forward(self, x: Tensor, affine: Tensor | None = None, crowding: list[Tensor] | None = None) -> Tensor:
-        """(B, I, H, W) -> (B, O, H / stride, W / stride). crowding: a list that takes this layer's, (B); see `blobs`."""
+    def forward(self, x: Tensor, affine: Tensor | None = None, kurtosis: list[Tensor] | None = None) -> Tensor:
+        """(B, I, H, W) -> (B, O, H / stride, W / stride). kurtosis: a list that takes this layer's, (B); see `blobs`."""
         x = self.convolution(x)
         if affine is None:
             affine = torch.stack([self.norm.weight, self.norm.bias])[None]
         rows = affine.to(x.dtype).expand(len(x), -1, -1)
         x = instance_norm(x, rows, self.norm.eps)
-        if crowding is not None:
+        if kurtosis is not None:
             scale, shift = rows[..., None, None].unbind(1)
             energy = ((x - shift) / scale.abs().clamp_min(0.05)).square().mean(1, dtype=torch.float32)
-            crowding.append(energy.square().mean((1, 2)))
+            kurtosis.append(energy.square().mean((1, 2)))
         return torch.relu(x) if self.relu else x
 
 
@@ -80,9 +80,9 @@ class Residual(nn.Module):
         self.first = ConvolutionNorm(channels, channels, 3)
         self.second = ConvolutionNorm(channels, channels, 3, relu=False)
 
-    def forward(self, x: Tensor, first: Tensor | None = None, second: Tensor | None = None, crowding: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, first: Tensor | None = None, second: Tensor | None = None, kurtosis: list[Tensor] | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        changed: Tensor = self.second(self.first(x, first), second, crowding)
+        changed: Tensor = self.second(self.first(x, first), second, kurtosis)
         return x + changed
 
 
@@ -171,12 +171,12 @@ class StyleNetwork(nn.Module):
         self,
         image: Tensor,
         affine: Tensor | None = None,
-        crowding: list[Tensor] | None = None,
+        kurtosis: list[Tensor] | None = None,
         features: list[Tensor] | None = None,
     ) -> Tensor:
         """Paint (B, 3, H, W).
 
-        affine: None, a vector (P) for all pictures, or (B, P) with one for each: styles in one batch. crowding: a list that
+        affine: None, a vector (P) for all pictures, or (B, P) with one for each: styles in one batch. kurtosis: a list that
         takes that of the layers after the way down, (B) each, for `blobs`. features: a list that takes what the last residual block
         gives, (B, 4 width, H / 4, W / 4), with sides rounded up.
         """
@@ -190,11 +190,11 @@ class StyleNetwork(nn.Module):
         for layer in self.down:
             x = layer(x, next(rows))
         for block in self.residual:
-            x = block(x, next(rows), next(rows), crowding)
+            x = block(x, next(rows), next(rows), kurtosis)
         if features is not None:
             features.append(self._wide(x))
         for layer in self.up:
-            x = layer(F.interpolate(x, scale_factor=2.0, mode="nearest"), next(rows), crowding)
+            x = layer(F.interpolate(x, scale_factor=2.0, mode="nearest"), next(rows), kurtosis)
         x = self._wide(self.last(x))
         painted = torch.sigmoid(x) if self.outputs == "sigmoid" else 0.5 + 150 / 255 * torch.tanh(x / 255)
         return painted[..., :height, :width]
@@ -207,21 +207,21 @@ def paint(
     dtype: torch.dtype,
     *,
     affine: Tensor | None = None,
-    crowding: list[Tensor] | None = None,
+    kurtosis: list[Tensor] | None = None,
     features: list[Tensor] | None = None,
 ) -> Tensor:
     """The network's picture with the given parameters, computed in `dtype`; gradients reach the parameters in their own precision."""
     cast = {name: value.to(dtype) for name, value in parameters.items()}
-    painted: Tensor = functional_call(network, cast, (image, affine, crowding, features))
+    painted: Tensor = functional_call(network, cast, (image, affine, kurtosis, features))
     return painted
 
 
-def blobs(crowding: Sequence[Tensor], *, limit: float = 4.0) -> Tensor:
-    """The penalty against blobs: how far the crowding of the layers, (B) each, lies above what features proper have, on average.
+def blobs(kurtosis: Sequence[Tensor], *, limit: float = 4.0) -> Tensor:
+    """The penalty against blobs: how far the kurtosis of the layers, (B) each, lies above what features proper have, on average.
 
     Instance norm hides the strength of a signal from the next layer. Networks learn to smuggle it past with huge values in
-    nearly all channels at one place, which shows as a blob (Karras et al. 2020, section 2, saw the same in StyleGAN). The crowding
+    nearly all channels at one place, which shows as a blob (Karras et al. 2020, section 2, saw the same in StyleGAN). The kurtosis
     of a layer is the mean over places of the squared mean over channels of the squared normalised values: 1 if every place
     has its share, 2 to 4 for features proper, above 100 for a blob.
     """
-    return torch.stack([(value - limit).clamp_min(0).mean() for value in crowding]).mean()
+    return torch.stack([(value - limit).clamp_min(0).mean() for value in kurtosis]).mean()

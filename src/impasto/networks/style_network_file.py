@@ -16,8 +16,8 @@ from impasto.errors import StyleError, WeightsError
 from impasto.files import remembered
 from impasto.networks.style_network import StyleNetwork
 from impasto.storage.registry import locate
-from impasto.storage.style_file import StyleFile, StyleRecord, checksum, is_number
-from impasto.storage.tensors import read_tensors
+from impasto.storage.style_file import StyleFile, StyleRecord, is_number
+from impasto.storage.tensors import checksum, read_tensors
 from impasto.storage.weights_file import misfit
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -128,7 +128,7 @@ def built(record: StyleRecord) -> tuple[int, int]:
 def read_network(path: Path) -> StyleNetwork:
     """A network of any width from a safetensors file of its weights, in float32 on the CPU. Raises StyleError."""
     try:
-        stored = read_tensors(path)[0]
+        stored = read_tensors(path, "network")[0]
     except WeightsError as error:
         raise StyleError(str(error)) from None
     if "last.weight" not in stored or stored["last.weight"].ndim != 4:

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
     @property
     def width(self) -> float:
         """Width relative to VGG, of the block where it is largest: 1.0 is VGG itself."""
-        return max(own / full for own, full in zip(self.channels, VGG19_CHANNELS, strict=False))
+        return max(narrow / full for narrow, full in zip(self.channels, VGG19_CHANNELS, strict=False))
 
     def convolution(self, name: str) -> nn.Conv2d:
         """The convolution of one name, "1_1" for conv1_1."""

@@ -27,7 +27,7 @@ def patch_swap(
         raise ValueError(f"patches of {size}x{size} do not fit into features of {min(*content.shape[-2:], *style.shape[-2:])} positions")
     labels = [None if r is None else _labels(r, size) for r in (content_regions, style_regions)]
     pairs = zip(content, style.expand(len(content), -1, -1, -1), strict=True)
-    return torch.stack([_swapped(own, other, size, *labels) for own, other in pairs])
+    return torch.stack([_swapped(labels_here, other, size, *labels) for labels_here, other in pairs])
 
 
 def _labels(regions: Tensor, size: int) -> Tensor:
@@ -38,16 +38,16 @@ def _labels(regions: Tensor, size: int) -> Tensor:
     return torch.where(inner.amax(0) > 0.5, inner.argmax(0), -1)
 
 
-def _swapped(content: Tensor, style: Tensor, size: int, own: Tensor | None, other: Tensor | None) -> Tensor:
+def _swapped(content: Tensor, style: Tensor, size: int, label_map: Tensor | None, other: Tensor | None) -> Tensor:
     """One picture: (C, H, W) and (C, h, w)."""
     searched = F.unfold(content[None], size)[0]
     patches = F.unfold(style[None], size)[0]
-    if own is None or other is None:
+    if label_map is None or other is None:
         best = closest(searched, patches)
     else:
         best = torch.empty(searched.shape[1], dtype=torch.long, device=content.device)
-        for label in torch.unique(own).tolist():
-            mine, theirs = (own == label).nonzero()[:, 0], (other == label).nonzero()[:, 0]
+        for label in torch.unique(label_map).tolist():
+            mine, theirs = (label_map == label).nonzero()[:, 0], (other == label).nonzero()[:, 0]
             if not len(theirs):
                 theirs = torch.arange(patches.shape[1], device=content.device)
             best[mine] = theirs[closest(searched[:, mine], patches[:, theirs])]

@@ -56,12 +56,12 @@ def statistics(features: Tensor, weights: Tensor | None = None) -> Statistics:
     flat = accumulating(features).flatten(2)
     if weights is None:
         weights = flat.new_ones(1, 1, *features.shape[2:])
-    own = weights.to(flat.dtype).flatten(2).expand(len(flat), -1, -1)
-    positions = own.sum(-1)
-    share = own / positions.clamp_min(torch.finfo(flat.dtype).tiny)[..., None]
+    weighed = weights.to(flat.dtype).flatten(2).expand(len(flat), -1, -1)
+    positions = weighed.sum(-1)
+    share = weighed / positions.clamp_min(torch.finfo(flat.dtype).tiny)[..., None]
     mean = share @ flat.transpose(1, 2)
     covariances = []
-    for region in range(own.shape[1]):  # one at a time: K times the features would not fit for many regions
+    for region in range(weighed.shape[1]):  # one at a time: K times the features would not fit for many regions
         centred = flat - mean[:, region, :, None]
         covariances.append((centred * share[:, region, None]) @ centred.transpose(1, 2))
     return Statistics(mean, torch.stack(covariances, 1), positions)
@@ -90,14 +90,6 @@ def usable(content: Statistics, style: Statistics) -> Tensor:
     smaller = torch.minimum(content.positions, style.positions)
     larger = torch.maximum(content.positions, style.positions)
     return (smaller > LEAST_POSITIONS) & (larger < LARGEST_RATIO * smaller)
-
-
-def lambda_to_t(weight: float, positions: int, channels: int) -> float:
-    """The strength t in [0, 1) of `mean` that the weight lambda of Eq. 4 stands for: lambda / (lambda + 2 N C^2).
-
-    One lambda for all regions paints small regions more strongly; t is the same for all, and is what users turn.
-    """
-    return weight / (weight + 2 * positions * channels**2)
 
 
 def _root(matrix: Tensor, power: float) -> Tensor:
@@ -155,22 +147,22 @@ def linear_maps(kind: str, content: Statistics, style: Statistics, strength: flo
     """
     if kind not in TRANSFORMS:
         raise InputError(unknown("transform", kind, TRANSFORMS))
-    own, wanted = (regular(each.covariance, each.positions) for each in (content, style))
-    wanted = wanted.expand_as(own)
+    content_covariance, wanted = (regular(each.covariance, each.positions) for each in (content, style))
+    wanted = wanted.expand_as(content_covariance)
     if kind in ("wct", "ost"):
-        own, wanted = own.detach(), wanted.detach()
-    identity = torch.eye(own.shape[-1], dtype=torch.float64)
+        content_covariance, wanted = content_covariance.detach(), wanted.detach()
+    identity = torch.eye(content_covariance.shape[-1], dtype=torch.float64)
     if kind == "mean":
-        return identity.expand_as(own)
+        return identity.expand_as(content_covariance)
     if kind == "adain_lambda" and strength < 1:
-        v_c, v_s = (each.diagonal(dim1=-2, dim2=-1) for each in (own, wanted))
+        v_c, v_s = (each.diagonal(dim1=-2, dim2=-1) for each in (content_covariance, wanted))
         kappa = strength / (1 - strength) / v_s.mean(-1, keepdim=True)
         return torch.diag_embed(cubic_root(kappa, v_c, v_s))
     if kind in ("adain", "adain_lambda"):
-        v_c, v_s = (each.diagonal(dim1=-2, dim2=-1) for each in (own, wanted))
+        v_c, v_s = (each.diagonal(dim1=-2, dim2=-1) for each in (content_covariance, wanted))
         full = torch.diag_embed((v_s / v_c).sqrt())
     else:
-        full = wct(own, wanted) if kind == "wct" else ost(own, wanted)
+        full = wct(content_covariance, wanted) if kind == "wct" else ost(content_covariance, wanted)
     return full if kind == "adain_lambda" else identity.lerp(full, strength)
 
 
@@ -197,10 +189,10 @@ def transform(
     maps = linear_maps(kind, content, style, strength).to(flat).expand(len(flat), -1, -1, -1)
     mean = content.mean.lerp(style.mean.expand_as(content.mean), strength)
     used = usable(content, style).to(flat.dtype)
-    own = flat.new_ones(1, 1, flat.shape[-1]) if weights is None else weights.to(flat.dtype).flatten(2)
-    own = own.expand(len(flat), -1, -1) * used[..., None]
-    result = flat * (1 - own.sum(1, keepdim=True))
-    for region in range(own.shape[1]):
+    weighed = flat.new_ones(1, 1, flat.shape[-1]) if weights is None else weights.to(flat.dtype).flatten(2)
+    weighed = weighed.expand(len(flat), -1, -1) * used[..., None]
+    result = flat * (1 - weighed.sum(1, keepdim=True))
+    for region in range(weighed.shape[1]):
         centred = flat - content.mean[:, region, :, None]  # before the map, which may be large where the variance is small
-        result = result + own[:, region, None] * torch.baddbmm(mean[:, region, :, None], maps[:, region], centred)
+        result = result + weighed[:, region, None] * torch.baddbmm(mean[:, region, :, None], maps[:, region], centred)
     return result.view(features.shape).to(features.dtype)

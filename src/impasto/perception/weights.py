@@ -46,7 +46,7 @@ def read_encoder(path: str | os.PathLike[str], *, pool: str = "max") -> Encoder:
 
     Weights of any precision; input RGB in [0, 1], see `Encoder`. Raises WeightsError.
     """
-    return encoder_from_tensors(read_tensors(path)[0], pool=pool, origin=str(path))
+    return encoder_from_tensors(read_tensors(path, "encoder")[0], pool=pool, origin=str(path))
 
 
 def convert_torchvision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

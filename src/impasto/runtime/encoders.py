@@ -36,9 +36,9 @@ def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> Perce
         if settings not in PRESETS:
             raise InputError(unknown("loss", settings, PRESETS))
         settings = PRESETS[settings]
-    own = load_encoder(encoder, place, pool=settings.pool)
+    loaded = load_encoder(encoder, place, pool=settings.pool)
     try:
-        return PerceptualLoss(own, settings)
+        return PerceptualLoss(loaded, settings)
     except ValueError as error:
         raise InputError(f"the encoder {encoder} cannot serve the loss {name}: {error}") from None
 

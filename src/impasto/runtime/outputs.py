@@ -38,7 +38,7 @@ class Outputs:
         return path
 
     def _is_input(self, path: Path) -> bool:
-        return _place(path) in self._read or (path.exists() and any(path.samefile(own) for own in self._inputs if own.exists()))
+        return _place(path) in self._read or (path.exists() and any(path.samefile(read) for read in self._inputs if read.exists()))
 
 
 def _place(path: Path) -> str:

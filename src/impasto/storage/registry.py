@@ -120,12 +120,12 @@ def locate(name: str, kind: str, *, convert: Converter | None = None) -> Path:
     convert turns the tensors of a fetched file into those that are kept. Raises UnavailableError if the name is not
     registered, or neither bundled nor cached and the hub cannot be reached.
     """
-    own = bundled(kind)
-    if name in own:
-        return ASSETS / f"{kind}s" / own[name].file
+    known = bundled(kind)
+    if name in known:
+        return ASSETS / f"{kind}s" / known[name].file
     remote = fetchable(kind)
     if name not in remote:
-        raise UnavailableError(unknown(kind, name, [*own, *remote]))
+        raise UnavailableError(unknown(kind, name, [*known, *remote]))
     record = remote[name]
     if not is_cached(record):
         _fetch(record, convert or (lambda tensors: tensors))
@@ -145,8 +145,8 @@ def _fetch(record: Record, convert: Converter) -> None:
         if pin and pin != record.pin:
             wrong = f"what came for {record.hub} is not the file that is pinned (SHA-256 {pin[:16]}...)"
             raise UnavailableError(f"{wrong}: nothing was kept; {remedy}")
-        tensors = convert(read_tensors(path)[0])
-        write_tensors(cache_folder() / record.file, tensors)
+        tensors = convert(read_tensors(path, "encoder")[0])
+        write_tensors(cache_folder() / record.file, tensors, "encoder")
     except ImportError:
         raise UnavailableError(f"{record.name} has to be fetched, and that needs: pip install 'impasto[hub]'") from None
     except ImpastoError:
@@ -173,8 +173,9 @@ def _download(hub: str, folder: Path) -> Path:
 
     owner, repository, file = hub.split("/", 2)
     endpoint = os.environ.get("HF_ENDPOINT")
-    told = get_hf_file_metadata(hf_hub_url(f"{owner}/{repository}", file, endpoint=endpoint), timeout=NETWORK_TIMEOUT, endpoint=endpoint)
+    url = hf_hub_url(f"{owner}/{repository}", file, endpoint=endpoint)
+    metadata = get_hf_file_metadata(url, timeout=NETWORK_TIMEOUT, endpoint=endpoint)
     path = Path(hf_hub_download(f"{owner}/{repository}", file, local_dir=folder, etag_timeout=NETWORK_TIMEOUT, endpoint=endpoint))
-    if told.etag and len(told.etag) == 64 and told.etag != sha256_of(path):
+    if metadata.etag and len(metadata.etag) == 64 and metadata.etag != sha256_of(path):
         raise UnavailableError(f"what came for {hub} is not what the hub announced; try again")
     return path

@@ -1,7 +1,5 @@
 """The style file: one safetensors file with the tensors of a style and a record that says what they are."""
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Callable
@@ -9,15 +7,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from impasto.errors import StyleError
 from impasto.names import as_plain_name
 from impasto.storage.tensors import read_tensors, write_tensors
-
-FORMAT_VERSION = 1
-_KEY = "impasto"
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,6 @@ class StyleRecord:
     source: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     impasto_version: str = ""
-    format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -51,24 +44,15 @@ class StyleFile:
     tensors: dict[str, Tensor]
 
 
-def checksum(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of the tensors, in order of name."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
-
-
 def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
     """Write a style file, whole or not at all. The name has to end in .safetensors. Raises StyleError."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise StyleError(f"cannot write {path}: a style file's name ends in .safetensors")
-    record = json.dumps({**asdict(style.record), "checksum": checksum(style.tensors)})
+    written = asdict(style.record)
+    build = {name: written.pop(name) for name in ("network", "width")}
     try:
-        write_tensors(path, style.tensors, {_KEY: record})
+        write_tensors(path, style.tensors, "style", build=build, record=written)
     except OSError as error:
         raise StyleError(f"cannot write {path}: {error.strerror or error}") from None
     return path
@@ -77,13 +61,17 @@ def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
 def read_style(path: str | os.PathLike[str]) -> StyleFile:
     """Read and check a style file. Raises StyleError that says what was expected, for any other file."""
     path = Path(path)
-    tensors, note = read_tensors(path, "a style file was expected", StyleError)
-    written = note.get(_KEY)
-    if written is None:
+    tensors, block = read_tensors(path, "style", "a style file was expected", StyleError)
+    if not block.kind:
         raise StyleError(f"{path} has no record of Impasto: it holds weights of something else, not a style")
-    record = _parse_record(written, path)
-    if record.pop("checksum") != checksum(tensors):
-        raise StyleError(f"{path} does not match its checksum: it was changed or damaged after it was written")
+    record = {**block.record, **block.build}
+    if not {"name", "method"} <= set(record):
+        raise StyleError(f"{path} has a damaged record; a style file of Impasto was expected")
+    wrong = [key for key, fits in _KINDS.items() if key in record and not fits(record[key])]
+    if wrong:
+        raise StyleError(f"{path} has a damaged record: {wrong[0]} cannot be {str(record[wrong[0]])[:40]!r}")
+    known = {item.name for item in fields(StyleRecord)}
+    record = {key: value for key, value in record.items() if key in known} | {"name": as_plain_name(record["name"])}
     return StyleFile(StyleRecord(**record), tensors)
 
 
@@ -97,26 +85,9 @@ def _is_text(value: object) -> bool:
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("name", "method", "network", "encoder", "licence", "source", "impasto_version", "checksum"), _is_text),
-    **dict.fromkeys(("width", "steps", "format_version"), is_number),
+    **dict.fromkeys(("name", "method", "network", "encoder", "licence", "source", "impasto_version"), _is_text),
+    **dict.fromkeys(("width", "steps"), is_number),
     "loss": lambda value: value is None or is_number(value),
     "settings": lambda value: isinstance(value, dict),
 }
 """What the fields of a record can be."""
-
-
-def _parse_record(written: str, path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(written)
-        version = record["format_version"]
-        if is_number(version) and version > FORMAT_VERSION:
-            raise StyleError(f"{path} has style format {version}; this version of Impasto reads up to {FORMAT_VERSION}: update Impasto")
-        known = {item.name for item in fields(StyleRecord)} | {"checksum"}
-        record = {key: value for key, value in record.items() if key in known}
-        record = {"checksum": record["checksum"], "name": record["name"], "method": record["method"], **record}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StyleError(f"{path} has a damaged record; a style file of Impasto was expected") from None
-    wrong = [key for key, fits in _KINDS.items() if key in record and not fits(record[key])]
-    if wrong:
-        raise StyleError(f"{path} has a damaged record: {wrong[0]} cannot be {str(record[wrong[0]])[:40]!r}")
-    return record | {"name": as_plain_name(record["name"])}

@@ -1,6 +1,5 @@
-"""A network of one of the methods as a file: weights in half precision, with a note of what kind it is and how it is built."""
+"""A network of one of the methods as a file: weights in half precision, with what kind it is and how it is built."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 def write_weights(path: Path, network: nn.Module, *, kind: str, settings: dict[str, Any]) -> None:
     """Write the weights of a network, whole or not at all."""
-    write_tensors(path, {name: value.half() for name, value in network.state_dict().items()}, {f"impasto-{kind}": json.dumps(settings)})
+    write_tensors(path, {name: value.half() for name, value in network.state_dict().items()}, kind, build=settings)
 
 
 def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -25,20 +24,13 @@ def read_weights(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
 
     Raises WeightsError that says what was expected, for any other file.
     """
-    path = Path(path)
-    stored, note = read_tensors(path, f"the weights of a {kind} were expected")
-    written, tensors = note.get(f"impasto-{kind}"), {name: value.float() for name, value in stored.items()}
-    if written is None:
+    stored, block = read_tensors(path, kind, f"the weights of a {kind} were expected")
+    if not block.kind:
         raise WeightsError(f"{path} holds weights of something else, not of a {kind}")
+    tensors = {name: value.float() for name, value in stored.items()}
     if not all(bool(value.isfinite().all()) for value in tensors.values()):
         raise WeightsError(f"{path} holds weights that are not finite numbers")
-    try:
-        settings = json.loads(written)
-    except (ValueError, RecursionError):
-        settings = None
-    if not isinstance(settings, dict):
-        raise WeightsError(f"{path} has a damaged note; the weights of a {kind} were expected")
-    return settings, tensors
+    return dict(block.build), tensors
 
 
 LARGEST, MOST_STEPS = 4096, 64

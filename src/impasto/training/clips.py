@@ -58,8 +58,8 @@ class Clip:
 def _further(flow: Tensor, mask: Tensor, step: Tensor, traced: Tensor) -> tuple[Tensor, Tensor]:
     """A flow (1, 2, H, W) and its mask, one step longer."""
     longer, inside = compose(flow, step[None])
-    there, _ = warp(traced[None], flow)
-    return longer, mask * inside * (there > 0.99).to(mask)
+    landed, _ = warp(traced[None], flow)
+    return longer, mask * inside * (landed > 0.99).to(mask)
 
 
 class Clips(Protocol):

@@ -27,10 +27,10 @@ class Pictures:
     @property
     def digest(self) -> str:
         """What tells these pictures from others: a checksum."""
-        told = hashlib.sha256(repr(self.indices).encode())
+        digest = hashlib.sha256(repr(self.indices).encode())
         for picture in self._decoded.values():
-            told.update(picture.numpy().tobytes())
-        return told.hexdigest()
+            digest.update(picture.numpy().tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -115,7 +115,7 @@ class PictureFolder(Pictures):
         named = [(self.files[index].name, self.files[index].stat().st_size) for index in self.indices]
         return hashlib.sha256(repr([named, self.keep]).encode()).hexdigest()
 
-    def told(self, what: str) -> str:
+    def described(self, what: str) -> str:
         """How many there are: `118 photographs`, and how many of them could not be read."""
         return f"{len(self)} {what}" + (f" ({len(self.broken)} of them left out: they cannot be read)" if self.broken else "")
 

@@ -27,7 +27,7 @@ from impasto.perception.loss import PerceptualLoss, content_distance, style_dist
 from impasto.perception.statistics import gram
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.compression import compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
 from impasto.training.encoder_settings import EncoderTraining
@@ -114,10 +114,10 @@ def loss_gradient(
     return gradient
 
 
-def log_distance_error(own: Tensor, teacher: Tensor) -> Tensor:
+def log_distance_error(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of log distances over all pairs of different pictures; distances below 1e-4 count as 1e-4."""
-    apart = ~torch.eye(own.shape[-1], dtype=torch.bool)
-    return (own[:, apart].clamp_min(1e-4).log() - teacher[:, apart].clamp_min(1e-4).log()).square().mean()
+    apart = ~torch.eye(student.shape[-1], dtype=torch.bool)
+    return (student[:, apart].clamp_min(1e-4).log() - teacher[:, apart].clamp_min(1e-4).log()).square().mean()
 
 
 class PaintedPool:
@@ -219,7 +219,7 @@ def train_encoder(
         listener=listener,
     )
     record = {
-        "trained_on": f"{photos.told('photographs')}, {paintings.told('paintings')}",
+        "trained_on": f"{photos.described('photographs')}, {paintings.described('paintings')}",
         "settings": asdict(settings),
         "seconds": round(time.monotonic() - started),
     }
@@ -327,7 +327,7 @@ def run(materials: Materials, settings: EncoderTraining, work: Work) -> Writer:
     )
 
     def write() -> None:
-        write_half(student, work.output)
+        write_half(student, work.output, "encoder")
         title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
         taught = f"distilled from {Path(str(materials.teacher)).stem} on {made['trained_on']}"
         write_record_beside(work.output, "encoder", title, f"{taught}, {settings.steps} steps, {made['seconds']} s")

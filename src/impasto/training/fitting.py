@@ -16,7 +16,7 @@ from impasto.events import Listener, silence
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import train
@@ -31,14 +31,15 @@ TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Steadiness:
     """What makes a painter of films: moving contents, and how far painted neighbours may be apart along their motion.
 
-    clips: where pairs of frames come from. term and weight: what is added to the perceptual loss. sensor: deviation of the noise that every
-    frame has of its own, as cameras make it, where white is 1.
+    clips: where pairs of frames come from.
+    term, weight: what is added to the perceptual loss.
+    camera_noise: deviation of the noise that every frame has of its own, where white is 1.
     """
 
     clips: Clips
     term: TemporalTerm
     weight: float
-    sensor: float = 0.0
+    camera_noise: float = 0.0
 
 
 @dataclass
@@ -106,12 +107,12 @@ def fit_network(
         if isinstance(contents, Steadiness):
             clip = contents.clips.draw(2, settings.crop, generator).to(place.device)
             drawn = clip.frames
-            given = drawn + contents.sensor * torch.randn(drawn.shape, generator=generator).to(drawn)
+            inputs = drawn + contents.camera_noise * torch.randn(drawn.shape, generator=generator).to(drawn)
         else:
             drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
-            given = network.grained(drawn, generator)
-        plain, given = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, given))
-        return plain, given, clip
+            inputs = network.grained(drawn, generator)
+        plain, inputs = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, inputs))
+        return plain, inputs, clip
 
     sample = draw()[1][:1]
     weights = dict(network.named_parameters())
@@ -121,17 +122,17 @@ def fit_network(
     frozen = {name: value.detach().to(place.dtype) for name, value in weights.items()}
     curve, started = Curve(), time.monotonic()
 
-    def painted(photos: Tensor, crowding: list[Tensor] | None = None) -> Tensor:
+    def painted(photos: Tensor, kurtosis: list[Tensor] | None = None) -> Tensor:
         if only_affine:
-            return paint(network, frozen, photos, place.dtype, affine=affine, crowding=crowding)
-        return paint(network, weights, photos, place.dtype, crowding=crowding)
+            return paint(network, frozen, photos, place.dtype, affine=affine, kurtosis=kurtosis)
+        return paint(network, weights, photos, place.dtype, kurtosis=kurtosis)
 
     def gradient(step: int) -> dict[str, float]:
-        photos, given, clip = draw()
-        crowding: list[Tensor] = []
-        pictures = painted(given, crowding)
+        photos, inputs, clip = draw()
+        kurtosis: list[Tensor] = []
+        pictures = painted(inputs, kurtosis)
         value = loss(pictures, loss.content_target(photos), style).total
-        total = value + settings.blob_weight * blobs(crowding)
+        total = value + settings.blob_weight * blobs(kurtosis)
         if clip is not None and isinstance(contents, Steadiness):
             total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
         total.backward()  # type: ignore[no-untyped-call]

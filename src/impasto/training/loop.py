@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
 from impasto.interrupts import between_steps
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.checkpoint import CHECKPOINT_SECONDS, load_checkpoint, save_checkpoint
 from impasto.training.processes import agreed, rank, share_gradients, workers
 
@@ -86,10 +86,10 @@ def train(
         for name, network in networks.items():
             network.load_state_dict(state["networks"][name])
         optimiser.load_state_dict(state["optimiser"])
-        own = state["own"][own_rank]
-        generator.set_state(own["random"])
+        mine = state["own"][own_rank]
+        generator.set_state(mine["random"])
         if memory is not None:
-            memory.load(own["memory"])
+            memory.load(mine["memory"])
         step, before = state["step"], state["seconds"]
     started = saved = time.monotonic()
 
@@ -185,9 +185,9 @@ def rated_groups(network: nn.Module, rate: float, *, balanced: bool) -> list[dic
 
 def same_settings(written: Mapping[str, Any], settings: TrainingSettings) -> bool:
     """Whether a checkpoint's settings are these; the number of steps may change, and how often there is a preview."""
-    own = asdict(settings)  # type: ignore[call-overload]
+    current = asdict(settings)  # type: ignore[call-overload]
     free = ("steps", "preview_every")
-    return all(_plain(written.get(key)) == _plain(value) for key, value in own.items() if key not in free)
+    return all(_plain(written.get(key)) == _plain(value) for key, value in current.items() if key not in free)
 
 
 def _plain(value: Any) -> Any:

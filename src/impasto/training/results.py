@@ -8,9 +8,9 @@ from impasto.storage.registry import Record, write_record
 from impasto.storage.tensors import write_tensors
 
 
-def write_half(network: nn.Module, output: Path) -> None:
+def write_half(network: nn.Module, output: Path, kind: str) -> None:
     """A network's weights in half precision; the file appears whole."""
-    write_tensors(output, {name: value.half() for name, value in network.state_dict().items()})
+    write_tensors(output, {name: value.half() for name, value in network.state_dict().items()}, kind)
 
 
 def write_record_beside(output: Path, kind: str, title: str, source: str, paper: str = "") -> None:

@@ -8,7 +8,7 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.training.clips import MovingPictures
-from impasto.training.content import made_pictures
+from impasto.training.made_pictures import made_pictures
 
 CPU = Place(torch.device("cpu"), torch.float32)
 

@@ -11,7 +11,7 @@ from impasto.methods.metastyle.settings import FOR_FILMS, Adaptation
 from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork
 from impasto.training.clips import MovingPictures
-from impasto.training.content import made_pictures
+from impasto.training.made_pictures import made_pictures
 from impasto.training.settings import FittingSettings
 
 QUICK = Adaptation(FittingSettings(steps=6, crop=64), style_size=48, made=3)

@@ -105,6 +105,7 @@ def test_the_published_loss_with_all_its_weights_is_the_preset(encoder, pictures
 
 def test_each_step_by_itself_goes_the_way_of_the_whole(encoder, pictures):
     """The pictures that the steps make one by one are the iterates of the network at work."""
+    torch.manual_seed(0)
     settings = replace(TINY, clipped=True)
     network, loss = new_network(settings, encoder, "tiny").requires_grad_(False), PerceptualLoss(encoder, "solver")
     for update in network.updates:

@@ -108,13 +108,13 @@ def take_over(network: VideoNetwork, start: StyleNetwork | VideoNetwork) -> Vide
     if isinstance(start, VideoNetwork):
         network.load_state_dict(start.state_dict())
         return network
-    own = network.state_dict()
+    state = network.state_dict()
     with torch.no_grad():
         for name, value in start.state_dict().items():
             place = name.replace("up.0.", "up.")
             if place == "down.0.convolution.weight":
-                own[place].zero_()
-                own[place][:, :3].copy_(value)
-            elif place in own and own[place].shape == value.shape:
-                own[place].copy_(value)
+                state[place].zero_()
+                state[place][:, :3].copy_(value)
+            elif place in state and state[place].shape == value.shape:
+                state[place].copy_(value)
     return network

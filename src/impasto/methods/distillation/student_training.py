@@ -22,7 +22,7 @@ from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.loop import own_generator, rated_groups, train
 from impasto.training.schedules import linear, staircase
@@ -44,13 +44,13 @@ class StudentLearner:
         self.vanilla = _frozen(student, place)
         self.teacher = None if teacher is None else _frozen(teacher, place)
 
-    def terms(self, clip: Clip, crowding: list[Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
+    def terms(self, clip: Clip, kurtosis: list[Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """All terms that the settings name, unweighted, and the painted frames (K, 3, H, W)."""
         clip, settings, names = clip.to(self.place.device), self.settings, self.settings.used
         frames = clip.frames.contiguous(memory_format=torch.channels_last)
         features: list[Tensor] | None = [] if "feature" in names else None
         weights = dict(self.student.named_parameters())
-        painted = paint(self.student, weights, frames, self.place.dtype, crowding=crowding, features=features)
+        painted = paint(self.student, weights, frames, self.place.dtype, kurtosis=kurtosis, features=features)
         terms = {"perceptual": self.loss(painted, self.loss.content_target(frames), self.style).total}
         taught = self._taught(clip) if settings.taught else None
         if taught is not None and "residual" in names:
@@ -86,8 +86,8 @@ class StudentLearner:
 
 def _frozen(network: torch.nn.Module, place: Place) -> torch.nn.Module:
     """A copy that does not learn, at the place and in its precision."""
-    own = copy.deepcopy(network).to(place.device, place.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    frozen: torch.nn.Module = own.requires_grad_(False)
+    copied = copy.deepcopy(network).to(place.device, place.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen: torch.nn.Module = copied.requires_grad_(False)
     return frozen
 
 
@@ -126,13 +126,13 @@ def train_student(
         weights |= calibrated(mean, settings.terms)
 
     def gradient(step: int) -> dict[str, Tensor]:
-        crowding: list[Tensor] | None = [] if settings.blob_weight else None
-        terms, _ = learner.terms(clips.draw(settings.length, settings.crop, generator), crowding)
+        kurtosis: list[Tensor] | None = [] if settings.blob_weight else None
+        terms, _ = learner.terms(clips.draw(settings.length, settings.crop, generator), kurtosis)
         total = terms["perceptual"]
         for name, value in terms.items():
             total = total + weights.get(name, 0.0) * value
-        if crowding:
-            total = total + settings.blob_weight * blobs(crowding)
+        if kurtosis:
+            total = total + settings.blob_weight * blobs(kurtosis)
         total.backward()  # type: ignore[no-untyped-call]
         return {name: value.detach() for name, value in terms.items()}
 

@@ -17,7 +17,7 @@ from impasto.methods.distillation.teacher import prior_of
 from impasto.methods.distillation.training_settings import TeacherTraining
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.clips import Clip, Clips
 from impasto.training.data import Pictures
 from impasto.training.loop import own_generator, rated_groups, train

@@ -22,7 +22,8 @@ from impasto.networks.style_network_file import from_style_file, load_network, t
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.storage.style_file import StyleRecord, checksum, read_style, write_style
+from impasto.storage.style_file import StyleRecord, read_style, write_style
+from impasto.storage.tensors import checksum
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
 from impasto.training.data import PictureFolder
 from impasto.training.fitting import fit_network
@@ -55,7 +56,7 @@ class _Lesson:
     def contents(self) -> str:
         """How much of it there is, for the record."""
         left_out = f" ({self.films.broken} left out: they cannot be read)" if self.films is not None and self.films.broken else ""
-        seen = "no photos" if self.photos is None else self.photos.told("photos")
+        seen = "no photos" if self.photos is None else self.photos.described("photos")
         return f"{0 if self.films is None else len(self.films)} films{left_out}, {seen}"
 
 
@@ -111,7 +112,7 @@ def _vanilla(name: str, lesson: _Lesson, steps: int, encoder: str, work: Work) -
             steps=steps,
             loss=curve.last(),
             source=lesson.painting.name,
-            settings={"training": asdict(settings), "contents": lesson.photos.told("photos")},
+            settings={"training": asdict(settings), "contents": lesson.photos.described("photos")},
             impasto_version=__version__,
         )
         write_style(path, to_style_file(network.cpu(), record))
@@ -188,8 +189,8 @@ def _check_size(network: StyleNetwork, student: str | None, start: str) -> None:
         return
     wanted = student_network(student)
     if (wanted.width, wanted.blocks) != (network.width, network.blocks):
-        own, other = (f"width {one.width} and {one.blocks} blocks" for one in (network, wanted))
-        raise InputError(f"{start} holds a network of {own}, and {student} has {other}; leave --student out, or start from another")
+        held, other = (f"width {one.width} and {one.blocks} blocks" for one in (network, wanted))
+        raise InputError(f"{start} holds a network of {held}, and {student} has {other}; leave --student out, or start from another")
 
 
 def _record(

@@ -96,9 +96,9 @@ class _Target:
         with torch.no_grad():
             found = doodle.encoder(style, STYLE)
             self.content = doodle.encoder(content, [CONTENT])[CONTENT]
-        own = None if doodle.style_mask is None else rescale(doodle.style_mask.to(image), (style.shape[-2], style.shape[-1]))
+        mask_of_style = None if doodle.style_mask is None else rescale(doodle.style_mask.to(image), (style.shape[-2], style.shape[-1]))
         self.patches = {layer: F.unfold(value, 3)[0] for layer, value in found.items()}
-        self.searched = {layer: _described(found[layer], own) for layer in STYLE}
+        self.searched = {layer: _described(found[layer], mask_of_style) for layer in STYLE}
         self.masks = masks
 
     def loss(self, pixels: Tensor) -> Tensor:
@@ -112,8 +112,12 @@ class _Target:
             patches = F.unfold(features[layer], 3)[0].float()
             style = style + (patches - matches).square().mean() / matches.square().mean().clamp_min(1e-12)
         content = content_distance(features[CONTENT], self.content, normaliser="energy").mean()
-        own = self.settings
-        terms = (own.strength * own.style_weight * style, own.content_weight * content, own.smoothness * _roughness(pixels))
+        settings = self.settings
+        terms = (
+            settings.strength * settings.style_weight * style,
+            settings.content_weight * content,
+            settings.smoothness * _roughness(pixels),
+        )
         return sum(terms[1:], terms[0]) + 10 * range_excess(pixels).mean()
 
 

@@ -76,7 +76,7 @@ def run(materials: Materials, settings: JohnsonTraining, work: Work) -> Writer:
                 "training": asdict(settings),
                 "start": "random" if start is None else fingerprint(start),
                 "curve": curve.thinned(),
-                "contents": contents.told("photos"),
+                "contents": contents.described("photos"),
             },
             impasto_version=__version__,
         )

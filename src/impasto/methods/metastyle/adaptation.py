@@ -1,7 +1,7 @@
 """Adaptation: from the meta-learned weights to a network for one painting, in 100 to 200 steps (section 3.3 of the paper).
 
 It needs nothing but the painting. Contents are the user's own photos where there are some, otherwise pictures that
-`training.content` makes from nothing.
+`training.made_pictures` makes from nothing.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.training.clips import MovingPictures
-from impasto.training.content import made_pictures
 from impasto.training.data import Pictures
 from impasto.training.fitting import Curve, Steadiness, TemporalTerm, fit_network
+from impasto.training.made_pictures import made_pictures
 from impasto.training.settings import Kind
 
 
 def weighted(loss: PerceptualLoss, settings: Adaptation) -> PerceptualLoss:
     """The loss with the weights that replace the preset's."""
-    given = {"content_weight": settings.content_weight, "tv_weight": settings.tv_weight}
-    return loss.with_weights(**{name: value for name, value in given.items() if value is not None})
+    weights = {"content_weight": settings.content_weight, "tv_weight": settings.tv_weight}
+    return loss.with_weights(**{name: value for name, value in weights.items() if value is not None})
 
 
 def contents_for(settings: Adaptation) -> Pictures:
@@ -68,7 +68,7 @@ def adapt(
         if temporal is None:
             raise ValueError("to learn for films a temporal term is needed")
         network.grain = 0.0
-        moving = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.sensor)
+        moving = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.camera_noise)
     curve = fit_network(
         network,
         weighted(loss, settings),

@@ -45,8 +45,8 @@ def learned(
     """
     contents = None if photos is None else PictureFolder(photos)
     start = start or bundled_start()
-    own = asdict(settings)
-    identity = own | {"training": {key: value for key, value in own["training"].items() if key != "preview_every"}}
+    written = asdict(settings)
+    identity = written | {"training": {key: value for key, value in written["training"].items() if key != "preview_every"}}
     made_of = {
         "paintings": [_digest(painting) for painting in paintings],
         "settings": identity,
@@ -86,7 +86,11 @@ def learned(
         loss=curve.last(),
         licence=licence,
         source=source,
-        settings={"adaptation": own, "curve": curve.thinned(), "contents": "made" if contents is None else contents.told("photos")},
+        settings={
+            "adaptation": written,
+            "curve": curve.thinned(),
+            "contents": "made" if contents is None else contents.described("photos"),
+        },
     )
     only_affine = start if settings.training.parameters == "affine" else None
     style = to_style_file(network, record, start=only_affine)
@@ -105,9 +109,9 @@ def _usable(checkpoint: Path) -> bool:
 
 def _identity(encoder: str) -> list[str]:
     """What tells one encoder from another: the checksum of a bundled one, time and size of a file."""
-    own = bundled("encoder")
-    if encoder in own:
-        return [encoder, own[encoder].sha256]
+    known = bundled("encoder")
+    if encoder in known:
+        return [encoder, known[encoder].sha256]
     path = Path(encoder)
     return [str(path.resolve()), str(stamp(path))] if path.is_file() else [encoder]
 

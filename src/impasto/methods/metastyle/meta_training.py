@@ -28,7 +28,7 @@ from impasto.networks.style_network_file import read_network
 from impasto.perception.loss import PerceptualLoss, StyleTarget, join_targets
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.loop import own_generator, train
 from impasto.training.processes import rank, workers
@@ -78,10 +78,10 @@ class MetaLearner:
 
     def objective(self, parameters: Mapping[str, Tensor], photos: Photos, style: StyleTarget, affine: Tensor | None = None) -> Tensor:
         """Perceptual loss of the network with these parameters on photos, and the penalty against blobs."""
-        crowding: list[Tensor] | None = [] if self.settings.blob_weight else None
-        painted = paint(self.network, parameters, photos[1], self.dtype, affine=affine, crowding=crowding)
+        kurtosis: list[Tensor] | None = [] if self.settings.blob_weight else None
+        painted = paint(self.network, parameters, photos[1], self.dtype, affine=affine, kurtosis=kurtosis)
         total = self.loss(painted, self.loss.content_target(photos[0]), style).total
-        return total if crowding is None else total + self.settings.blob_weight * blobs(crowding)
+        return total if kurtosis is None else total + self.settings.blob_weight * blobs(kurtosis)
 
     def adapt(self, parameters: Parameters, task: Task, *, rate: float = 1.0) -> tuple[Parameters, Tensor]:
         """The inner loop: parameters after T steps on the task's photos, and the loss before the first. rate scales delta."""
@@ -260,8 +260,8 @@ def run(materials: Materials, settings: MetaTraining, work: Work) -> Writer:
     )
 
     def write() -> None:
-        write_half(network, work.output)
-        seen = f"{photos.told('photographs')} and {paintings.told('paintings')} with {materials.encoder}"
+        write_half(network, work.output, "network")
+        seen = f"{photos.described('photographs')} and {paintings.described('paintings')} with {materials.encoder}"
         title = f"meta-learned network for any painting, width {settings.width}"
         source = f"{settings.order} order, {settings.steps} steps on {seen}, {work.spent}"
         write_record_beside(work.output, "network", title, source, "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019")

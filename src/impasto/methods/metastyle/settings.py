@@ -15,12 +15,11 @@ _KINDS = get_args(Kind)
 class Adaptation(Settings):
     """How a painting is learned.
 
-    style_size: shorter side that the painting is brought to, in pixels; larger paints with larger strokes. loss: a preset; content_weight
-    and tv_weight replace those of the preset. made: how many contents are made where none are given, and kinds: which ones in turn.
+    style_size is the shorter side that the painting is brought to; larger paints with larger strokes. content_weight and tv_weight replace
+    those of the loss.
 
     film: learn it for films, so that they are stable without optical flow: contents are pairs of frames of moving scenes made of those
-    pictures, with noise of deviation `sensor`, neighbours are held together along their exact motion with `temporal_weight`, and there is
-    no grain.
+    pictures, with noise, neighbours are held together along their exact motion, and there is no grain.
     """
 
     training: FittingSettings = field(default_factory=FittingSettings)
@@ -32,7 +31,7 @@ class Adaptation(Settings):
     kinds: tuple[Kind, ...] = setting(USUAL_KINDS, f"Which ones, in turn: {', '.join(_KINDS)}.")
     film: bool = setting(False, "Learn it for films.", shown=False)
     temporal_weight: float = setting(15.0, "For films: higher is steadier, and less of the style.", low=0)
-    sensor: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
+    camera_noise: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
 
     def __post_init__(self) -> None:
         if self.loss not in PRESETS:

@@ -38,7 +38,7 @@ class Cascade:
         decode: Decode,
         *,
         weights: Mapping[str, Tensor] | None = None,
-        content: Callable[[str, Statistics], Statistics] = lambda layer, own: own,
+        content: Callable[[str, Statistics], Statistics] = lambda layer, weight: weight,
     ) -> Tensor:
         """The picture. features: of the photo, (B, C, h, w) for each layer; style: its statistics; weights: of the regions, likewise.
 
@@ -46,14 +46,14 @@ class Cascade:
         """
         ordered = sorted(self.layers, key=LAYERS.index)
 
-        def changed(layer: str, given: Tensor) -> Tensor:
-            given = given.relu()
+        def changed(layer: str, decoded: Tensor) -> Tensor:
+            decoded = decoded.relu()
             if layer not in self.layers:
-                return given
-            own = None if weights is None else weights[layer]
-            mixture = given if layer == ordered[-1] else given.lerp(features[layer].to(given.dtype), self.detail)
-            found = content(layer, statistics(mixture, own))
-            return transform(mixture, style[layer], own, kind=self.kind, strength=self.strength, content=found).clamp_min(0)
+                return decoded
+            weight = None if weights is None else weights[layer]
+            mixture = decoded if layer == ordered[-1] else decoded.lerp(features[layer].to(decoded.dtype), self.detail)
+            found = content(layer, statistics(mixture, weight))
+            return transform(mixture, style[layer], weight, kind=self.kind, strength=self.strength, content=found).clamp_min(0)
 
         deepest = ordered[-1]
         return decode(changed(deepest, features[deepest]), deepest, changed)

@@ -31,7 +31,7 @@ from impasto.perception.statistics import accumulating
 from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.recipe import Materials, Work, Writer
@@ -63,20 +63,20 @@ class DecoderLearner:
         self, weights: dict[str, Tensor], contents: Tensor, styles: Tensor, found: dict[str, Tensor], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Losses of features of one layer, drawn from those of the settings."""
-        own = self.settings
-        layer = own.layers[int(torch.randint(len(own.layers), (), generator=generator))]
+        settings = self.settings
+        layer = settings.layers[int(torch.randint(len(settings.layers), (), generator=generator))]
         known = found[layer]
         content, style = known.chunk(2)
         kinds, shares = [known], [1.0]
-        if own.swapped:
+        if settings.swapped:
             kinds.append(patch_swap(content, style))
-            shares.append(own.swapped)
-        if own.transformed:
+            shares.append(settings.swapped)
+        if settings.transformed:
             kind = TRANSFORMS[int(torch.randint(len(TRANSFORMS), (), generator=generator))]
             strength = 0.5 + 0.5 * float(torch.rand((), generator=generator))
             with torch.no_grad():
                 kinds.append(transform(content, statistics(style), kind=kind, strength=strength).clamp_min(0))
-            shares.append(own.transformed)
+            shares.append(settings.transformed)
         inside: dict[str, Tensor] = {}
 
         def between(name: str, features: Tensor) -> Tensor:
@@ -91,8 +91,13 @@ class DecoderLearner:
         true = torch.cat([contents, styles])
         difference = (pictures[: len(true)] - true).square().mean()
         inner = torch.stack([rectified_distance(value, found[name]) for name, value in inside.items()]).mean()
-        total = total + own.pixels * difference + own.inner * inner + own.tv_weight * total_variation(pictures, kind="l2sum").mean()
-        names = ("known", "swapped" if own.swapped else "transformed", "transformed")
+        total = (
+            total
+            + settings.pixels * difference
+            + settings.inner * inner
+            + settings.tv_weight * total_variation(pictures, kind="l2sum").mean()
+        )
+        names = ("known", "swapped" if settings.swapped else "transformed", "transformed")
         values = {f"{name} {layer}": part.detach().mean() for name, part in zip(names, parts, strict=False)}
         return total, values | {f"pixels {layer}": difference.detach(), f"inner {layer}": inner.detach()}
 
@@ -118,13 +123,13 @@ class DecoderLearner:
         return terms.total, values | {"content": terms.content.detach()}
 
 
-def rectified_distance(given: Tensor, target: Tensor) -> Tensor:
+def rectified_distance(found: Tensor, target: Tensor) -> Tensor:
     """Mean squared distance of ReLU(given) to features that are never negative, relative to their energy: a scalar.
 
     Where the target is above 0, what is given counts even below 0: a ReLU that never opens would otherwise never learn to.
     """
-    given, target = accumulating(given), accumulating(target)
-    difference = torch.where(target > 0, given - target, given.relu())
+    found, target = accumulating(found), accumulating(target)
+    difference = torch.where(target > 0, found - target, found.relu())
     return difference.square().mean() / target.square().mean().clamp_min(1e-12)
 
 
@@ -205,7 +210,7 @@ def run(materials: Materials, settings: DecoderTraining, work: Work) -> Writer:
     def write() -> None:
         write_decoder(decoder, encoder, work.output)
         title = f"decoder of {Path(name).stem} from relu4_1, relu3_1 and relu2_1"
-        seen = f"{photos.told('photographs')} and {styles.told('paintings')}"
+        seen = f"{photos.described('photographs')} and {styles.described('paintings')}"
         judged = f"loss of painting with {Path(judge).stem}"
         source = f"{settings.steps} steps of {settings.batch} photos and paintings on {seen}, {judged}, {work.spent}"
         write_record_beside(work.output, "decoder", title, source, PAPER)

@@ -83,29 +83,29 @@ class SemanticTransfer:
             yield self._paint(frame[None], masks, averages)[0].cpu()
 
     def _paint(self, image: Tensor, masks: Tensor | None, averages: dict[str, Statistics] | None) -> Tensor:
-        own = self.settings
-        if own.strength == 0:
+        settings = self.settings
+        if settings.strength == 0:
             return image.clone()
-        cascade = Cascade(own.layers, kind=own.transform, strength=own.strength, detail=own.detail)
-        deepest = max(own.layers, key=LAYERS.index)
+        cascade = Cascade(settings.layers, kind=settings.transform, strength=settings.strength, detail=settings.detail)
+        deepest = max(settings.layers, key=LAYERS.index)
         content = self._coded.at_place(image)
         regions = self._checked(image, masks)
-        grain = own.grain if own.grain is not None else GRAIN * (len(own.layers) > 1 and averages is None)
+        grain = settings.grain if settings.grain is not None else GRAIN * (len(settings.layers) > 1 and averages is None)
         if grain:
             covered = 1.0 if regions is None else regions.sum(1, keepdim=True)
-            content = content + own.strength * grain * covered * self._noise_of(content)
+            content = content + settings.strength * grain * covered * self._noise_of(content)
         content = self._coded.padded(content, deepest)
-        features = self.encoder(content, list(own.layers))
+        features = self.encoder(content, list(settings.layers))
         style = self._style(min(image.shape[-2:]), regions)
         weights = None
         if regions is not None:
             regions = self._coded.padded(regions, deepest)
-            weights = {layer: region_weights(regions, positions(value), soft=own.soft) for layer, value in features.items()}
+            weights = {layer: region_weights(regions, positions(value), soft=settings.soft) for layer, value in features.items()}
 
         def averaged(layer: str, found: Statistics) -> Statistics:
             if averages is None:
                 return found
-            averages[layer] = averages[layer].moved(found, own.rate) if layer in averages else found
+            averages[layer] = averages[layer].moved(found, settings.rate) if layer in averages else found
             return averages[layer]
 
         picture = cascade(features, style, self._coded.decoded, weights=weights, content=averaged)
@@ -121,32 +121,32 @@ class SemanticTransfer:
 
     def _style(self, short_side: int, regions: Tensor | None) -> Mapping[str, Statistics]:
         """Statistics of the styles at each layer, K regions, at the size for a photo of this shorter side."""
-        own = self.settings
-        key = (self.style_size or short_side, tuple(own.layers), own.soft)
+        settings = self.settings
+        key = (self.style_size or short_side, tuple(settings.layers), settings.soft)
         if key not in self._kept:
             self._kept[key] = [self._of_style(number, key[0]) for number in range(len(self.styles))]
         found = self._kept[key]
         if regions is not None and self.style_masks is None:
-            return {layer: side_by_side([each[layer] for each in found]) for layer in own.layers}
+            return {layer: side_by_side([each[layer] for each in found]) for layer in settings.layers}
         if len(found) == 1:
             return found[0]
         shares = torch.tensor(self.shares or [1.0] * len(found), device=self.place.device)[:, None]
         result = {}
-        for layer in own.layers:
+        for layer in settings.layers:
             held = torch.cat([each[layer].positions for each in found]) > 0
             share = shares * held
             result[layer] = mixed([each[layer] for each in found], share / share.sum(0).clamp_min(1e-12))
         return result
 
     def _of_style(self, number: int, short_side: int) -> dict[str, Statistics]:
-        own = self.settings
+        settings = self.settings
         picture = style_at(self._coded.at_place(self.styles[number]), short_side)
-        features = self.encoder(picture.contiguous(memory_format=torch.channels_last), list(own.layers))
+        features = self.encoder(picture.contiguous(memory_format=torch.channels_last), list(settings.layers))
         weights = None
         if self.style_masks is not None:
             mask = self.style_masks[number].to(self.place.device)
-            weights = {layer: region_weights(mask, positions(value), soft=own.soft) for layer, value in features.items()}
-        return styled(features, Cascade(own.layers), weights)
+            weights = {layer: region_weights(mask, positions(value), soft=settings.soft) for layer, value in features.items()}
+        return styled(features, Cascade(settings.layers), weights)
 
     def _checked(self, image: Tensor, masks: Tensor | None) -> Tensor | None:
         """The masks at the place, with a sum of at most 1. Raises InputError if they do not fit the photo and the styles."""
@@ -160,7 +160,7 @@ class SemanticTransfer:
             raise InputError(f"each style needs its own mask: there are {len(self.styles)} styles and {masks.shape[1]} masks")
         if self.style_masks is not None and masks.shape[1] != self.style_masks[0].shape[1]:
             raise InputError(f"the photo has {masks.shape[1]} regions and the styles {self.style_masks[0].shape[1]}")
-        own = masks.to(self.place.device, torch.float32)
-        if not bool(torch.isfinite(own).all()) or float(own.min()) < 0:
+        settings = masks.to(self.place.device, torch.float32)
+        if not bool(torch.isfinite(settings).all()) or float(settings.min()) < 0:
             raise InputError("a mask holds values from 0 to 1, and this one others")
-        return own / own.sum(1, keepdim=True).clamp_min(1.0)
+        return settings / settings.sum(1, keepdim=True).clamp_min(1.0)

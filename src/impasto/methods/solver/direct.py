@@ -19,10 +19,10 @@ def solve_directly(laplacian: MattingLaplacian, y: Tensor, weight: float) -> Ten
     places = np.arange(height * width).reshape(height, width)
     rows, columns, values = [places.ravel()], [places.ravel()], [(laplacian.degree - laplacian.weights[0]).double().numpy().ravel()]
     for (down, right), weights in zip(OFFSETS[1:], laplacian.weights[1:], strict=True):
-        own = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
+        here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
         other = (slice(down, height), slice(max(0, right), width + min(0, right)))
-        coupling = -weights[own].double().numpy().ravel()
-        for first, second in ((own, other), (other, own)):
+        coupling = -weights[here].double().numpy().ravel()
+        for first, second in ((here, other), (other, here)):
             rows.append(places[first].ravel())
             columns.append(places[second].ravel())
             values.append(coupling)

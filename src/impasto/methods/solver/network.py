@@ -230,8 +230,8 @@ class SolverNetwork(nn.Module):
         update = self.of_step(step)
         dtype = (next(update.up.parameters()) if weights is None else weights["up.0.weight"]).dtype
         seen = ((x if grain is None else x + grain) - self.mean.to(x)) / self.std.to(x)
-        given = (seen.to(dtype).contiguous(memory_format=torch.channels_last), filters, masks, encoded)
-        change: Tensor = update(*given) if weights is None else functional_call(update, dict(weights), given)
+        inputs = (seen.to(dtype).contiguous(memory_format=torch.channels_last), filters, masks, encoded)
+        change: Tensor = update(*inputs) if weights is None else functional_call(update, dict(weights), inputs)
         return change.to(x.dtype)
 
 
@@ -255,9 +255,9 @@ def unroll(
     """
     x = content
     for step in range(network.passes if passes is None else passes):
-        own = None if weights is None else weights[min(step, network.steps - 1)]
+        cast = None if weights is None else weights[min(step, network.steps - 1)]
         filters, encoded = steer(step, x)
-        x = x - network.update(step, x, filters, grain=grain, masks=masks, encoded=encoded, weights=own)
+        x = x - network.update(step, x, filters, grain=grain, masks=masks, encoded=encoded, weights=cast)
         if proximal is not None:
             x = proximal(step, x)
         yield x

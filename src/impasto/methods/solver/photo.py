@@ -62,7 +62,7 @@ class Photos:
 
     def apply(self, x: Tensor) -> Tensor:
         """L x of each photo."""
-        return torch.stack([own.apply(part) for own, part in zip(self.each, x, strict=True)])
+        return torch.stack([matrix.apply(part) for matrix, part in zip(self.each, x, strict=True)])
 
     def prox(self, y: Tensor, weight: float) -> Tensor:
         """The proximal map of each photo."""

@@ -108,12 +108,12 @@ class Solver:
         style = self._style(min(content.shape[-2:]))
         weights, regions = self._regions(style, steering, content, masks)
         grain = self._grain_of(content) * steering.grain if steering.grain and self.network.grain else None
-        own = [*terms, *steering.terms]
-        rough = own
+        fine = [*terms, *steering.terms]
+        rough = fine
         if steering.photoreal:
             photos = Photos(content)
-            own, rough = ([*own, Term(each, steering.photoreal)] for each in (photos, photos.rough()))
-        exact, early = proximal_map(own), proximal_map(rough)
+            fine, rough = ([*fine, Term(each, steering.photoreal)] for each in (photos, photos.rough()))
+        exact, early = proximal_map(fine), proximal_map(rough)
         passes = steering.passes or self.network.passes
 
         def proximal(step: int, y: Tensor) -> Tensor:
@@ -238,14 +238,14 @@ class Solver:
 
 def settled(network: SolverNetwork, place: Place) -> SolverNetwork:
     """A copy at the place: convolutions in its precision, the maps of the Gram matrices in float32."""
-    own = SolverNetwork(**network.settings())  # type: ignore[arg-type]
-    own.load_state_dict(network.state_dict())
-    own.to(place.device).requires_grad_(False).eval()
-    for update in own.updates:
+    copied = SolverNetwork(**network.settings())  # type: ignore[arg-type]
+    copied.load_state_dict(network.state_dict())
+    copied.to(place.device).requires_grad_(False).eval()
+    for update in copied.updates:
         for name, part in update.named_children():
             if name not in ("left", "right"):
                 settle(part, place)
-    return own
+    return copied
 
 
 def _at(masks: Tensor, features: Tensor) -> Tensor:

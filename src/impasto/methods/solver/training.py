@@ -22,7 +22,7 @@ from impasto.perception.loss import ContentTarget, PerceptualLoss, StyleTarget
 from impasto.perception.statistics import gram
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
-from impasto.storage.style_file import checksum
+from impasto.storage.tensors import checksum
 from impasto.training.data import PictureFolder, Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.recipe import Materials, Work, Writer
@@ -42,13 +42,13 @@ class PairSource:
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Contents (B, 3, crop, crop) and styles (B, 3, size, size), with noise."""
-        own, generator = self.settings, self.generator
-        content = self.contents.draw(own.batch, own.crop, generator, zoom=own.zoom)
-        painted = torch.rand(own.batch, generator=generator) < own.paintings if self.paintings else torch.zeros(own.batch)
+        settings, generator = self.settings, self.generator
+        content = self.contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
+        painted = torch.rand(settings.batch, generator=generator) < settings.paintings if self.paintings else torch.zeros(settings.batch)
         folders = [self.paintings if chosen and self.paintings else self.contents for chosen in painted.tolist()]
-        style = torch.cat([folder.draw(1, own.style_size, generator, zoom=own.style_zoom) for folder in folders])
-        if own.jitter:
-            style = jitter_color(style, generator, amount=own.jitter)
+        style = torch.cat([folder.draw(1, settings.style_size, generator, zoom=settings.style_zoom) for folder in folders])
+        if settings.jitter:
+            style = jitter_color(style, generator, amount=settings.jitter)
         return self._noisy(content), self._noisy(style)
 
     def _noisy(self, batch: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Task:
     loss: PerceptualLoss
     target: StyleTarget
     reference: ContentTarget
-    given: tuple[Tensor, Tensor, Tensor, Tensor | None]
+    drawn: tuple[Tensor, Tensor, Tensor, Tensor | None]
     x: Tensor
     step: int = 0
 
@@ -98,7 +98,7 @@ class SolverLearner:
         encoded, wanted = None, list(grams)
         if self.network.feedback:
             encoded = self.encoded(x.detach().clamp(0, 1))
-            wanted = [style - gram(own)[:, None] for style, own in zip(grams, encoded, strict=True)]
+            wanted = [style - gram(painted)[:, None] for style, painted in zip(grams, encoded, strict=True)]
         steered = self.network.of_step(step).filters(self.network.measured(wanted))
         return [scale * q for scale, q in zip(scales, steered, strict=True)], encoded
 
@@ -112,8 +112,8 @@ class SolverLearner:
         }
         loss = PerceptualLoss(self.loss.encoder, replace(self.loss.settings, style_layers=weights))
         target, reference = self._target(loss, style, grams), loss.content_target(content)
-        scales, given = [beta / energy for beta in kept], (content, style, kept, grain)
-        return Task(content, grams, scales, grain, loss, target, reference, given, content)
+        scales, drawn = [beta / energy for beta in kept], (content, style, kept, grain)
+        return Task(content, grams, scales, grain, loss, target, reference, drawn, content)
 
     def whole(self, task: "Task", drawn: int) -> Values:
         """The losses of all iterations: "total" to be minimised; of the last iterate "loss", its "style" and "content"; "excess"
@@ -186,13 +186,13 @@ class Pool:
 
     def state(self) -> list[Any]:
         """What each was made of, its picture, and how far it is."""
-        return [([None if part is None else part.cpu() for part in task.given], task.x.cpu(), task.step) for task in self.tasks]
+        return [([None if part is None else part.cpu() for part in task.drawn], task.x.cpu(), task.step) for task in self.tasks]
 
     def load(self, state: list[Any]) -> None:
         """Go on from `state`."""
-        for given, x, done in state:
-            content, style, kept = (part.to(self.place.device) for part in given[:3])
-            task = self.learner.task(content, style, kept, None if given[3] is None else given[3].to(self.place.device))
+        for drawn, x, done in state:
+            content, style, kept = (part.to(self.place.device) for part in drawn[:3])
+            task = self.learner.task(content, style, kept, None if drawn[3] is None else drawn[3].to(self.place.device))
             task.x, task.step = x.to(self.place.device), done
             self.tasks.append(task)
 
@@ -299,7 +299,7 @@ def run(materials: Materials, settings: SolverTraining, work: Work) -> Writer:
 
     def write() -> None:
         write_solver(network, work.output)
-        seen = f"{photos.told('photographs')} and {styles.told('paintings') if styles else 'no paintings'}"
+        seen = f"{photos.described('photographs')} and {styles.described('paintings') if styles else 'no paintings'}"
         title = f"solver for any style, N = {network.steps}, L = {network.width}"
         networks = f"steered by {Path(encoder).stem}, loss with {Path(judge).stem}"
         source = f"{settings.steps} steps of {settings.batch} pairs on {seen}, {networks}, {work.spent}"

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from benchmarks.regions import adjusted_rand_index
 from impasto.errors import InputError
-from impasto.evaluation.regions import adjusted_rand_index
-from impasto.methods.semantic.regions import LEAST_SHARE, joint_regions
+from impasto.methods.semantic.matching import LEAST_SHARE, joint_regions
 from impasto.runtime.encoders import load_encoder
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.training.content import KINDS, fractal, made_pictures
+from impasto.training.made_pictures import KINDS, fractal, made_pictures
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -49,17 +49,17 @@ class RegionJudge:
         found = self.encoder(picture, LAYERS)
         tables = [_table(gram(value, _at(self.masks, value))[0], self.wanted[layer]) for layer, value in found.items()]
         count = len(tables[0])
-        own = torch.eye(count, dtype=torch.bool)
+        diagonal = torch.eye(count, dtype=torch.bool)
         every = torch.stack(tables)
-        matching, others = float(every[:, own].mean()), float(every[:, ~own].mean()) if count > 1 else float("nan")
+        matching, others = float(every[:, diagonal].mean()), float(every[:, ~diagonal].mean()) if count > 1 else float("nan")
         nearest = every.argmin(2)
         leak = float((nearest != torch.arange(count)).float().mean())
         return RegionFigures(matching, others, leak, count)
 
 
-def _table(own: Tensor, wanted: Tensor) -> Tensor:
+def _table(found: Tensor, wanted: Tensor) -> Tensor:
     """Distances (K, K) of every region of a picture to every region of the style."""
-    return style_distance(own[:, None], wanted[None], reduction="relative").cpu()
+    return style_distance(found[:, None], wanted[None], reduction="relative").cpu()
 
 
 def _at(masks: Tensor, features: Tensor) -> Tensor:
@@ -71,10 +71,10 @@ def adjusted_rand_index(first: Tensor, second: Tensor) -> float:
 
     first, second: integers of the same shape. Hubert and Arabie 1985, Eq. 5.
     """
-    _, own = torch.unique(first, return_inverse=True)
+    _, left = torch.unique(first, return_inverse=True)
     _, other = torch.unique(second, return_inverse=True)
     columns = int(other.max()) + 1
-    table = torch.bincount((own * columns + other).flatten(), minlength=(int(own.max()) + 1) * columns).double().view(-1, columns)
+    table = torch.bincount((left * columns + other).flatten(), minlength=(int(left.max()) + 1) * columns).double().view(-1, columns)
 
     def pairs(counts: Tensor) -> Tensor:
         return (counts * (counts - 1) / 2).sum()
