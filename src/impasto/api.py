@@ -25,6 +25,11 @@ from impasto.settings import Controls
 def save_style(style: PathLike, output: PathLike, *, name: str | None = None, licence: str = "not stated", source: str = "") -> Path:
     """Make a style file from a picture for methods that need the picture itself (gatys): self-contained, with its record.
 
+    style: a picture.
+    output: the file, which ends in .safetensors.
+    name: of the style; that of the file by default.
+    licence, source: of the picture, for the record.
+
     Raises StyleError or PictureError.
     """
     return keep_picture(style, output, name, licence, source)
@@ -41,13 +46,17 @@ def adapt(
     controls: Controls | None = None,
     listener: Listener = silence,
 ) -> Path:
-    """Learn a painting (MetaStyle): a style file with a network of its own, that then paints in real time.
+    """Learn a painting (Zhang et al. 2019, MetaStyle): a style file with a network of its own, that then paints in real time.
 
-    output: the file, NAME.safetensors in the current folder by default. photos: folders of photos to learn on instead of made
-    pictures. controls.options: settings of `impasto.methods.metastyle.settings.Adaptation` and its training, by name, such as
-    {"steps": 100, "parameters": "affine"}; {"film": True} learns it for films. An interrupted adaptation leaves no file, and is
-    resumed the next time.
-    Raises ImpastoError.
+    painting: a picture.
+    output: the file, NAME.safetensors in the current folder by default.
+    name: of the style; that of the file by default.
+    licence, source: of the painting, for the record.
+    photos: folders of photos to learn on instead of made pictures.
+    controls: its options are settings of the adaptation and of its training, such as {"steps": 100}; {"film": True} learns it for films.
+    listener: is told of every step.
+
+    An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError.
     """
     return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener)
 
@@ -57,7 +66,11 @@ def mix(
 ) -> Path:
     """Write the style between several trained styles: the convex combination of their networks (MetaStyle, section 4.3).
 
-    weights: one per style, equal by default, brought to a sum of 1. output: a file, NAME.safetensors in the current folder by default.
+    styles: style files or bundled names.
+    weights: one per style, equal by default, brought to a sum of 1.
+    output: the file, NAME.safetensors in the current folder by default.
+    name: of the mixture.
+
     Raises InputError or StyleError.
     """
     return mix_styles(styles, weights, output, name)
@@ -68,7 +81,12 @@ def load_style(
 ) -> Stylizer:
     """A stylizer for one or several styles: call it with pictures (B, 3, H, W), RGB in [0, 1], as often as you like.
 
-    weights: one per style, equal by default. Raises ImpastoError for styles or controls that cannot be used.
+    styles: pictures, style files or bundled names.
+    weights: one per style, equal by default.
+    controls: what all methods share, and the options of the method.
+    listener: is told of the steps of whatever is learned first.
+
+    Raises ImpastoError for styles or controls that cannot be used.
     """
     controls = controls or Controls()
     source = gather_styles(styles, weights, controls)
@@ -92,12 +110,22 @@ def stylize(
 ) -> Summary:
     """Paint photo files, films, or folders of photos, in one style or a mixture: the main job.
 
-    output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder. mask and style_masks: label maps, one
-    for the photo and one per style, same colours for matching regions; or mask alone: a grey picture for each style, white where it
-    paints. regions: "auto:4" finds four matching regions by itself. show_regions: also write PHOTO-STYLE-regions.png, the photo and
-    the style pictures under the colours of their regions. frames: folders hold the frames of a film each. An interrupted film is resumed
-    the next time. Whatever cannot
-    be painted is an outcome with an error in the summary; what concerns all of them raises ImpastoError at once.
+    photos: files or folders, one or several.
+    styles: pictures, style files or bundled names.
+    output: a file, a folder, or None for PHOTO-STYLE.png (FILM-STYLE.mp4) in the current folder.
+    weights: one per style, equal by default.
+    mask: a label map of the photo, with style_masks; or a grey picture for each style, white where it paints.
+    style_masks: a label map of each style picture, with the same colours for matching regions.
+    regions: "auto:4" finds four matching regions by itself.
+    show_regions: also write PHOTO-STYLE-regions.png, the photo and the style pictures under the colours of their regions.
+    frames: folders hold the frames of a film each.
+    controls: what all methods share, and the options of the method.
+    listener: is told of every step.
+    on_file: is told the number, the count and the source of each file before it is painted.
+    on_regions: is told the regions that are used.
+
+    An interrupted film is resumed the next time. Whatever cannot be painted is an outcome with an error in the summary; what concerns all
+    of them raises ImpastoError at once.
     """
     request = Request(
         [photos] if isinstance(photos, (str, os.PathLike)) else list(photos),
@@ -129,8 +157,12 @@ def stylize_pipe(
 ) -> tuple[int, str]:
     """Paint raw frames as they come: RGB, one byte each, row by row, nothing between frames (ffmpeg's rawvideo in rgb24).
 
-    size: height and width of the frames. on_size: is told the size of the painted ones, which are written in the same way. Returns how many
-    were painted, and what was wrong with the stream ("" if nothing was). Raises ImpastoError.
+    incoming, outgoing: where frames come from, and where painted ones go.
+    size: height and width of the frames.
+    styles, weights, controls, listener: see `load_style`.
+    on_size: is told the height and the width of the painted frames.
+
+    Returns how many were painted, and what was wrong with the stream ("" if nothing was). Raises ImpastoError.
     """
     return paint_pipe(incoming, outgoing, size, styles, weights, controls or Controls(), on_size, listener)
 
@@ -146,7 +178,13 @@ def enlarge(
 ) -> Path:
     """Enlarge a picture of a texture with the detail of a sharp reference (Flexible Convolutional Solver, section 4.5).
 
-    output: a file, TEXTURE-xFACTOR.png in the current folder by default. guided=False takes no detail from the reference, only what the
-    small picture says. controls: strength, and as options the `scales` and the `solver`. Raises ImpastoError.
+    texture: a small picture.
+    reference: a sharp picture of such a texture.
+    output: the file, TEXTURE-xFACTOR.png in the current folder by default.
+    factor: how many times as wide and as high.
+    guided: False takes no detail from the reference, only what the small picture says.
+    controls: strength, and as options the `scales` and the `solver`.
+
+    Raises ImpastoError.
     """
     return enlarge_file(texture, reference, output, factor, guided, controls or Controls())

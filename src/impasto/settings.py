@@ -24,13 +24,20 @@ PHOTO_WEIGHT = 50.0
 class Controls:
     """The controls that all methods share; see `impasto stylize --help`.
 
-    method: "auto" or a name of `impasto.methods`. encoder: a registered name or a safetensors file. size: longer side
-    of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any. style_size: shorter side that the
-    style picture is brought to, None for that of the photo; larger means larger strokes. strength: 0 is the photo, 1
-    the full style. keep_color: None, "luma" or "coral". background: what transparency is laid on where a format cannot hold it, a
-    colour's name or "#rrggbb". keep_metadata: copy the photo's EXIF block. stabilize: how films are held
-    still, "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
-    options: settings of the method itself, by name, e.g. {"iterations": 300}.
+    method: "auto" or a name of `impasto.methods`.
+    encoder: a registered name or a safetensors file.
+    size: longer side of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any.
+    style_size: shorter side that the style picture is brought to, None for what is usual with the method; larger means larger strokes.
+    strength: 0 is the photo, 1 the full style.
+    keep_color: None, "luma" or "coral".
+    background: what transparency is laid on where a format cannot hold it, a colour's name or "#rrggbb".
+    keep_metadata: copy the photo's EXIF block.
+    stabilize: how films are stabilised: "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
+    seed: for whatever is random.
+    device: "auto", "cpu", "cuda", "cuda:1", "mps".
+    precision: "auto", "float32", "bfloat16", "float16".
+    max_megapixels: larger pictures are refused.
+    options: settings of the method itself, by name, e.g. {"iterations": 300}; their types and ranges are those of its fields.
     """
 
     method: str = AUTO

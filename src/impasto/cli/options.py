@@ -101,3 +101,9 @@ def _help(owners: Sequence[_Owner]) -> str:
     elif defaults:
         parts.append(f"(default: {next(iter(defaults.values()))})")
     return " ".join(parts)
+
+
+def usual_style_sizes() -> str:
+    """What the methods bring style pictures to: those that differ by name, and what is usual with the others."""
+    named = [f"{method.name} {method.style_size}" for method in methods().values() if method.style_size != Method.style_size]
+    return ", ".join([*named, f"others {Method.style_size}"])

@@ -8,7 +8,7 @@ import typer
 
 from impasto.cli.app import app
 from impasto.cli.console import console, errors, fail, resumable, warn, watching
-from impasto.cli.options import DEFAULT, Device, Encoder, Precision, method_options, rarely, split_weights
+from impasto.cli.options import DEFAULT, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
 from impasto.errors import InputError
 from impasto.settings import Controls
 
@@ -45,8 +45,7 @@ def stylize(
         int | None,
         typer.Option(
             min=32,
-            help="Shorter side of the style picture in pixels: larger, larger strokes. "
-            "(default: metastyle 384, solver the photo's up to 384, others the photo's)",
+            help=f"Shorter side of the style picture in pixels: larger, larger strokes. (default: {usual_style_sizes()})",
             show_default=False,
         ),
     ] = DEFAULT.style_size,

@@ -98,6 +98,7 @@ class Method:
     steady: whether the network of a style file learned to paint stable films by itself.
     without_flow: options that switch its own optical flow off.
     trainings: what trains its networks, each a command of `impasto train`.
+    style_size: what the shorter side of style pictures is where nothing else is said.
     slow: left out where all methods are measured, unless it is named.
     """
 
@@ -115,6 +116,7 @@ class Method:
     steady: "Callable[[StyleFile], bool]" = lambda file: False
     without_flow: Mapping[str, Any] = field(default_factory=dict)
     trainings: Sequence[Recipe] = ()
+    style_size: str = "the photo's"
     slow: bool = False
 
     @property

@@ -80,6 +80,7 @@ METHOD = Method(
     [FittingSettings, Adaptation],
     more={"photos": Option(Sequence[Path], "Folder of photos to learn a style picture on; repeatable.")},
     default_for=frozenset({"pictures"}),
+    style_size="384",
     films="network",
     steady=learned_films,
     trainings=(TRAINING,),

@@ -52,6 +52,7 @@ METHOD = Method(
     default_for=frozenset({"shares"}),
     masks=frozenset({"regions", "shares"}),
     films="flow",
+    style_size="the photo's up to 384",
     without_flow={"consistency": 0.0},
     trainings=(TRAINING,),
 )
