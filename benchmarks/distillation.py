@@ -45,7 +45,7 @@ from impasto.methods.distillation.training_settings import STUDENT_PRESETS, Stud
 from impasto.motion.flow import DenseInverseSearch
 from impasto.motion.synthetic import moving_scene
 from impasto.networks.style_network_file import from_style_file, load_network
-from impasto.networks.stylizer import MetaStyle
+from impasto.networks.stylizer import NetworkStylizer
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.runtime.steadied import EachFrame, Steadied
@@ -214,9 +214,9 @@ def speed(arguments: argparse.Namespace) -> None:
     """Frames per second at 640x320, bare networks first, then with their flow, then a film from file to file."""
     frames = scene_frames(24, (320, 640))
     bare: dict[str, float] = {}
-    painter = MetaStyle(load_network("metastyle"), PLACE)
+    painter = NetworkStylizer(load_network("metastyle"), PLACE)
     for name in STUDENTS:
-        student = MetaStyle(student_network(name), PLACE)
+        student = NetworkStylizer(student_network(name), PLACE)
         bare[f"student {name}"] = per_frame(lambda student=student: student(frames[0][None]))  # type: ignore[misc]
     bare["metastyle, each frame"] = per_frame(lambda: painter(frames[0][None]))
     teacher = Teacher(VideoNetwork(), PLACE)

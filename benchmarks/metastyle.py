@@ -27,7 +27,7 @@ from impasto.methods.metastyle.meta_training import meta_train
 from impasto.methods.metastyle.training_settings import MetaTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start
-from impasto.networks.stylizer import MetaStyle
+from impasto.networks.stylizer import NetworkStylizer
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
@@ -62,7 +62,7 @@ class Task:
     @torch.no_grad()
     def held_out(self, network: StyleNetwork) -> float:
         """Mean loss on the photos, the network in bfloat16."""
-        stylizer = MetaStyle(copy_of(network), choose_place("cpu"))
+        stylizer = NetworkStylizer(copy_of(network), choose_place("cpu"))
         return mean(self.judge(stylizer(photo), self.judge.content_target(photo), self.style).total.item() for photo in self.photos)
 
     def curve(
@@ -164,7 +164,7 @@ def gatys(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
     runs = {}
     with torch.no_grad():
         networks = {"meta-learned network": copy_of(bundled_start()), "adapted network": adapted.cpu()}
-        starts = {"photo": photo} | {label: MetaStyle(network, place)(photo) for label, network in networks.items()}
+        starts = {"photo": photo} | {label: NetworkStylizer(network, place)(photo) for label, network in networks.items()}
     for label, start in starts.items():
         losses: list[list[float]] = []
         pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
@@ -209,7 +209,7 @@ def pairs(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
             def look(event: Event, network: StyleNetwork = network, row: dict = row, pair: Pair = pair, judge: Judge = judge) -> None:
                 if event.step not in (100, 200):
                     return
-                painted = MetaStyle(copy_of(network), place)(content)  # noqa: B023  (called within the turn of the loop)
+                painted = NetworkStylizer(copy_of(network), place)(content)  # noqa: B023  (called within the turn of the loop)
                 figures = judge(painted)
                 row[f"share_{event.step}"] = share(pair.photo, figures, pair.optimum)
                 row[f"ratio_{event.step}"] = figures.content / pair.optimum.content

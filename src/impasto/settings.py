@@ -84,6 +84,21 @@ def setting(
     )
 
 
+def strength(high: float = 1.0) -> Any:
+    """The field of a strength, from 0, the photo, over 1 to the highest that a method takes."""
+    return setting(1.0, "", low=0, high=high, says=_strength(high))
+
+
+def check_strength(value: float) -> None:
+    """A strength between the photo and the full style. Raises InputError."""
+    if not 0 <= value <= 1:
+        raise InputError(f"{_strength(1.0)}, not {value:g}")
+
+
+def _strength(high: float) -> str:
+    return "strength goes from 0, the photo, " + ("to 1, the full style," if high == 1 else f"over 1 to {high:g}") + " with this method"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Base of the settings of all methods: types, ranges and choices are checked when they are made. Raises InputError."""

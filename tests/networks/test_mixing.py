@@ -6,7 +6,7 @@ import torch
 from impasto.errors import InputError
 from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.stylizer import MetaStyle
+from impasto.networks.stylizer import NetworkStylizer
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_affine_styles_mix_at_run_time_in_one_batch(networks, cpu):
     network, picture = networks[0], torch.rand(1, 3, 24, 24)
     vectors = torch.stack([network.affine(), torch.randn(len(network.affine()))])
     shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    stylizer = MetaStyle(network, cpu, affine=shares @ vectors)
+    stylizer = NetworkStylizer(network, cpu, affine=shares @ vectors)
     painted = stylizer(picture.expand(3, -1, -1, -1))
     for share, row in zip(shares, painted, strict=True):
         one = StyleNetwork(4, 1).requires_grad_(False)
         one.load_state_dict(network.state_dict())
         one.load_affine(share @ vectors)
-        torch.testing.assert_close(row, MetaStyle(one, cpu)(picture)[0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(row, NetworkStylizer(one, cpu)(picture)[0], atol=1e-5, rtol=1e-4)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import InputError
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.stylizer import MetaStyle
+from impasto.networks.stylizer import NetworkStylizer
 from impasto.runtime.device import Place
 
 EXACT = Place(torch.device("cpu"), torch.float32)
@@ -20,31 +20,31 @@ def network():
 
 def test_strength_goes_from_the_photo_to_the_full_style_evenly():
     photo = torch.rand(1, 3, 32, 48)
-    full = MetaStyle(network(), EXACT)(photo)
+    full = NetworkStylizer(network(), EXACT)(photo)
     distances = []
     for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
-        painted = MetaStyle(network(), EXACT, strength=strength)(photo)
+        painted = NetworkStylizer(network(), EXACT, strength=strength)(photo)
         assert 0 <= painted.min() <= painted.max() <= 1
         distances.append((painted - photo).square().mean().item())
     assert distances[0] == 0
     assert distances == sorted(distances)
-    torch.testing.assert_close(MetaStyle(network(), EXACT, strength=1.0)(photo), full)
+    torch.testing.assert_close(NetworkStylizer(network(), EXACT, strength=1.0)(photo), full)
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_other_strengths_are_refused(strength):
     with pytest.raises(InputError, match="strength goes from 0"):
-        MetaStyle(network(), EXACT, strength=strength)
+        NetworkStylizer(network(), EXACT, strength=strength)
 
 
 @settings(max_examples=10, deadline=None)
 @given(height=st.integers(32, 61), width=st.integers(32, 90))
 def test_any_size_in_is_the_size_out(height, width):
-    assert MetaStyle(network(), EXACT)(torch.rand(1, 3, height, width)).shape == (1, 3, height, width)
+    assert NetworkStylizer(network(), EXACT)(torch.rand(1, 3, height, width)).shape == (1, 3, height, width)
 
 
 def test_the_same_photo_is_painted_the_same_every_time():
-    stylizer, photo = MetaStyle(network(), EXACT), torch.rand(1, 3, 40, 48)
+    stylizer, photo = NetworkStylizer(network(), EXACT), torch.rand(1, 3, 40, 48)
     first = stylizer(photo)
     stylizer(torch.rand(1, 3, 64, 64))
     assert torch.equal(stylizer(photo), first)
@@ -53,20 +53,20 @@ def test_the_same_photo_is_painted_the_same_every_time():
 def test_the_inside_does_not_depend_on_the_padding_to_multiples_of_four():
     photo, plain = torch.rand(1, 3, 64, 64), StyleNetwork(4, 1, grain=0.0)
     plain.load_state_dict(network().state_dict())
-    cut = MetaStyle(plain, EXACT)(photo[..., :61, :62])
+    cut = NetworkStylizer(plain, EXACT)(photo[..., :61, :62])
     assert cut.shape == (1, 3, 61, 62)
-    whole = MetaStyle(plain, EXACT)(photo)[..., :61, :62]
+    whole = NetworkStylizer(plain, EXACT)(photo)[..., :61, :62]
     assert (cut - whole)[..., :40, :40].abs().mean() < 0.05
 
 
 def test_half_precision_paints_nearly_the_same():
     photo = torch.rand(1, 3, 64, 64)
-    cpu = MetaStyle(network(), EXACT)(photo)
-    half = MetaStyle(network(), Place(torch.device("cpu"), torch.bfloat16))(photo)
+    cpu = NetworkStylizer(network(), EXACT)(photo)
+    half = NetworkStylizer(network(), Place(torch.device("cpu"), torch.bfloat16))(photo)
     assert half.dtype == torch.float32
     assert (half - cpu).abs().mean() < 0.02
 
 
 def test_regions_are_for_other_methods():
     with pytest.raises(InputError, match="--method solver"):
-        MetaStyle(network(), EXACT)(torch.rand(1, 3, 32, 32), masks=torch.ones(1, 1, 32, 32))
+        NetworkStylizer(network(), EXACT)(torch.rand(1, 3, 32, 32), masks=torch.ones(1, 1, 32, 32))

@@ -29,7 +29,7 @@ from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability
 from impasto.motion.stability import Stability, StabilityMeter
-from impasto.motion.warp import compose, warp
+from impasto.motion.warp import one_step_further
 from impasto.perception.encoder import Encoder
 from impasto.runtime.stylizer import Stylizer, VideoStylizer
 
@@ -134,9 +134,7 @@ def _composed(route: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """The flow over several steps, and where all of them can be traced."""
     flow, traced = (part[None] for part in route[0])
     for step, mask in route[1:]:
-        landed, _ = warp(mask[None], flow)
-        flow, inside = compose(flow, step[None])
-        traced = traced * inside * (landed > 0.99)
+        flow, traced = one_step_further(flow, traced, step, mask)
     return flow[0], traced[0]
 
 

@@ -40,3 +40,14 @@ def alike(frame: Tensor, before: Tensor, backward: Tensor, *, limit: float = 0.1
     """
     warped, _ = warp(before[None], backward)
     return ((warped - frame[None]).abs().amax(1, keepdim=True) <= limit).float()
+
+
+def trusted_warp(painted: Tensor, frame: Tensor, before: Tensor, backward: Tensor, forward: Tensor) -> tuple[Tensor, Tensor]:
+    """What was painted of the frame before, brought to a frame, (1, 3, H, W), and where it can be trusted, (1, 1, H, W).
+
+    painted: (3, H, W), of `before`.
+    frame, before: (3, H, W), as they are in the film.
+    backward, forward: flow from this frame to the one before, and back, (1, 2, H, W).
+    """
+    warped, inside = warp(painted[None], backward, mode="bicubic")
+    return warped, reliability(backward, forward) * inside * alike(frame, before, backward)

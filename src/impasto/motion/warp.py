@@ -29,3 +29,10 @@ def compose(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """The flow a -> c of flows a -> b and b -> c, (B, 2, H, W), and the mask of places whose way stays inside."""
     further, inside = warp(second, first)
     return first + further, inside
+
+
+def one_step_further(flow: Tensor, mask: Tensor, step: Tensor, traced: Tensor) -> tuple[Tensor, Tensor]:
+    """A flow (1, 2, H, W) and where it can be traced, (1, 1, H, W), followed by a step (2, H, W) that can be traced at (1, H, W)."""
+    longer, inside = compose(flow, step[None])
+    landed, _ = warp(traced[None], flow)
+    return longer, mask * inside * (landed > 0.99).to(mask)

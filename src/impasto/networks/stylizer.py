@@ -10,10 +10,11 @@ from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import network_of
 from impasto.runtime.device import Place, settle
+from impasto.settings import check_strength
 from impasto.storage.style_file import StyleFile
 
 
-class MetaStyle:
+class NetworkStylizer:
     """Paint photos (B, 3, H, W), RGB in [0, 1], with an adapted network; same size out.
 
     strength: 0 is the photo, 1 what the network paints; between them every pixel moves evenly from one to the other.
@@ -21,8 +22,7 @@ class MetaStyle:
     """
 
     def __init__(self, network: StyleNetwork, place: Place, *, strength: float = 1.0, affine: Tensor | None = None):
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength goes from 0, the photo, to 1, the full style, with this method; {strength:g} does not")
+        check_strength(strength)
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
         self._grains: dict[tuple[int, int], Tensor] = {}
         self.affine = None if affine is None else affine.to(place.device, place.dtype)
@@ -48,7 +48,7 @@ class MetaStyle:
         return self._grains[size]
 
 
-def network_stylizer(files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float) -> MetaStyle:
+def network_stylizer(files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float) -> NetworkStylizer:
     """The stylizer of one style file, or of a mixture of several. Raises StyleError or InputError."""
     networks = [network_of(file) for file in files]
-    return MetaStyle(mix(networks, weights) if len(networks) > 1 else networks[0], place, strength=strength)
+    return NetworkStylizer(mix(networks, weights) if len(networks) > 1 else networks[0], place, strength=strength)

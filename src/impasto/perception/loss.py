@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.perception.encoder import Encoder
 from impasto.perception.presets import PRESETS, LossSettings
-from impasto.perception.statistics import accumulating, gram, moments
+from impasto.perception.statistics import accumulating, at_features, gram, moments
 
 _LEAST_VARIANCE = 0.5
 """Share of the energy of features that their variance counts as at least."""
@@ -184,7 +183,7 @@ class PerceptualLoss:
         for index, picture in enumerate(pictures):
             features = self.encoder(picture, list(self.settings.style_layers))
             for layer, value in features.items():
-                mask = None if masks is None else _mask_at(masks[index].to(value.device), value)
+                mask = None if masks is None else at_features(masks[index], value)
                 term = share[index].to(value.device)[None, :, None, None] * self._statistic(value, mask)
                 statistics[layer] = statistics[layer] + term if layer in statistics else term
         return StyleTarget(statistics, present)
@@ -195,7 +194,7 @@ class PerceptualLoss:
         layers = list(self.settings.content_layers)
         sized = self.layers if masks is not None else layers
         features = self.encoder(content, sized)
-        maps = {} if masks is None else {n: _mask_at(masks.to(f.device), f) for n, f in features.items() if n in self.settings.style_layers}
+        maps = {} if masks is None else {n: at_features(masks, f) for n, f in features.items() if n in self.settings.style_layers}
         return ContentTarget({layer: features[layer] for layer in layers}, maps)
 
     def __call__(self, picture: Tensor, content: ContentTarget, style: StyleTarget) -> LossTerms:
@@ -241,8 +240,3 @@ class PerceptualLoss:
         if self.settings.style_target_norm == "none":
             return 1.0
         return sum((t.square().mean((-2, -1)) for t in style.statistics.values()), torch.zeros(())).clamp_min(1e-12)
-
-
-def _mask_at(masks: Tensor, features: Tensor) -> Tensor:
-    """Masks averaged over the area of each feature position: (1, K, H, W) -> (1, K, h, w)."""
-    return F.adaptive_avg_pool2d(masks.float(), (features.shape[-2], features.shape[-1]))

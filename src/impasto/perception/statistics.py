@@ -1,12 +1,18 @@
 """Statistics of feature maps: the Gram matrix and the moments. Pure functions, at least float32 inside."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def accumulating(features: Tensor) -> Tensor:
     """Features in a precision that sums may be taken in: float32, or float64 if they already are."""
     return features if features.dtype == torch.float64 else features.float()
+
+
+def at_features(masks: Tensor, features: Tensor) -> Tensor:
+    """Masks averaged over the area of each feature position: (B, K, H, W) -> (B, K, h, w), float32 at the place of the features."""
+    return F.adaptive_avg_pool2d(masks.to(features.device).float(), (features.shape[-2], features.shape[-1]))
 
 
 def gram(features: Tensor, mask: Tensor | None = None, *, norm: str = "n") -> Tensor:

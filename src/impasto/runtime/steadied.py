@@ -11,8 +11,7 @@ from torch import Tensor
 
 from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
-from impasto.motion.occlusion import alike, reliability
-from impasto.motion.warp import warp
+from impasto.motion.occlusion import trusted_warp
 from impasto.runtime.device import Place
 from impasto.runtime.stylizer import Stylizer
 
@@ -40,8 +39,7 @@ class Steadied:
                 painted = self.stylizer(frame[None].to(self.place.device), masks=masks)[0].float().cpu()
                 if before is not None and not is_cut(before[0], frame):
                     backward, forward = self.flow(frame, before[0])[None], self.flow(before[0], frame)[None]
-                    warped, inside = warp(before[1][None], backward, mode="bicubic")
-                    trusted = reliability(backward, forward) * inside * alike(frame, before[0], backward)
+                    warped, trusted = trusted_warp(before[1], frame, before[0], backward, forward)
                     painted = torch.lerp(painted, warped[0], self.share * trusted[0]).clamp(0, 1)
             before = (frame, painted)
             yield painted

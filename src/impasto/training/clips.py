@@ -19,7 +19,7 @@ from impasto.media.videos import FilmReader, is_film
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability
 from impasto.motion.synthetic import Course, moving_scene
-from impasto.motion.warp import compose, warp
+from impasto.motion.warp import one_step_further
 from impasto.training.data import Pictures
 
 
@@ -49,17 +49,10 @@ class Clip:
         flows = [torch.zeros_like(self.frames[:1, :2])] * len(self.frames)
         masks = [torch.ones_like(self.frames[:1, :1])] * len(self.frames)
         for end in range(start + 1, len(self.frames)):
-            flows[end], masks[end] = _further(flows[end - 1], masks[end - 1], self.forward[end - 1], self.forward_traced[end - 1])
+            flows[end], masks[end] = one_step_further(flows[end - 1], masks[end - 1], self.forward[end - 1], self.forward_traced[end - 1])
         for end in range(start - 1, -1, -1):
-            flows[end], masks[end] = _further(flows[end + 1], masks[end + 1], self.backward[end], self.backward_traced[end])
+            flows[end], masks[end] = one_step_further(flows[end + 1], masks[end + 1], self.backward[end], self.backward_traced[end])
         return torch.cat(flows), torch.cat(masks)
-
-
-def _further(flow: Tensor, mask: Tensor, step: Tensor, traced: Tensor) -> tuple[Tensor, Tensor]:
-    """A flow (1, 2, H, W) and its mask, one step longer."""
-    longer, inside = compose(flow, step[None])
-    landed, _ = warp(traced[None], flow)
-    return longer, mask * inside * (landed > 0.99).to(mask)
 
 
 class Clips(Protocol):

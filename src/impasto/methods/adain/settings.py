@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from impasto.networks.layers import Layer
-from impasto.settings import Settings, setting
+from impasto.settings import Settings, setting, strength
 
 
 @dataclass(frozen=True)
@@ -11,4 +11,4 @@ class AdainSettings(Settings):
     """Where features are changed, and how far: strength is the trade-off alpha of section 7.2."""
 
     layer: Layer = setting("relu4_1", "Where features are changed.")
-    strength: float = setting(1.0, "", low=0, high=1, says="strength goes from 0, the photo, to 1 with this method")
+    strength: float = strength()

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.errors import InputError
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability
 from impasto.motion.warp import warp
 from impasto.runtime.device import Place, settle
+from impasto.settings import check_strength
 
 
 def shrunk(mask: Tensor, *, size: int = 7) -> Tensor:
@@ -33,8 +33,7 @@ class Teacher:
     """
 
     def __init__(self, network: VideoNetwork, place: Place, *, flow: Flow | None = None, strength: float = 1.0):
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength goes from 0, the photo, to 1, the full style, with this method; {strength:g} does not")
+        check_strength(strength)
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
         self.flow = flow or DenseInverseSearch()
 

@@ -19,6 +19,7 @@ from impasto.methods.doodle.settings import DoodleSettings
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import content_distance, range_excess
 from impasto.perception.patches import closest
+from impasto.perception.statistics import at_features
 from impasto.runtime.size import pyramid
 
 STYLE, CONTENT = ("relu3_1", "relu4_1"), "relu4_2"
@@ -125,7 +126,7 @@ def _described(features: Tensor, masks: Tensor | None) -> Tensor:
     """Patches (9 C + 9 K, P) that are compared: features and regions, each of a fixed length."""
     parts: Sequence[Tensor] = [_of_length(F.unfold(features, 3)[0], _FEATURES)]
     if masks is not None:
-        regions = F.adaptive_avg_pool2d(masks.float(), (features.shape[-2], features.shape[-1]))
+        regions = at_features(masks, features)
         parts = [*parts, _of_length(F.unfold(regions, 3)[0], _REGIONS).to(features.dtype)]
     return torch.cat(list(parts))
 

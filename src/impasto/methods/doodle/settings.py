@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from impasto.settings import Settings, setting
+from impasto.settings import Settings, setting, strength
 
 _ITERATIONS = "at least one iteration and one level are needed"
 
@@ -19,5 +19,5 @@ class DoodleSettings(Settings):
     style_weight: float = setting(25.0, "Weight of the distance to the nearest patches.", low=0)
     content_weight: float = setting(10.0, "Higher keeps more of the photo.", low=0)
     smoothness: float = setting(1.0, "Weight of the mean of squared differences of neighbours to the power 1.25, where white is 1.", low=0)
-    strength: float = setting(1.0, "", low=0, high=10, says="strength goes from 0, the photo, over 1, the usual, to 10")
+    strength: float = strength(10)
     style_size: int | None = setting(None, "", low=32, says="a style picture has at least 32 pixels on its shorter side, to hold a stroke")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.settings import Settings, setting
+from impasto.settings import Settings, setting, strength
 
 ITERATIONS = "at least one iteration and one level are needed"
 
@@ -22,7 +22,7 @@ class GatysSettings(Settings):
     start: Literal["content", "noise"] = setting("content", "What the picture begins as: the photo, or noise.")
     learning_rate: float = setting(0.02, "Of Adam.", above=0)
     preview_every: int = setting(0, "Iterations between previews, 0 for none.", low=0, shown=False)
-    strength: float = setting(1.0, "", low=0, high=10, says="strength goes from 0, the photo, over 1, the usual, to 10")
+    strength: float = strength(10)
     style_size: int | None = setting(None, "", low=32, says="a style picture has at least 32 pixels on its shorter side, to hold a stroke")
     seed: int = setting(0, "")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from impasto.networks.layers import Layer
-from impasto.settings import Settings, setting
+from impasto.settings import Settings, setting, strength
 
 
 @dataclass(frozen=True)
@@ -12,4 +12,4 @@ class PatchSwapSettings(Settings):
 
     layer: Layer = setting("relu3_1", "Where patches are compared.")
     size: int = setting(3, "Positions of a patch on each side.", low=1, high=9, says="patches have 1 to 9 positions a side")
-    strength: float = setting(1.0, "", low=0, high=1, says="strength goes from 0, the photo, to 1 with this method")
+    strength: float = strength()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from impasto.errors import InputError
 from impasto.networks.layers import LAYERS
-from impasto.settings import Settings, setting
+from impasto.settings import Settings, setting, strength
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class SemanticSettings(Settings):
     grain: float | None = setting(None, "Deviation of the noise that strokes are made of where the photo is flat, 0 to 1.", low=0, high=1)
     soft: bool = setting(True, "Regions do not blend where they meet.", flag=False)
     rate: float = setting(0.1, "Films: rate of the running averages, 1 for none.", above=0, high=1)
-    strength: float = setting(1.0, "", low=0, high=1, says="strength goes from 0, the photo, to 1 with this method")
+    strength: float = strength()
 
     def __post_init__(self) -> None:
         super().__post_init__()

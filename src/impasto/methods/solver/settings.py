@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from impasto.errors import InputError
-from impasto.settings import PHOTO_WEIGHT, Settings, setting
+from impasto.settings import PHOTO_WEIGHT, Settings, setting, strength
 
 STRONGEST = 2.0
 """Largest strength that is taken; the paper shows 0.2 to 1.4."""
@@ -35,9 +35,7 @@ class SolverSettings(Settings):
     passes: int | None = setting(
         None, "Iterations: fewer are faster.", low=1, high=MOST_PASSES, says=f"there are 1 to {MOST_PASSES} iterations"
     )
-    strength: float = setting(
-        1.0, "", low=0, high=STRONGEST, says=f"strength goes from 0, the photo, over 1 to {STRONGEST:g} with this method"
-    )
+    strength: float = strength(STRONGEST)
 
     def __post_init__(self) -> None:
         wrong = f"there are five scales with a weight of at least 0 each, not {', '.join(f'{scale:g}' for scale in self.scales)}"

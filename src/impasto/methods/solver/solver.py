@@ -21,10 +21,9 @@ from impasto.methods.solver.settings import SolverSettings
 from impasto.methods.solver.temporal import Consistency
 from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
-from impasto.motion.occlusion import alike, reliability
-from impasto.motion.warp import warp
+from impasto.motion.occlusion import trusted_warp
 from impasto.perception.encoder import Encoder
-from impasto.perception.statistics import gram
+from impasto.perception.statistics import at_features, gram
 from impasto.runtime.device import Place, settle
 
 LARGEST_STYLE = 384
@@ -153,8 +152,7 @@ class Solver:
             terms = []
             if before is not None and self.steering.consistency and not is_cut(before[0], frame):
                 backward, forward = flow(frame, before[0])[None], flow(before[0], frame)[None]
-                warped, inside = warp(before[1][None], backward, mode="bicubic")
-                trusted = reliability(backward, forward) * inside * alike(frame, before[0], backward)
+                warped, trusted = trusted_warp(before[1], frame, before[0], backward, forward)
                 terms = [Term(Consistency(warped.to(self.place.device), trusted.to(self.place.device)), self.steering.consistency)]
             painted = self.paint(frame[None], self.steering, masks=masks, terms=terms)[0].cpu()
             before = (frame, painted)
@@ -176,7 +174,7 @@ class Solver:
             else:
                 masks = [mask.to(self.place.device, torch.float32) for mask in self.style_masks]
                 grams = [
-                    torch.cat([gram(each[level], _at(mask, each[level])) for each, mask in zip(encoded, masks, strict=True)])
+                    torch.cat([gram(each[level], at_features(mask, each[level])) for each, mask in zip(encoded, masks, strict=True)])
                     for level in range(5)
                 ]
                 held = torch.stack([(mask[0].mean((1, 2)) > 0).float().cpu() for mask in masks])
@@ -246,7 +244,3 @@ def settled(network: SolverNetwork, place: Place) -> SolverNetwork:
             if name not in ("left", "right"):
                 settle(part, place)
     return copied
-
-
-def _at(masks: Tensor, features: Tensor) -> Tensor:
-    return F.adaptive_avg_pool2d(masks, (features.shape[-2], features.shape[-1]))
