@@ -20,13 +20,19 @@ PHOTO_WEIGHT = 50.0
 """Weight of the matting Laplacian where a painted photo shall stay a photograph (Puy and Perez 2019, section 4.3)."""
 
 
+PHOTO_SIDE, FILM_SIDE = 2048, 512
+"""Longer sides, in pixels, that photos and films are painted at where no size is given; smaller ones keep theirs."""
+
+
 @dataclass(frozen=True)
 class Controls:
     """The controls that all methods share; see `impasto stylize --help`.
 
     method: "auto" or a name of `impasto.methods`.
     encoder: a registered name or a safetensors file.
-    size: longer side of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any.
+    size: longer side of the painted picture in pixels; a smaller photo keeps its size, 0 keeps any; None for what is usual, see above.
+    quality: "draft", what the method paints; "fine" or "best", finished by optimisation; "auto" is fine for photos and draft for films.
+    stroke: shorter side of the painting against that of the picture, 1 if None; larger means larger strokes.
     style_size: shorter side that the style picture is brought to, None for what is usual with the method; larger means larger strokes.
     strength: 0 is the photo, 1 the full style.
     keep_color: None, "luma" or "coral".
@@ -42,7 +48,9 @@ class Controls:
 
     method: str = AUTO
     encoder: str = "compact"
-    size: int = 512
+    size: int | None = None
+    quality: str = AUTO
+    stroke: float | None = None
     style_size: int | None = None
     strength: float = 1.0
     keep_color: str | None = None
@@ -54,6 +62,11 @@ class Controls:
     precision: str = AUTO
     max_megapixels: int = 100
     options: dict[str, Any] | None = None
+
+    @property
+    def strokes(self) -> float:
+        """The stroke that is used: 1, the painting fills the picture, if nothing is said."""
+        return 1.0 if self.stroke is None else self.stroke
 
 
 def setting(

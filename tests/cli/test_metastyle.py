@@ -66,7 +66,9 @@ def test_affine_styles_are_small_and_mix(photo, painting, tmp_path):
             "adapt", tmp_path / f"{name}.png", "-o", tmp_path / f"{name}.safetensors", "--steps", "2", "--parameters", "affine"
         )
         assert done.returncode == 0, done.stderr
-        assert (tmp_path / f"{name}.safetensors").stat().st_size < 12_000
+        style = read_style(tmp_path / f"{name}.safetensors")
+        assert style.tensors["affine"].numel() * 2 < 8_000
+        assert (tmp_path / f"{name}.safetensors").stat().st_size < 12_000 + 50_000 * len({key.split("/")[0] for key in style.statistics})
     mixed = tmp_path / "m.safetensors"
     done = impasto_command("mix", f"{tmp_path / 'a.safetensors'}:0.3", f"{tmp_path / 'b.safetensors'}:0.7", "-o", mixed)
     assert done.returncode == 0, done.stderr
@@ -78,11 +80,10 @@ def test_affine_styles_are_small_and_mix(photo, painting, tmp_path):
 
 def test_bundled_styles_mix_into_a_file_and_while_painting(photo, tmp_path):
     assert impasto_command("mix", "dusk:0.5", "woodcut:0.5", "-o", tmp_path / "m.safetensors").returncode == 0
-    done = impasto_command("stylize", photo, "-s", tmp_path / "m.safetensors", "-o", tmp_path / "file.png", "--precision", "float32")
+    exact = ("--precision", "float32", "--quality", "draft")
+    done = impasto_command("stylize", photo, "-s", tmp_path / "m.safetensors", "-o", tmp_path / "file.png", *exact)
     assert done.returncode == 0, done.stderr
-    done = impasto_command(
-        "stylize", photo, "-s", "dusk:0.5", "-s", "woodcut:0.5", "-o", tmp_path / "at-once.png", "--precision", "float32"
-    )
+    done = impasto_command("stylize", photo, "-s", "dusk:0.5", "-s", "woodcut:0.5", "-o", tmp_path / "at-once.png", *exact)
     assert done.returncode == 0, done.stderr
     one, two = (torch.tensor(list(Image.open(tmp_path / n).tobytes())).float() for n in ("file.png", "at-once.png"))
     assert (one - two).abs().mean() < 3  # the file holds 8 bits
@@ -196,3 +197,50 @@ def test_an_interrupted_adaptation_leaves_no_file_and_goes_on(painting, tmp_path
     assert "the same command resumes it" in told
     assert not output.exists()
     assert [path.suffix for path in (tmp_path / "cache/adapted").iterdir()] == [".checkpoint"]
+
+
+def test_styles_without_statistics_are_painted_as_drafts_and_that_is_said(photo, painting, tmp_path):
+    bare = write_style(tmp_path / "bare.safetensors", to_style_file(StyleNetwork(4), StyleRecord("bare", "metastyle")))
+    done = impasto_command("stylize", photo, "-s", bare, "-o", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    assert "bare does not hold the statistics of its painting, so its pictures are drafts" in done.stderr
+    draft = impasto_command("stylize", photo, "-s", bare, "--quality", "draft", "-o", tmp_path / "draft.png")
+    assert draft.returncode == 0
+    assert "statistics" not in draft.stderr
+    assert (tmp_path / "out.png").read_bytes() == (tmp_path / "draft.png").read_bytes()
+
+
+def test_learned_and_mixed_styles_are_finished_without_their_paintings(photo, painting, tmp_path):
+    done = impasto_command("adapt", painting, "-o", tmp_path / "a.safetensors", "--steps", "2")
+    assert done.returncode == 0, done.stderr
+    painting.unlink()
+    assert impasto_command("mix", tmp_path / "a.safetensors", "dusk", "-o", tmp_path / "m.safetensors").returncode == 0
+    for style in ("a.safetensors", "m.safetensors", "dusk"):
+        pictures = []
+        for quality in ("draft", "fine"):
+            output = tmp_path / f"{quality}.png"
+            done = impasto_command("stylize", photo, "-s", tmp_path / style if "." in style else style, "--quality", quality, "-o", output)
+            assert done.returncode == 0, done.stderr
+            pictures.append(output.read_bytes())
+        assert pictures[0] != pictures[1], style
+
+
+def test_large_photos_are_painted_at_a_size_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.job.engine.PHOTO_SIDE", 96)
+    Image.new("RGB", (200, 120), "teal").save(tmp_path / "large.png")
+    done = impasto_command("stylize", tmp_path / "large.png", "-s", "dusk", "--quality", "draft", "-o", tmp_path / "o.png")
+    assert done.returncode == 0, done.stderr
+    assert "200x120 pixels were painted at 96x58; --size 0 paints all of them" in " ".join(done.stderr.split())
+    asked = impasto_command("stylize", tmp_path / "large.png", "-s", "dusk", "--quality", "draft", "--size", "96", "-o", tmp_path / "o.png")
+    assert "were painted at" not in asked.stderr
+
+
+def test_strokes_have_a_size_of_their_own(photo, painting, tmp_path):
+    found = []
+    for stroke in ("0.5", "2"):
+        done = impasto_command("stylize", photo, "-s", painting, "--stroke", stroke, "-o", tmp_path / "o.png")
+        assert done.returncode == 0, done.stderr
+        found.append((tmp_path / "o.png").read_bytes())
+    assert found[0] != found[1]
+    assert_sentence(impasto_command("stylize", photo, "-s", painting, "--stroke", "0"), 2, "stroke goes from 0.05")
+    assert_sentence(impasto_command("stylize", photo, "-s", painting, "--quality", "great"), 2, "there are auto, draft, fine, best")

@@ -116,10 +116,10 @@ def test_a_label_in_one_picture_only_is_told_and_kept(run, photo, tmp_path):
 def test_masks_of_one_label_are_no_mask(run, tmp_path):
     for name in ("m.png", "s.png"):
         Image.new("RGB", (20, 20), "red").save(tmp_path / name)
-    result = run("--mask", tmp_path / "m.png", "--style-mask", tmp_path / "s.png")
+    result = run("--mask", tmp_path / "m.png", "--style-mask", tmp_path / "s.png", "--quality", "draft")
     assert result.returncode == 0, said(result)
     assert "100% of the photo, painted" in said(result)
-    plain = run("--method", "semantic", to="plain.png")
+    plain = run("--method", "semantic", "--quality", "draft", to="plain.png")
     assert plain.returncode == 0, said(plain)
     assert (pixels(tmp_path) - pixels(tmp_path, "plain.png")).abs().max() < 0.02
 

@@ -10,13 +10,13 @@ from impasto.settings import Controls
 PICTURE = StyleFact("sea")
 LEARNED, STEADY = StyleFact("dusk", "metastyle"), StyleFact("dusk-film", "metastyle", steady=True)
 STUDENT, TEACHER = StyleFact("pupil", "distillation", steady=True), StyleFact("master", "distillation")
-KEPT = StyleFact("kept", "gatys")
+KEPT, BARE = StyleFact("kept", "gatys"), StyleFact("old", "metastyle", finishable=False)
 
 
 @pytest.mark.parametrize(
     ("styles", "kind", "asked", "method"),
     [
-        ([PICTURE], "pictures", {}, "metastyle"),
+        ([PICTURE], "pictures", {}, "semantic"),
         ([PICTURE], "regions", {}, "semantic"),
         ([PICTURE], "shares", {}, "solver"),
         ([PICTURE], "pictures", {"method": "gatys"}, "gatys"),
@@ -56,10 +56,36 @@ def test_the_method(styles, kind, asked, method):
     ],
 )
 def test_how_films_are_stabilised(style, asked, film, options):
-    decision = resolve(Controls(**asked), [style], methods())
+    decision = resolve(Controls(**asked), [style], methods(), moving=True)
     assert decision.film == film
-    assert (decision.film_controls.options or None) == options
-    assert not decision.controls.options
+    assert (decision.controls.options or None) == options
+    assert not resolve(Controls(method=asked.get("method", "auto")), [style], methods()).controls.options
+
+
+@pytest.mark.parametrize(
+    ("style", "asked", "about", "quality"),
+    [
+        (PICTURE, {}, {}, "fine"),
+        (PICTURE, {}, {"moving": True}, "draft"),
+        (PICTURE, {}, {"live": True}, "draft"),
+        (PICTURE, {"quality": "fine"}, {"moving": True}, "fine"),
+        (PICTURE, {"quality": "best"}, {}, "best"),
+        (PICTURE, {"method": "gatys"}, {}, "draft"),
+        (PICTURE, {"options": {"photoreal": 50.0}}, {}, "draft"),
+        (LEARNED, {}, {}, "fine"),
+        (BARE, {}, {}, "draft"),
+        (BARE, {"quality": "fine"}, {}, "draft"),
+    ],
+)
+def test_how_much_work_a_picture_is(style, asked, about, quality):
+    decision = resolve(Controls(**asked), [style], methods(), **about)
+    assert decision.quality == quality
+    assert bool(decision.remark) == (style is BARE)
+
+
+def test_films_in_the_style_of_a_picture_are_painted_by_a_network():
+    assert resolve(Controls(), [PICTURE], methods(), moving=True).method.name == "metastyle"
+    assert resolve(Controls(), [PICTURE], methods(), moving=True, kind="shares").method.name == "solver"
 
 
 @pytest.mark.parametrize(
@@ -77,9 +103,14 @@ def test_how_films_are_stabilised(style, asked, film, options):
         ([PICTURE], {"films": False}, {"stabilize": "flow"}, "--stabilize is for films"),
         ([PICTURE], {"films": False}, {"options": {"rate": 0.5}}, "--rate is for films"),
         ([PICTURE], {"photos": False}, {"keep_metadata": True}, "--keep-metadata is for photos"),
-        ([PICTURE], {}, {"stabilize": "glue"}, "no way to stabilise films 'glue'"),
-        ([PICTURE], {}, {"method": "gatys", "stabilize": "student"}, "gatys has no student"),
-        ([LEARNED], {}, {"stabilize": "student"}, "has not learned to paint stable films"),
+        ([PICTURE], {}, {"quality": "good"}, "no quality 'good'; there are auto, draft, fine, best"),
+        ([PICTURE], {}, {"quality": "fine", "method": "gatys"}, "gatys optimises the picture itself"),
+        ([PICTURE], {}, {"quality": "best", "options": {"photoreal": 50.0}}, "--photoreal keeps the picture a photograph"),
+        ([PICTURE], {}, {"stroke": 2.0, "style_size": 300}, "give one of them"),
+        ([PICTURE], {}, {"stroke": 0.0}, "stroke goes from 0.05"),
+        ([PICTURE], {"moving": True}, {"stabilize": "glue"}, "no way to stabilise films 'glue'"),
+        ([PICTURE], {"moving": True}, {"method": "gatys", "stabilize": "student"}, "gatys has no student"),
+        ([LEARNED], {"moving": True}, {"stabilize": "student"}, "has not learned to paint stable films"),
     ],
 )
 def test_what_cannot_be_is_said(styles, about, asked, sentence):

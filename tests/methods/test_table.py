@@ -65,9 +65,9 @@ def test_a_method_of_another_package_paints_and_has_its_options_and_its_line(str
     plain, full, chosen = (
         painted(photo, painting, tmp_path / f"{name}.png", **controls)
         for name, controls in (
-            ("plain", {"method": "tiny", "options": {"amount": 0.0}}),
-            ("full", {"method": "tiny", "options": {"amount": 1.0}}),
-            ("chosen", {"options": {"amount": 1.0}}),  # an option that only one method has chooses it
+            ("plain", {"method": "tiny", "quality": "draft", "options": {"amount": 0.0}}),
+            ("full", {"method": "tiny", "quality": "draft", "options": {"amount": 1.0}}),
+            ("chosen", {"quality": "draft", "options": {"amount": 1.0}}),  # an option that only one method has chooses it
         )
     )
     assert (plain - read_picture(photo).pixels).abs().max() < 0.01

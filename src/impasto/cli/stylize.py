@@ -1,16 +1,16 @@
 """`impasto stylize`: photos and films in the style of pictures."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from impasto.cli.app import app
-from impasto.cli.console import console, errors, fail, resumable, warn, watching
+from impasto.cli.console import console, fail, resumable, warn
 from impasto.cli.options import DEFAULT, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
+from impasto.cli.pipe import paint_pipe
 from impasto.errors import InputError
-from impasto.settings import Controls
+from impasto.settings import FILM_SIDE, PHOTO_SIDE, Controls
 
 Inputs = Annotated[
     list[Path],
@@ -38,9 +38,26 @@ def stylize(
     style: Styles,
     output: Output = None,
     method: Annotated[str, typer.Option(help="auto, or a method's name; `impasto styles` lists them.")] = DEFAULT.method,
+    quality: Annotated[
+        str,
+        typer.Option(
+            help="draft: what the method paints, at once; fine: finished by some steps of optimisation; best: by many more, and "
+            "with VGG-19 where it is at hand. auto: fine for photos, draft for films."
+        ),
+    ] = DEFAULT.quality,
     size: Annotated[
-        int, typer.Option(min=0, help="Longer side of the result in pixels; smaller photos keep theirs, 0 keeps any.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Longer side of the result in pixels; smaller photos keep theirs, 0 keeps any. "
+            f"(default: {PHOTO_SIDE}, of films {FILM_SIDE})",
+            show_default=False,
+        ),
     ] = DEFAULT.size,
+    stroke: Annotated[
+        float | None,
+        typer.Option(help="Size of the painting against the photo's: larger, larger strokes. (default: 1)", show_default=False),
+    ] = DEFAULT.stroke,
     style_size: Annotated[
         int | None,
         typer.Option(
@@ -97,7 +114,9 @@ def stylize(
     controls = Controls(
         method=method,
         encoder=encoder,
+        quality=quality,
         size=size,
+        stroke=stroke,
         style_size=style_size,
         strength=strength,
         keep_color=keep_color,
@@ -155,31 +174,3 @@ def stylize(
     if summary.failed:
         warn(f"{len(summary.failed)} of {len(summary.outcomes)} files could not be painted")
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
-
-
-def paint_pipe(names: list[str], weights: list[float] | None, size: str, controls: Controls) -> None:
-    """Raw frames from the standard input to the standard output; what is said goes to the error stream."""
-    from impasto import api
-    from impasto.media.raw import raw_size
-
-    def print_size(size: tuple[int, int]) -> None:
-        errors.print(f"painted frames have {size[1]}x{size[0]} pixels, rgb24")
-
-    incoming, outgoing, frame_size = sys.stdin.buffer, sys.stdout.buffer, raw_size(size)
-    try:
-        with watching("learning the style", lines=False) as watch:
-            count, problem = api.stylize_pipe(
-                incoming,
-                outgoing,
-                frame_size,
-                *names,
-                weights=weights,
-                controls=controls,
-                on_size=print_size,
-                listener=watch,
-            )
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    errors.print(f"{count} frames")
-    if problem:
-        warn(problem)

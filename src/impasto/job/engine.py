@@ -19,9 +19,9 @@ from impasto.media.opening import is_animation
 from impasto.media.videos import is_film
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
-from impasto.runtime.size import working_size
+from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer
-from impasto.settings import Controls
+from impasto.settings import PHOTO_SIDE, Controls
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def paint(
 
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
-    size = working_size(picture.size, controls.size, origin)
+    size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
     photo = resize(picture.pixels, size)
     alpha = None if picture.alpha is None else resize(picture.alpha, size)
     finished = True
@@ -202,7 +202,7 @@ def run(
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
                     write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, ""
+                    size, remark = result.size, _shrunk(picture, result, controls)
                 outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:
@@ -212,6 +212,14 @@ def run(
         if not finished:
             return Summary(outcomes, interrupted=True)
     return Summary(outcomes)
+
+
+def _shrunk(picture: Picture, result: Picture, controls: Controls) -> str:
+    """What is said of a photo that was painted smaller than it is, where nobody asked for it."""
+    if controls.size is not None or result.size == picture.size:
+        return ""
+    height, width = picture.size
+    return f"{width}x{height} pixels were painted at {result.size[1]}x{result.size[0]}; --size 0 paints all of them, --size 512 is faster"
 
 
 def as_sentence(error: Exception, source: Path) -> ImpastoError:

@@ -28,9 +28,9 @@ from impasto.media.images import resize
 from impasto.media.videos import FilmError, FilmInfo, FilmReader, Frame, as_bytes, even, is_film
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import names_of
-from impasto.runtime.size import working_size
+from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, VideoStylizer
-from impasto.settings import Controls
+from impasto.settings import FILM_SIDE, Controls
 
 _WAITING = 4
 """Frames that are decoded ahead, and that wait to be encoded."""
@@ -52,7 +52,7 @@ class Source(Protocol):
 
 def film_size(info: FilmInfo, controls: Controls, origin: str) -> tuple[int, int]:
     """Height and width that a film is painted at: fitted to the size, and even. Raises PictureError if too thin."""
-    return even(working_size(info.size, controls.size, origin))
+    return even(working_size(info.size, usual_size(controls.size, FILM_SIDE), origin))
 
 
 class Target(Protocol):

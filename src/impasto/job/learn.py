@@ -21,6 +21,7 @@ from impasto.motion.temporal import temporal_loss
 from impasto.names import is_plain_name
 from impasto.networks.mixing import mix
 from impasto.networks.style_network_file import bundled_start, network_of, to_style_file
+from impasto.perception.style_sizes import mixed_statistics
 from impasto.runtime.device import choose_place
 from impasto.runtime.outputs import Outputs
 from impasto.settings import Controls
@@ -84,7 +85,7 @@ def learn_painting(
         listener=listener,
     )
     record = replace(style.record, name=name or found.name, licence=licence, source=source or Path(painting).name)
-    return write_style(target, StyleFile(replace(record, impasto_version=__version__), style.tensors))
+    return write_style(target, StyleFile(replace(record, impasto_version=__version__), style.tensors, style.statistics))
 
 
 def mix_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, output: PathLike | None, name: str | None) -> Path:
@@ -92,7 +93,7 @@ def mix_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, outp
     check_name(name)
     target = style_target(styles, name or "-".join(Path(style).stem for style in styles), output)
     source = gather_styles(styles, weights, Controls(method=METASTYLE.name))
-    resolve(Controls(method=METASTYLE.name), facts_of(source), methods())
+    resolve(Controls(method=METASTYLE.name, quality="draft"), facts_of(source), methods())
     files = [style.file for style in source.styles if style.file is not None]
     if len(files) != len(source.styles):
         raise StyleError("only trained styles are mixed into a file: impasto adapt makes one of a picture")
@@ -111,4 +112,5 @@ def mix_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, outp
     )
     only_affine = all(set(file.tensors) == {"affine"} for file in files)
     network = mix([network_of(file) for file in files], shares)
-    return write_style(target, to_style_file(network, record, start=bundled_start() if only_affine else None))
+    mixture = to_style_file(network, record, start=bundled_start() if only_affine else None)
+    return write_style(target, replace(mixture, statistics=mixed_statistics([file.statistics for file in files], shares)))

@@ -42,7 +42,13 @@ def perform(
     names = steady_versions(request.styles, controls)
     steady = source if names == list(request.styles) or not films else gather_styles(names, request.weights, controls, asked.kind)
     photos = any(not job.moving for job in jobs)
-    decision = resolve(controls, facts_of(steady), methods(), kind=asked.kind, photos=photos, films=films)
+    decided = {
+        moving: resolve(controls, facts_of(found), methods(), kind=asked.kind, moving=moving, photos=photos, films=films)
+        for moving, found, there_are in ((False, source, photos), (True, steady, films))
+        if there_are
+    }
+    said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
+    any_decision = next(iter(decided.values()))
     place = choose_place(controls.device, controls.precision)
     stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
 
@@ -50,24 +56,25 @@ def perform(
         outcomes: list[Outcome] = []
         for moving, group in groupby(some_jobs, key=lambda job: job.moving):
             chosen = steady if moving and styles is source else styles
+            decision = decided[moving]
             stylizer = (for_films if moving else for_pictures)(decision, chosen, place, listener)
             before, identity = first + len(outcomes), f"{chosen.identity} {stamps}"
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
             done = run(stylizer, list(group), decision.controls, place, masks=masks, identity=identity, on_file=count, listener=listener)
             outcomes += done.outcomes
             if done.interrupted:
-                return Summary(outcomes, True, planned.left_out)
-        return Summary(outcomes, False, planned.left_out)
+                return Summary(outcomes, True, said)
+        return Summary(outcomes, False, said)
 
     if asked.kind != "regions":
-        masks = shares_of(asked, jobs[0], source, decision.controls).to(place.device) if asked.masks else None
+        masks = shares_of(asked, jobs[0], source, any_decision.controls).to(place.device) if asked.masks else None
         return paint(jobs, 0, source, masks)
     outcomes: list[Outcome] = []
     for number, job in enumerate(jobs):
         try:
-            found = matched_regions(asked, job, source, decision.controls, place)
+            found = matched_regions(asked, job, source, any_decision.controls, place)
         except KeyboardInterrupt:
-            return Summary(outcomes, True, planned.left_out)
+            return Summary(outcomes, True, said)
         except Exception as error:
             outcomes.append(Outcome(job.source, error=as_sentence(error, job.source)))
             continue
@@ -75,5 +82,5 @@ def perform(
         summary = paint([job], number, with_regions(source, found), found.content.to(place.device))
         outcomes += summary.outcomes
         if summary.interrupted:
-            return Summary(outcomes, True, planned.left_out)
-    return Summary(outcomes, False, planned.left_out)
+            return Summary(outcomes, True, said)
+    return Summary(outcomes, False, said)

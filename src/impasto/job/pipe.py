@@ -27,9 +27,9 @@ def paint_pipe(
 ) -> tuple[int, str]:
     """Paint until the stream ends: how many frames, and what was wrong with it ("" if nothing was). See `impasto.api.stylize_pipe`."""
     source = gather_styles(steady_versions(styles, controls), weights, controls)
-    decision = resolve(controls, facts_of(source), methods(), photos=False)
+    decision = resolve(controls, facts_of(source), methods(), moving=True, photos=False)
     place, reader = choose_place(controls.device, controls.precision), RawReader(incoming, size)
-    painted_size = film_size(reader.info, controls, "the pipe")
+    painted_size = film_size(reader.info, decision.controls, "the pipe")
     stylizer = for_films(decision, source, place, listener)
     on_size(painted_size)
     number = 0

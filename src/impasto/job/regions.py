@@ -14,8 +14,8 @@ from impasto.methods.declaration import StyleSource
 from impasto.methods.semantic.matching import joint_regions
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
-from impasto.runtime.size import working_size
-from impasto.settings import Controls
+from impasto.runtime.size import usual_size, working_size
+from impasto.settings import PHOTO_SIDE, Controls
 
 
 def matched_regions(request: RegionRequest, job: Job, source: StyleSource, controls: Controls, place: Place) -> Regions:
@@ -65,4 +65,4 @@ def _opened(job: Job, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
         film = open_film(job.source, controls)
         return next(iter(film)).pixels, film_size(film.info, controls, str(job.source))
     picture = read_picture(job.source, max_pixels=_limit(controls))
-    return picture.pixels, working_size(picture.size, controls.size, str(job.source))
+    return picture.pixels, working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))

@@ -11,7 +11,12 @@ from impasto.settings import AUTO, Controls, check_value, fits
 STABILIZE = (AUTO, "none", "student", "flow")
 """How films are stabilised."""
 
+QUALITY = (AUTO, "draft", "fine", "best")
+"""How much work a picture is."""
+
 Kind = Literal["pictures", "regions", "shares"]
+Default = Literal["pictures", "films", "regions", "shares", "names"]
+Quality = Literal["draft", "fine", "best"]
 
 
 @dataclass(frozen=True)
@@ -20,27 +25,33 @@ class StyleFact:
 
     method: the one that its style file is for; None for a picture.
     steady: whether its network learned to paint stable films by itself.
+    finishable: whether the statistics of its painting are at hand.
     """
 
     name: str
     method: str | None = None
     steady: bool = False
+    finishable: bool = True
 
 
 @dataclass(frozen=True)
 class Decision:
     """How a job is painted.
 
-    method, controls: the method, and the controls that name it.
-    film_controls: those for films, which may have options more.
+    method, controls: the method, and the controls that name it; of films with the options that stabilise them.
+    kind: whether whole pictures are painted, regions, or each style its share.
+    quality: "draft", what the method paints; "fine" or "best", finished.
     film: "alone": the stylizer paints films as it is; "frames": it does, and forgets the frame before; "flow": with optical flow, the
         stylizer's own if it has any, otherwise around it.
+    remark: what could not be as it is usual, as a sentence; "" if all could.
     """
 
     method: Method
     controls: Controls
-    film_controls: Controls
-    film: Literal["alone", "frames", "flow"]
+    kind: Kind = "pictures"
+    quality: Quality = "draft"
+    film: Literal["alone", "frames", "flow"] = "alone"
+    remark: str = ""
 
 
 def resolve(
@@ -49,11 +60,19 @@ def resolve(
     methods: Mapping[str, Method],
     *,
     kind: Kind = "pictures",
+    moving: bool = False,
+    live: bool = False,
     photos: bool = True,
     films: bool = True,
 ) -> Decision:
-    """Decide. kind: see `impasto.job.request.RegionRequest`. photos, films: whether there are some. Raises InputError."""
-    method, controls = _method(controls, styles, methods, kind)
+    """Decide. Raises InputError.
+
+    kind: see `impasto.job.request.RegionRequest`.
+    moving: whether films are painted, or photos.
+    live: whether somebody waits for each picture, so that drafts are usual.
+    photos, films: whether there are some in the whole of the job.
+    """
+    method, controls = _method(controls, styles, methods, kind, moving)
     check_options(method, controls, styles, methods)
     if kind == "regions" and "regions" not in method.masks:
         able = [other.name for other in methods.values() if "regions" in other.masks and not other.slow]
@@ -64,20 +83,23 @@ def resolve(
             f"--method {default_method('shares', methods)} takes a mask of the photo for each style"
         )
     _check_effects(controls, photos, films)
-    if not films:
-        return Decision(method, controls, controls, "alone")
-    film_controls, film = _film(method, controls, styles)
-    return Decision(method, controls, film_controls, film)
+    quality, remark = _quality(method, controls, styles, usual="draft" if moving or live else "fine")
+    if not moving:
+        return Decision(method, controls, kind, quality, remark=remark)
+    controls, film = _film(method, controls, styles)
+    return Decision(method, controls, kind, quality, film, remark)
 
 
-def default_method(kind: Kind, methods: Mapping[str, Method]) -> str:
-    """What "auto" means for pictures, or for styles with regions or shares."""
+def default_method(kind: Default, methods: Mapping[str, Method]) -> str:
+    """What "auto" means for photos or films in the style of pictures, with regions or shares, or for bundled names."""
     return next(method.name for method in methods.values() if kind in method.default_for)
 
 
-def _method(controls: Controls, styles: Sequence[StyleFact], methods: Mapping[str, Method], kind: Kind) -> tuple[Method, Controls]:
+def _method(
+    controls: Controls, styles: Sequence[StyleFact], methods: Mapping[str, Method], kind: Kind, moving: bool
+) -> tuple[Method, Controls]:
     """A method that is named, or that a style file is for, or that alone has the options, or that the kind of masks asks for."""
-    implied = implied_method(controls, methods, kind)
+    implied = implied_method(controls, methods, kind, moving=moving)
     bound = {style.method for style in styles if style.method is not None}
     if len(bound) > 1:
         raise InputError(f"these styles need different methods ({', '.join(sorted(bound))}) and cannot be used together")
@@ -87,11 +109,15 @@ def _method(controls: Controls, styles: Sequence[StyleFact], methods: Mapping[st
             check_options(methods[bound_to], controls, styles, methods)
         name = next(style.name for style in styles if style.method is not None)
         raise InputError(f"{name} is a trained style of {bound_to}; {implied} needs the picture that it was learned from")
-    name = next(iter(bound), default_method(kind, methods) if implied == AUTO else implied)
+    name = next(iter(bound), default_method(_usual(kind, moving), methods) if implied == AUTO else implied)
     return methods[name], replace(controls, method=name)
 
 
-def implied_method(controls: Controls, methods: Mapping[str, Method], kind: Kind = "pictures") -> str:
+def _usual(kind: Kind, moving: bool) -> Default:
+    return "films" if moving and kind == "pictures" else kind
+
+
+def implied_method(controls: Controls, methods: Mapping[str, Method], kind: Kind = "pictures", *, moving: bool = False) -> str:
     """The method that the controls name, or that their options or masks ask for; "auto" if nothing does. Raises InputError."""
     if controls.method != AUTO:
         if controls.method not in methods:
@@ -107,7 +133,7 @@ def implied_method(controls: Controls, methods: Mapping[str, Method], kind: Kind
                 raise InputError(unknown("setting", name, sorted({name for method in methods.values() for name in method.options})))
         parts = "; ".join(f"{option(name)} belongs to --method {_owners(name, methods)}" for name in sorted(names))
         raise InputError(f"no method has all of these: {parts}")
-    usual = default_method(kind, methods)
+    usual = default_method(_usual(kind, moving), methods)
     return preferred if usual in able else able[0]
 
 
@@ -146,8 +172,33 @@ def _check_effects(controls: Controls, photos: bool, films: bool) -> None:
                 raise InputError(f"{option(name)} is for films, and there is none")
         if controls.stabilize != AUTO:
             raise InputError("--stabilize is for films, and there is none")
+    if controls.stroke is not None and controls.style_size is not None:
+        raise InputError("--stroke is the size of the style picture against the photo, and --style-size that in pixels: give one of them")
+    if controls.stroke is not None and not 0.05 <= controls.stroke <= 20:
+        raise InputError(f"stroke goes from 0.05 over 1, the painting fills the picture, to 20, not {controls.stroke:g}")
     if controls.keep_metadata and not photos:
         raise InputError("--keep-metadata is for photos, and there is none")
+
+
+def _quality(method: Method, controls: Controls, styles: Sequence[StyleFact], *, usual: Quality) -> tuple[Quality, str]:
+    """How much work each picture is, and a sentence if it cannot be as much as it is usual."""
+    wanted = controls.quality
+    if wanted not in QUALITY:
+        raise InputError(unknown("quality", wanted, QUALITY))
+    quality: Quality = usual if wanted == AUTO else wanted  # type: ignore[assignment]
+    if quality == "draft":
+        return "draft", ""
+    whole = sorted(name for name in method.whole if (controls.options or {}).get(name))
+    if whole or not method.finish:
+        if wanted != AUTO:
+            because = f"{option(whole[0])} keeps the picture a photograph" if whole else f"{method.name} optimises the picture itself"
+            raise InputError(f"--quality {wanted} optimises what a method painted, and {because}: leave it out")
+        return "draft", ""
+    bare = [style.name for style in styles if not style.finishable]
+    if bare:
+        lacks = f"{bare[0]} does not hold the statistics of its painting"
+        return "draft", f"{lacks}, so its pictures are drafts; impasto adapt PICTURE makes a file that does"
+    return quality, ""
 
 
 def _film(method: Method, controls: Controls, styles: Sequence[StyleFact]) -> tuple[Controls, Literal["alone", "frames", "flow"]]:

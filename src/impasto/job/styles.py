@@ -32,7 +32,7 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     if not text:
         raise StyleError("a style is a picture, a style file or a name, and nothing was given")
     known, paintings = bundled("style"), bundled("painting")
-    if text in paintings and method not in (AUTO, default_method("pictures", methods())):
+    if text in paintings and method not in (AUTO, default_method("names", methods())):
         text = str(ASSETS / "paintings" / paintings[text].file)
     elif text in known:
         text = str(ASSETS / "styles" / known[text].file)
@@ -85,7 +85,10 @@ def facts_of(source: StyleSource) -> list[StyleFact]:
 def _fact(style: Style) -> StyleFact:
     if style.method is None:
         return StyleFact(style.name)
-    return StyleFact(style.name, style.method, style.file is not None and methods()[style.method].steady(style.file))
+    if style.file is None:
+        return StyleFact(style.name, style.method)
+    finishable = style.picture is not None or bool(style.file.statistics)
+    return StyleFact(style.name, style.method, methods()[style.method].steady(style.file), finishable)
 
 
 def is_steady(file: StyleFile) -> bool:
@@ -97,7 +100,7 @@ def is_steady(file: StyleFile) -> bool:
 def steady_versions(styles: Sequence[PathLike], controls: Controls) -> list[PathLike]:
     """The styles for films: a bundled one that is bundled for films too, as NAME-film, is taken as that, unless something else is asked."""
     known = bundled("style")
-    if controls.stabilize not in (AUTO, "student") or controls.method not in (AUTO, default_method("pictures", methods())):
+    if controls.stabilize not in (AUTO, "student") or controls.method not in (AUTO, default_method("names", methods())):
         return list(styles)
     return [f"{style}-film" if os.fspath(style) in known and f"{style}-film" in known else style for style in styles]
 

@@ -288,6 +288,11 @@ def style_at(style: Tensor, short_side: int) -> Tensor:
     return rescale(style, (max(32, round(height * factor)), max(32, round(width * factor))))
 
 
+def stroke_side(stroke: float, short_side: int) -> int:
+    """The shorter side of a style picture for a photo of this shorter side: `stroke` times that, at least 32 pixels."""
+    return max(32, round(stroke * short_side))
+
+
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     """Height and width with the same aspect ratio and the given longer side; no side becomes less than one pixel."""
     scale = long_side / max(size)

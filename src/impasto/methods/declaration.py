@@ -93,7 +93,9 @@ class Method:
     style: "picture": it paints in the style of any picture; "file": it needs a style file that was trained before.
     keeps_picture: its style files hold the picture itself.
     masks: "regions" and "shares" that it can paint by: label maps of photo and styles, or a grey mask of the photo for each style.
-    default_for: what "auto" means this method for: "pictures", or styles with "regions" or "shares".
+    default_for: what "auto" means this method for: "pictures" or "films" in the style of a picture, "regions", "shares", or bundled "names".
+    finish: whether what it paints is finished; of methods that optimise the picture themselves it is not.
+    whole: options with which it is not.
     films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
     steady: whether the network of a style file learned to paint stable films by itself.
     without_flow: options that switch its own optical flow off.
@@ -112,6 +114,8 @@ class Method:
     keeps_picture: bool = False
     masks: frozenset[str] = frozenset()
     default_for: frozenset[str] = frozenset()
+    finish: bool = True
+    whole: frozenset[str] = frozenset()
     films: Literal["network", "flow", "frames"] = "frames"
     steady: "Callable[[StyleFile], bool]" = lambda file: False
     without_flow: Mapping[str, Any] = field(default_factory=dict)

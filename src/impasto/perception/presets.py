@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-LossName = Literal["impasto", "feedforward", "solver", "yardstick", "gatys", "metastyle", "flex", "ruder", "reconet", "adain"]
+LossName = Literal["impasto", "finishing", "feedforward", "solver", "yardstick", "gatys", "metastyle", "flex", "ruder", "reconet", "adain"]
 """The names of PRESETS."""
 
 
@@ -52,6 +52,18 @@ PRESETS: Mapping[str, LossSettings] = {
         0.01,
         10.0,
         content_normaliser="variance",
+        style_reduction="relative",
+        family=0,
+    ),
+    # The same for pictures that are painted already, with content where the yardstick has it: a few steps keep what there is.
+    "finishing": LossSettings(
+        _even("relu4_2"),
+        _FOUR,
+        0.18,
+        1.0,
+        0.01,
+        10.0,
+        content_normaliser="energy",
         style_reduction="relative",
         family=0,
     ),

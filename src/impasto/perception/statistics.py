@@ -1,5 +1,7 @@
 """Statistics of feature maps: the Gram matrix and the moments. Pure functions, at least float32 inside."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,16 +27,33 @@ def gram(features: Tensor, mask: Tensor | None = None, *, norm: str = "n") -> Te
     With weights w the matrix is sum_p w(p) F(p) F(p)^T / sum_p w(p): guided Gram matrices of Gatys et al. 2017,
     Eq. 7, with w the squared guide. A region without weight has a zero matrix.
     """
-    flat = accumulating(features).flatten(2)
-    scale = 1.0 if norm == "n" else 1.0 / features.shape[1]
     if norm not in ("n", "chw"):
         raise ValueError(f"norm is 'n' or 'chw', not {norm!r}")
+    scale = 1.0 if norm == "n" else 1.0 / features.shape[1]
     if mask is None:
-        flat = flat * (scale / flat.shape[-1]) ** 0.5
-        return torch.matmul(flat, flat.transpose(1, 2))
+        product: Tensor = _Product.apply(features.flatten(2))  # type: ignore[no-untyped-call]
+        return product * (scale / features.shape[-1] / features.shape[-2])
+    flat = accumulating(features).flatten(2)
     weight = mask.to(flat.dtype).flatten(2)
     weight = weight * (scale / weight.sum(-1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny))
     return torch.matmul(weight[:, :, None] * flat[:, None], flat[:, None].transpose(2, 3))
+
+
+class _Product(torch.autograd.Function):
+    """X X^T of (B, C, N), summed in float32 or better. Its gradient (G + G^T) X takes one product, in the precision of X, where the chain
+    rule over both factors takes two in that of the sums."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        wide = accumulating(x)
+        return torch.matmul(wide, wide.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        precise = accumulating(x) if x.dtype == torch.float16 else x  # too narrow for gradients as small as these
+        return torch.matmul((gradient + gradient.transpose(1, 2)).to(precise.dtype), precise).to(x.dtype)
 
 
 def moments(features: Tensor, mask: Tensor | None = None, *, eps: float = 1e-5) -> Tensor:

@@ -1,13 +1,18 @@
 """Encoders by name: bundled, cached, fetched or from a file; each is loaded once."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from impasto.errors import InputError, unknown
 from impasto.files import remembered
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.presets import PRESETS, LossSettings
+from impasto.perception.style_sizes import packed
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import Place, settle
 from impasto.storage.registry import locate
@@ -41,6 +46,12 @@ def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> Perce
         return PerceptualLoss(loaded, settings)
     except ValueError as error:
         raise InputError(f"the encoder {encoder} cannot serve the loss {name}: {error}") from None
+
+
+def measured_style(pictures: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The statistics that a style file keeps of its paintings (1, 3, h, w), as one style: those of the bundled encoder, in float32."""
+    place = Place(torch.device("cpu"), torch.float32)
+    return packed(load_loss("compact", "finishing", place), [picture.cpu() for picture in pictures])
 
 
 @remembered(4)

@@ -9,7 +9,12 @@ LEAST_SIDE = 32
 """Pictures with a shorter side below this, after fitting to the size, are refused."""
 
 LEAST_LEVEL = 128
-"""No level of the pyramid has a shorter side below this, in pixels."""
+"""What the shorter side of a pyramid's coarsest level is at least, in pixels, where nothing else is said."""
+
+
+def usual_size(asked: int | None, usual: int) -> int:
+    """The longer side that was asked for, 0 for any, or the usual one."""
+    return usual if asked is None else asked
 
 
 def working_size(size: tuple[int, int], longest: int, origin: str = "the picture") -> tuple[int, int]:
@@ -31,7 +36,7 @@ def _way_out(size: tuple[int, int]) -> str:
     return f": --size {needed} works, and so does every larger one"
 
 
-def pyramid(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
-    """Sizes (height, width) from coarse to fine, halving; levels too small to hold a picture are left out."""
+def pyramid(size: tuple[int, int], levels: int, *, least: int = LEAST_LEVEL) -> list[tuple[int, int]]:
+    """Sizes (height, width) from coarse to fine, halving; those whose shorter side is below `least` are left out."""
     sizes = [(round(size[0] / 2**k), round(size[1] / 2**k)) for k in range(levels)]
-    return [s for s in reversed(sizes) if min(s) >= LEAST_LEVEL or s == sizes[0]]
+    return [s for s in reversed(sizes) if min(s) >= least or s == sizes[0]]

@@ -114,6 +114,11 @@ def is_cached(record: Record) -> bool:
         return False
 
 
+def is_at_hand(name: str, kind: str) -> bool:
+    """Whether a registered name is bundled or cached, so that nothing has to be fetched for it."""
+    return name in bundled(kind) or (name in fetchable(kind) and is_cached(fetchable(kind)[name]))
+
+
 def locate(name: str, kind: str, *, convert: Converter | None = None) -> Path:
     """The file of a registered name: bundled, cached, or fetched now.
 

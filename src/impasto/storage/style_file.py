@@ -13,6 +13,9 @@ from impasto.errors import StyleError
 from impasto.names import as_plain_name
 from impasto.storage.tensors import read_tensors, write_tensors
 
+_STATISTICS = "statistics/"
+"""What the names of statistics begin with in a file."""
+
 
 @dataclass(frozen=True)
 class StyleRecord:
@@ -38,10 +41,13 @@ class StyleRecord:
 
 @dataclass(frozen=True)
 class StyleFile:
-    """A style in memory: its record and its tensors."""
+    """A style in memory: its record, its tensors, and the statistics of its painting, which pictures are finished with; see
+    `impasto.perception.style_sizes`. Files of format 1 have none.
+    """
 
     record: StyleRecord
     tensors: dict[str, Tensor]
+    statistics: dict[str, Tensor] = field(default_factory=dict)
 
 
 def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
@@ -52,7 +58,13 @@ def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
     written = asdict(style.record)
     build = {name: written.pop(name) for name in ("network", "width")}
     try:
-        write_tensors(path, style.tensors, "style", build=build, record=written)
+        write_tensors(
+            path,
+            style.tensors | {_STATISTICS + name: value for name, value in style.statistics.items()},
+            "style",
+            build=build,
+            record=written,
+        )
     except OSError as error:
         raise StyleError(f"cannot write {path}: {error.strerror or error}") from None
     return path
@@ -72,7 +84,8 @@ def read_style(path: str | os.PathLike[str]) -> StyleFile:
         raise StyleError(f"{path} has a damaged record: {wrong[0]} cannot be {str(record[wrong[0]])[:40]!r}")
     known = {item.name for item in fields(StyleRecord)}
     record = {key: value for key, value in record.items() if key in known} | {"name": as_plain_name(record["name"])}
-    return StyleFile(StyleRecord(**record), tensors)
+    statistics = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in [*tensors] if name.startswith(_STATISTICS)}
+    return StyleFile(StyleRecord(**record), tensors, statistics)
 
 
 def is_number(value: object) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import style_at
+from impasto.media.images import stroke_side, style_at
 from impasto.methods.adain.settings import AdainSettings
 from impasto.networks.coding import Coding
 from impasto.networks.decoder import Decoder
@@ -24,6 +24,7 @@ class Adain:
     styles: pictures (1, 3, h, w), RGB in [0, 1].
     shares: one weight for each style, equal by default.
     style_size: shorter side, in pixels, that the styles are brought to; None for the photo's.
+    stroke: times which, where there is no style_size.
     """
 
     decoder: Decoder
@@ -33,6 +34,7 @@ class Adain:
     shares: Sequence[float] | None = None
     style_size: int | None = None
     settings: AdainSettings = field(default_factory=AdainSettings)
+    stroke: float = 1.0
     _coding: Coding = field(init=False, repr=False)
     _kept: dict[int, list[Statistics]] = field(default_factory=dict, init=False, repr=False)
 
@@ -51,7 +53,7 @@ class Adain:
         features = self.encoder(photo, [layer])[layer]
         changed = torch.zeros_like(features)
         shares = [1.0] * len(self.styles) if self.shares is None else self.shares
-        for share, style in zip(shares, self._statistics(self.style_size or min(image.shape[-2:])), strict=True):
+        for share, style in zip(shares, self._statistics(self.style_size or stroke_side(self.stroke, min(image.shape[-2:]))), strict=True):
             changed = changed + share / sum(shares) * transform(features, style, kind="adain", strength=self.settings.strength)
         picture = self._coding.decoded(changed, layer)
         return picture[..., : image.shape[-2], : image.shape[-1]].clamp(0, 1).to(image.device)

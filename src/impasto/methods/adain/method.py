@@ -20,7 +20,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     options = dict(controls.options or {})
     decoder, encoder = coder(controls.encoder, place, options.pop("decoder", None))
     settings = AdainSettings(strength=controls.strength, **options)
-    return Adain(decoder, encoder, place, source.pictures, source.weights, controls.style_size, settings)
+    return Adain(decoder, encoder, place, source.pictures, source.weights, controls.style_size, settings, stroke=controls.strokes)
 
 
 METHOD = Method(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from impasto import __version__
 from impasto.errors import InputError
@@ -21,7 +22,7 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, load_network, to_style_file
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_loss
+from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.style_file import StyleRecord, read_style, write_style
 from impasto.storage.tensors import checksum
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
@@ -51,6 +52,11 @@ class _Lesson:
     def moving(self) -> MovingPictures | None:
         """Scenes made of the photos."""
         return None if self.photos is None else MovingPictures(self.photos)
+
+    @property
+    def measured(self) -> dict[str, Tensor]:
+        """The statistics of the painting that style files keep."""
+        return measured_style([read_picture(self.painting).pixels[None]])
 
     @property
     def contents(self) -> str:
@@ -115,7 +121,7 @@ def _vanilla(name: str, lesson: _Lesson, steps: int, encoder: str, work: Work) -
             settings={"training": asdict(settings), "contents": lesson.photos.described("photos")},
             impasto_version=__version__,
         )
-        write_style(path, to_style_file(network.cpu(), record))
+        write_style(path, replace(to_style_file(network.cpu(), record), statistics=lesson.measured))
         checkpoint.unlink(missing_ok=True)
     if workers() > 1:
         torch.distributed.barrier()
@@ -152,7 +158,8 @@ def run_teacher(materials: Materials, settings: TeacherTraining, work: Work) -> 
         checkpoint=work.checkpoint,
         listener=work.listener,
     )
-    return lambda: write_style(work.output, to_teacher_file(network.cpu(), _record(materials, settings, {"temporal": weight}, lesson)))
+    record = _record(materials, settings, {"temporal": weight}, lesson)
+    return lambda: write_style(work.output, replace(to_teacher_file(network.cpu(), record), statistics=lesson.measured))
 
 
 def run_student(materials: Materials, settings: StudentTraining, work: Work) -> Writer:
@@ -180,7 +187,8 @@ def run_student(materials: Materials, settings: StudentTraining, work: Work) -> 
         checkpoint=work.checkpoint,
         listener=work.listener,
     )
-    return lambda: write_style(work.output, to_style_file(network.cpu(), _record(materials, settings, weights, lesson)))
+    record = _record(materials, settings, weights, lesson)
+    return lambda: write_style(work.output, replace(to_style_file(network.cpu(), record), statistics=lesson.measured))
 
 
 def _check_size(network: StyleNetwork, student: str | None, start: str) -> None:

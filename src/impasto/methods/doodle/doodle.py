@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError, InputError
 from impasto.events import Event, Interrupted, Listener, silence
-from impasto.media.images import rescale, style_at
+from impasto.media.images import rescale, stroke_side, style_at
 from impasto.methods.doodle.settings import DoodleSettings
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import content_distance, range_excess
@@ -90,9 +90,9 @@ class _Target:
 
     def __init__(self, doodle: NeuralDoodle, content: Tensor, masks: Tensor | None, size: tuple[int, int], image: Tensor):
         self.doodle, self.settings = doodle, doodle.settings
-        short = min(size)
+        short = stroke_side(self.settings.stroke, min(size))
         if self.settings.style_size is not None:
-            short = round(self.settings.style_size * short / min(image.shape[-2:]))
+            short = round(self.settings.style_size * min(size) / min(image.shape[-2:]))
         style = style_at(doodle.style.to(image), short)
         with torch.no_grad():
             found = doodle.encoder(style, STYLE)

@@ -20,7 +20,9 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
 
     if len(source.styles) > 1:
         raise InputError("doodle takes the patches of one style picture, and several were given")
-    settings = DoodleSettings(strength=controls.strength, style_size=controls.style_size, **(controls.options or {}))
+    settings = DoodleSettings(
+        strength=controls.strength, style_size=controls.style_size, stroke=controls.strokes, **(controls.options or {})
+    )
     mask = source.masks[0] if source.masks else None
     return NeuralDoodle(load_encoder(controls.encoder, place, pool="avg"), source.pictures[0], mask, settings, listener)
 
@@ -33,4 +35,5 @@ METHOD = Method(
     [DoodleSettings],
     masks=frozenset({"regions"}),
     slow=True,
+    finish=False,
 )

@@ -20,4 +20,5 @@ class DoodleSettings(Settings):
     content_weight: float = setting(10.0, "Higher keeps more of the photo.", low=0)
     smoothness: float = setting(1.0, "Weight of the mean of squared differences of neighbours to the power 1.25, where white is 1.", low=0)
     strength: float = strength(10)
+    stroke: float = setting(1.0, "", above=0)
     style_size: int | None = setting(None, "", low=32, says="a style picture has at least 32 pixels on its shorter side, to hold a stroke")

@@ -22,7 +22,9 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     wanted = GatysLoss(**{item.name: options.pop(item.name) for item in fields(GatysLoss) if item.name in options})
     loss = load_loss(controls.encoder, wanted.loss, place)
     weights = {name: value for name in ("content_weight", "tv_weight") if (value := getattr(wanted, name)) is not None}
-    settings = GatysSettings(strength=controls.strength, style_size=controls.style_size, seed=controls.seed, **options)
+    settings = GatysSettings(
+        strength=controls.strength, style_size=controls.style_size, stroke=controls.strokes, seed=controls.seed, **options
+    )
     return Gatys(loss.with_weights(**weights), source.pictures, settings, source.weights, source.masks, listener)
 
 
@@ -34,5 +36,6 @@ METHOD = Method(
     build,
     [GatysSettings, GatysLoss],
     keeps_picture=True,
+    finish=False,
     masks=frozenset({"regions"}),
 )

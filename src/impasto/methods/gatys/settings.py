@@ -23,6 +23,7 @@ class GatysSettings(Settings):
     learning_rate: float = setting(0.02, "Of Adam.", above=0)
     preview_every: int = setting(0, "Iterations between previews, 0 for none.", low=0, shown=False)
     strength: float = strength(10)
+    stroke: float = setting(1.0, "", above=0)
     style_size: int | None = setting(None, "", low=32, says="a style picture has at least 32 pixels on its shorter side, to hold a stroke")
     seed: int = setting(0, "")
 

@@ -5,7 +5,7 @@ nothing but where its weights began and how long they were trained.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import fingerprint, load_network, to_style_file
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_loss
+from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.style_file import StyleRecord, write_style
 from impasto.training.data import PictureFolder, Pictures
 from impasto.training.fitting import Curve, fit_network
@@ -80,6 +80,6 @@ def run(materials: Materials, settings: JohnsonTraining, work: Work) -> Writer:
             },
             impasto_version=__version__,
         )
-        write_style(work.output, to_style_file(network, record))
+        write_style(work.output, replace(to_style_file(network, record), statistics=measured_style([picture])))
 
     return write

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from impasto.methods.metastyle.settings import Adaptation
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start, fingerprint, to_style_file
 from impasto.runtime.device import Place
-from impasto.runtime.encoders import load_loss
+from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.registry import bundled, cache_folder
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 from impasto.training.checkpoint import load_checkpoint
@@ -59,7 +59,8 @@ def learned(
     path = cache_folder() / "adapted" / f"{key}.safetensors"
     if path.is_file():
         try:
-            return read_style(path)
+            known = read_style(path)
+            return known if known.statistics else replace(known, statistics=measured_style(paintings))
         except StyleError:
             path.unlink()
     loss = load_loss(encoder, settings.loss, place)
@@ -94,6 +95,7 @@ def learned(
     )
     only_affine = start if settings.training.parameters == "affine" else None
     style = to_style_file(network, record, start=only_affine)
+    style = replace(style, statistics=measured_style(paintings))
     write_style(path, style)
     checkpoint.unlink(missing_ok=True)
     return style

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
     """How the controls want a painting to be learned, and the folders of photos to learn it on. Raises InputError."""
+    from impasto.media.images import stroke_side
+
     options = dict(controls.options or {})
     photos = options.pop("photos", None)
     usual = FOR_FILMS if options.get("film") else FOR_PHOTOS
     training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(FittingSettings)}}
-    size = usual.style_size if controls.style_size is None else controls.style_size
+    size = controls.style_size or stroke_side(controls.strokes, usual.style_size)
     return replace(usual, training=replace(usual.training, seed=controls.seed, **training), style_size=size, **options), photos
 
 
@@ -79,7 +81,7 @@ METHOD = Method(
     build,
     [FittingSettings, Adaptation],
     more={"photos": Option(Sequence[Path], "Folder of photos to learn a style picture on; repeatable.")},
-    default_for=frozenset({"pictures"}),
+    default_for=frozenset({"films", "names"}),
     style_size="384",
     films="network",
     steady=learned_films,

@@ -23,7 +23,9 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     options = dict(controls.options or {})
     decoder, encoder = coder(controls.encoder, place, options.pop("decoder", None))
     mask = source.masks[0] if source.masks else None
-    return StyleSwap(decoder, encoder, place, source.pictures[0], mask, controls.style_size, controls.strength, **options)
+    return StyleSwap(
+        decoder, encoder, place, source.pictures[0], mask, controls.style_size, controls.strength, stroke=controls.strokes, **options
+    )
 
 
 METHOD = Method(

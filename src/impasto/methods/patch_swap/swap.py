@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import style_at
+from impasto.media.images import stroke_side, style_at
 from impasto.methods.patch_swap.settings import PatchSwapSettings
 from impasto.networks.coding import Coding, positions, region_weights
 from impasto.networks.decoder import Decoder
@@ -33,6 +33,7 @@ class StyleSwap:
     strength: float = PatchSwapSettings.strength
     layer: Layer = PatchSwapSettings.layer
     size: int = PatchSwapSettings.size
+    stroke: float = 1.0
     _coded: Coding = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +49,7 @@ class StyleSwap:
             return image.clone()
         content = self._coded.padded(self._coded.at_place(image), self.layer)
         features = self.encoder(content, [self.layer])[self.layer]
-        style = style_at(self._coded.at_place(self.style), self.style_size or min(image.shape[-2:]))
+        style = style_at(self._coded.at_place(self.style), self.style_size or stroke_side(self.stroke, min(image.shape[-2:])))
         patches = self.encoder(style.contiguous(memory_format=torch.channels_last), [self.layer])[self.layer]
         regions: list[Tensor | None] = [None, None]
         if masks is not None and self.style_mask is not None:

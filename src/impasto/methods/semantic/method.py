@@ -22,7 +22,8 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     options = dict(controls.options or {})
     decoder, encoder = coder(controls.encoder, place, options.pop("decoder", None))
     settings = SemanticSettings(strength=controls.strength, **options)
-    return SemanticTransfer(decoder, encoder, place, source.pictures, source.masks, source.weights, controls.style_size, settings)
+    styles = (source.pictures, source.masks, source.weights, controls.style_size)
+    return SemanticTransfer(decoder, encoder, place, *styles, settings, stroke=controls.strokes)
 
 
 TRAINING = Recipe(
@@ -47,7 +48,7 @@ METHOD = Method(
     build,
     [SemanticSettings],
     more={"decoder": Option(str, "Decoder of another encoder: a safetensors file.")},
-    default_for=frozenset({"regions"}),
+    default_for=frozenset({"pictures", "regions"}),
     masks=frozenset({"regions", "shares"}),
     trainings=(TRAINING,),
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import style_at
+from impasto.media.images import stroke_side, style_at
 from impasto.methods.semantic.cascade import Cascade, styled
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.motion.cuts import is_cut
@@ -33,7 +33,7 @@ class SemanticTransfer:
 
     styles: pictures (1, 3, h, w), with `shares` (equal by default). style_masks: for regions, a mask (1, K, h, w) for each: region k of
     the photo takes the statistics of region k of the styles that have one. Without them, masks at a call give style k its part of the
-    photo. style_size: shorter side that the styles are brought to, None for the photo's.
+    photo. style_size: shorter side that the styles are brought to, None for the photo's. stroke: times which, where there is no style_size.
     """
 
     decoder: Decoder
@@ -44,6 +44,7 @@ class SemanticTransfer:
     shares: Sequence[float] | None = None
     style_size: int | None = None
     settings: SemanticSettings = field(default_factory=SemanticSettings)
+    stroke: float = 1.0
     _coded: Coding = field(init=False, repr=False)
     _kept: dict[tuple[int, tuple[str, ...], bool], list[dict[str, Statistics]]] = field(default_factory=dict, init=False, repr=False)
     _noise: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
@@ -122,7 +123,7 @@ class SemanticTransfer:
     def _style(self, short_side: int, regions: Tensor | None) -> Mapping[str, Statistics]:
         """Statistics of the styles at each layer, K regions, at the size for a photo of this shorter side."""
         settings = self.settings
-        key = (self.style_size or short_side, tuple(settings.layers), settings.soft)
+        key = (self.style_size or stroke_side(self.stroke, short_side), tuple(settings.layers), settings.soft)
         if key not in self._kept:
             self._kept[key] = [self._of_style(number, key[0]) for number in range(len(self.styles))]
         found = self._kept[key]

@@ -24,7 +24,8 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     network = load_solver(str(options.pop("solver", SOLVER)))
     steering = Steering(strength=controls.strength, shares=source.weights, **options)
     encoder = network.encoder if controls.encoder == Controls.encoder else controls.encoder
-    return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, controls.style_size, steering)
+    size, stroke = controls.style_size, controls.strokes
+    return Solver(network, load_encoder(encoder, place), place, source.pictures, source.masks, size, steering, stroke=stroke)
 
 
 TRAINING = Recipe(
@@ -52,6 +53,7 @@ METHOD = Method(
     default_for=frozenset({"shares"}),
     masks=frozenset({"regions", "shares"}),
     films="flow",
+    whole=frozenset({"photoreal"}),
     style_size="the photo's up to 384",
     without_flow={"consistency": 0.0},
     trainings=(TRAINING,),

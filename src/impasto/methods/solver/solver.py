@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import style_at
+from impasto.media.images import stroke_side, style_at
 from impasto.methods.solver.network import SCALES, Filters, SolverNetwork, alpha, unroll
 from impasto.methods.solver.photo import Photos
 from impasto.methods.solver.proximal import Term, proximal_map
@@ -82,6 +82,7 @@ class Solver:
     style_size: int | None = None
     steering: Steering = field(default_factory=Steering)
     flow: Flow | None = None
+    stroke: float = 1.0
     _kept: dict[int, _Style] = field(default_factory=dict, init=False, repr=False)
     _grain: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
 
@@ -164,7 +165,7 @@ class Solver:
 
     def _style(self, short_side: int) -> _Style:
         """Gram matrices and filters of the styles at the size for a photo of this shorter side."""
-        size = self.style_size or min(short_side, LARGEST_STYLE)
+        size = self.style_size or stroke_side(self.stroke, min(short_side, LARGEST_STYLE))
         if size not in self._kept:
             pictures = [style_at(picture.to(self.place.device, torch.float32), size) for picture in self.styles]
             encoded = [self._encoded(picture) for picture in pictures]
