@@ -93,7 +93,7 @@ class Method:
     style: "picture": it paints in the style of any picture; "file": it needs a style file that was trained before.
     keeps_picture: its style files hold the picture itself.
     masks: "regions" and "shares" that it can paint by: label maps of photo and styles, or a grey mask of the photo for each style.
-    default_for: what "auto" means this method for: "pictures" or "films" in the style of a picture, "regions", "shares", or bundled "names".
+    default_for: what "auto" means it for: "pictures" or "films" in the style of a picture, "regions", "shares", or bundled "names".
     finish: whether what it paints is finished; of methods that optimise the picture themselves it is not.
     whole: options with which it is not.
     films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
