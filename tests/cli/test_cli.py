@@ -243,7 +243,9 @@ def test_training_and_evaluation_from_the_command_line(tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, said(result)
     report = json.loads((tmp_path / "out.json").read_text())
-    assert {row["method"] for row in report["rows"]} == {"optimum", "gatys:small.safetensors", "metastyle:small.safetensors"}
+    assert {row["method"] for row in report["rows"]} == {
+        "optimum", "photo unchanged", "painting itself", "gatys:small.safetensors", "metastyle:small.safetensors",
+    }  # fmt: skip
     assert report["date"]
     assert report["machine"]
     result = impasto_command(

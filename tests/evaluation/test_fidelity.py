@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from impasto.errors import InputError
-from impasto.evaluation.fidelity import Figures, Judge, Pair, all_pairs, evaluate, load_at, read_pairs, share
-from impasto.media.images import Picture, write_picture
+from impasto.evaluation.fidelity import PAINTING, PHOTO, Figures, Judge, Pair, all_pairs, evaluate, load_at, read_pairs, share
+from impasto.media.images import Picture, read_picture, write_picture
 from impasto.perception.weights import read_encoder
 from tests.conftest import SHARED, random_encoder
 
@@ -52,9 +52,18 @@ def test_every_pair_meets_every_method(tmp_path, photo, painting):
         "flat": lambda style: lambda image, masks=None: image * 0 + style.mean(),
     }
     report = evaluate(
-        pairs, encoder, makers, optimum=lambda style: lambda image, masks=None: image * 0.5 + 0.25, size=64, keep=tmp_path / "kept"
-    )
-    assert [row.method for row in report.rows] == ["optimum", "nothing", "flat"]
+        pairs, encoder, makers, optimum=lambda style: lambda image, masks=None: image * 0.5 + 0.25, size=64, keep=tmp_path / "kept",
+        sheet=tmp_path / "sheet.png",
+    )  # fmt: skip
+    assert [row.method for row in report.rows] == ["optimum", PHOTO, PAINTING, "nothing", "flat"]
+    assert report.of(PHOTO)[0].figures == report.of("nothing")[0].figures
+    assert report.of(PHOTO)[0].share == 0
+    (painting_itself,) = report.of(PAINTING)
+    assert painting_itself.figures.style["relu1_1"] < 0.001 < report.of("flat")[0].figures.style["relu1_1"]
+    assert painting_itself.figures.half > 0
+    height, width = read_picture(tmp_path / "sheet.png").size
+    assert height == 256
+    assert width > 4 * 128
     assert report.of("nothing")[0].share == pytest.approx(0, abs=1e-6)
     assert report.of("nothing")[0].figures.content == pytest.approx(0, abs=1e-6)
     assert report.of("optimum")[0].share == 1
@@ -75,7 +84,7 @@ def test_pairs_with_known_figures_are_not_optimised_again(tmp_path, photo, paint
         raise AssertionError("the optimum is known")
 
     report = evaluate([pair], random_encoder(4, 4, 4, 4), {"same": lambda style: lambda image, masks=None: image}, optimum=never, size=64)
-    assert [row.method for row in report.rows] == ["same"]
+    assert [row.method for row in report.rows] == [PHOTO, PAINTING, "same"]
 
 
 def test_pictures_are_brought_to_their_shorter_side(tmp_path, photo):

@@ -41,7 +41,8 @@ def evaluate_fidelity(
         Path | None, typer.Option(help="A JSON list of pairs with known figures of Gatys, instead of the folders.", show_default=False)
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="METHOD or METHOD:ENCODER; repeatable. (default: all)", show_default=False)
+        list[str] | None,
+        typer.Option(help="METHOD, METHOD:ENCODER, METHOD@fine for finished pictures; repeatable. (default: all)", show_default=False),
     ] = None,
     encoder: Annotated[str, typer.Option(help="Network that judges: vgg19, or a safetensors file.")] = "vgg19",
     size: Annotated[int, typer.Option(min=64, help="Shorter side of the photos in pixels.")] = 256,
@@ -50,6 +51,7 @@ def evaluate_fidelity(
     loss: Annotated[str, typer.Option(help="Loss that gatys minimises: yardstick, impasto, ...")] = "yardstick",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs.", show_default=False)] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for the pictures.", show_default=False)] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write all pictures beside one another here.", show_default=False)] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
     device: Device = DEFAULT.device,
     precision: Annotated[str, typer.Option(help="Of the methods; the judge works in float32.")] = "float32",
@@ -58,6 +60,7 @@ def evaluate_fidelity(
     from impasto.cli.evaluation import run_fidelity
 
     check_report(json, [pairs])
+    check_report(sheet, [pairs])
     with watching("evaluating") as watch:
         report = run_fidelity(
             content=content,
@@ -71,6 +74,7 @@ def evaluate_fidelity(
             steps=steps,
             limit=limit,
             keep=keep,
+            sheet=sheet,
             device=device,
             precision=precision,
             listener=watch,

@@ -50,6 +50,7 @@ def run_fidelity(
     steps: int | None,
     limit: int | None,
     keep: Path | None,
+    sheet: Path | None,
     device: str,
     precision: str,
     listener: Listener,
@@ -65,11 +66,12 @@ def run_fidelity(
     makers: dict[str, Maker] = {}
     learns = {name for name, method in all_methods().items() if method.style == "picture"}
     for spec in methods or sorted(name for name in learns if not all_methods()[name].slow):
-        name, _, encoder_name = spec.partition(":")
+        text, _, quality = spec.partition("@")
+        name, _, encoder_name = text.partition(":")
         if name not in learns:
             raise InputError(unknown("method that paints in the style of a picture", name, sorted(learns)))
         has = set(all_methods()[name].options)
-        controls = replace(base, method=name, encoder=encoder_name or Controls.encoder)
+        controls = replace(base, method=name, encoder=encoder_name or Controls.encoder, quality=quality or AUTO)
         if "steps" in has:
             controls = replace(controls, style_size=size, options={} if steps is None else {"steps": steps})
         elif not has >= set(base.options or {}):
@@ -78,7 +80,7 @@ def run_fidelity(
     optimum = _maker(replace(base, method=GATYS.name, options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
     settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
     judge = load_encoder(encoder, exact)
-    return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, settings=settings, listener=listener)
+    return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, sheet=sheet, settings=settings, listener=listener)
 
 
 def run_stability(

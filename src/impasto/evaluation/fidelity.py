@@ -3,6 +3,7 @@
     style_l = |G(result) - G(style)|^2 / |G(style)|^2        at relu1_1 .. relu4_1
     content = mean (F(result) - F(photo))^2 / mean F(photo)^2   at relu4_2
     total   = mean of style_l + 0.05 content                 (the loss preset "yardstick" without its penalties)
+    half    = mean of style_l with picture and painting at half their size: it sees strokes twice as large
     share   = (total(photo) - total(result)) / (total(photo) - total(optimum))
     ratio   = content(result) / content(optimum)
 
@@ -20,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Event, Listener, silence
-from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
+from impasto.media.images import Picture, list_pictures, read_picture, rescale, resize, write_picture
 from impasto.names import as_plain_name
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
@@ -36,17 +39,24 @@ from impasto.runtime.stylizer import Stylizer
 _LEAST = 1e-7
 """Losses below this are rounding."""
 
+PHOTO, PAINTING = "photo unchanged", "painting itself"
+
 Maker = Callable[[Tensor], Stylizer]
 """Makes a stylizer from a style picture (1, 3, h, w)."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Losses of one picture: per style layer, content, and total."""
+    """Losses of one picture: per style layer, content, and total; of the style at half the size, and how regular its texture is.
+
+    half and regularity are None where they are not known.
+    """
 
     style: dict[str, float]
     content: float
     total: float
+    half: float | None = None
+    regularity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,14 +92,23 @@ class Judge:
     def __init__(self, encoder: Encoder, content: Tensor, style: Tensor):
         self.loss = PerceptualLoss(encoder, "yardstick")
         self.content, self.style = self.loss.content_target(content), self.loss.style_target([style])
+        self.photo, self.half = content, self.loss.style_target([_halved(style)])
 
     @torch.no_grad()
     def __call__(self, picture: Tensor) -> Figures:
         """Figures of (1, 3, H, W), rounded to 8 bits as it would be written."""
-        terms = self.loss(picture.mul(255).round().div(255), self.content, self.style)
+        picture = picture.mul(255).round().div(255)
+        terms = self.loss(picture, self.content, self.style)
         style = {layer: value.item() for layer, value in terms.style.items()}
         content = terms.content.item()
-        return Figures(style, content, statistics.mean(style.values()) + self.loss.settings.content_weight * content)
+        small = _halved(picture)
+        half = statistics.mean(value.item() for value in self.loss(small, self.loss.content_target(small), self.half).style.values())
+        total = statistics.mean(style.values()) + self.loss.settings.content_weight * content
+        return Figures(style, content, total, half, regularity(picture, self.photo))
+
+
+def _halved(picture: Tensor) -> Tensor:
+    return rescale(picture, (max(32, picture.shape[-2] // 2), max(32, picture.shape[-1] // 2)))
 
 
 def load_at(path: Path, short_side: int, *, like: tuple[int, int] | None = None) -> Tensor:
@@ -143,7 +162,8 @@ class FidelityReport:
     def show(self, console: Console) -> None:
         """Print one line per method: means and standard deviations over the pairs."""
         layers = list(self.rows[0].figures.style) if self.rows else []
-        table = Table("method", "pairs", "share", "content ratio", "content", *layers, "total", "seconds", box=None, header_style="bold")
+        columns = ("method", "pairs", "share", "content ratio", "content", *layers, "total", "style at half", "regularity", "seconds")
+        table = Table(*columns, box=None, header_style="bold")
         for method in dict.fromkeys(row.method for row in self.rows):
             rows = self.of(method)
             table.add_row(
@@ -154,6 +174,8 @@ class FidelityReport:
                 spread([r.figures.content for r in rows]),
                 *(spread([r.figures.style[layer] for r in rows]) for layer in layers),
                 spread([r.figures.total for r in rows]),
+                _known([r.figures.half for r in rows]),
+                _known([r.figures.regularity for r in rows]),
                 spread([r.seconds for r in rows]),
             )
         console.print(table)
@@ -171,13 +193,15 @@ def evaluate(
     optimum: Maker,
     size: int = 256,
     keep: Path | None = None,
+    sheet: Path | None = None,
     settings: dict[str, Any] | None = None,
     listener: Listener = silence,
 ) -> FidelityReport:
     """Paint every pair with every method and judge it with `encoder` (VGG-19, at its place, float32).
 
     optimum makes the stylizer that stands for a share of 1 where a pair does not bring its figures. size: shorter side
-    in pixels. keep: folder for METHOD/CONTENT__STYLE.png.
+    in pixels. keep: folder for METHOD/CONTENT__STYLE.png. sheet: file for all pictures beside one another, a pair a row: photo,
+    painting, and the methods in order. The rows PHOTO and PAINTING say what nothing and everything of the style would be.
     """
     todo = list(pairs)
     same = [pair for pair in todo if pair.content.exists() and pair.style.exists() and pair.content.samefile(pair.style)]
@@ -185,25 +209,49 @@ def evaluate(
         raise InputError(f"{same[0].content} is the photo and the painting of one pair: there is nothing to paint")
     names = distinct([pair.name for pair in todo])
     rows: list[Row] = []
+    shown: dict[str, list[Tensor]] = {}
     started = time.monotonic()
     device = next(encoder.parameters()).device
     for done, (pair, named) in enumerate(zip(todo, names, strict=True)):
         content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
         judge = Judge(encoder, content, style)
-        photo = pair.photo or judge(content)
+        unchanged = judge(content)
+        photo = pair.photo or unchanged
         best = pair.optimum
         if best is None:
             painted, seconds = _timed(optimum(style), content)
             best = judge(painted)
             rows.append(Row("optimum", named, best, 1.0, 1.0, seconds))
             _keep(painted, keep, "optimum", named)
+        itself = judge(rescale(style, (content.shape[-2], content.shape[-1])))
+        for name, figures in ((PHOTO, unchanged), (PAINTING, itself)):
+            rows.append(Row(name, named, figures, share(photo, figures, best), figures.content / max(best.content, _LEAST), 0.0))
+        shown[named] = [content, style]
         for name, maker in makers.items():
             painted, seconds = _timed(maker(style), content)
             judged = judge(painted)
             rows.append(Row(name, named, judged, share(photo, judged, best), judged.content / max(best.content, _LEAST), seconds))
             _keep(painted, keep, name, named)
+            shown[named].append(painted)
+        if sheet is not None:
+            write_picture(Picture(contact_sheet(list(shown.values()))), sheet)
         listener(Event(done + 1, len(todo), time.monotonic() - started))
     return FidelityReport(rows, settings or {})
+
+
+def contact_sheet(rows: Sequence[Sequence[Tensor]], *, height: int = 256) -> Tensor:
+    """Pictures (1, 3, h, w) in rows of one height, white where a row is shorter than others: (3, H, W)."""
+    strips = []
+    for row in rows:
+        fitted = [rescale(picture.cpu(), (height, max(1, round(picture.shape[-1] * height / picture.shape[-2])))) for picture in row]
+        strips.append(torch.cat(fitted, 3)[0].clamp(0, 1))
+    widest = max(strip.shape[-1] for strip in strips)
+    return torch.cat([F.pad(strip, (0, widest - strip.shape[-1]), value=1.0) for strip in strips], 1)
+
+
+def _known(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return spread(known) if known else "-"
 
 
 def share(photo: Figures, result: Figures, optimum: Figures) -> float:
