@@ -69,7 +69,7 @@ def test_every_pair_meets_every_method(tmp_path, photo, painting):
     assert report.of("optimum")[0].share == 1
     assert (tmp_path / "kept/flat/a__b.png").exists()
     report.write(tmp_path / "r.json")
-    assert len(json.loads((tmp_path / "r.json").read_text())["rows"]) == 3
+    assert len(json.loads((tmp_path / "r.json").read_text())["rows"]) == 5
 
 
 def test_pairs_with_known_figures_are_not_optimised_again(tmp_path, photo, painting):
