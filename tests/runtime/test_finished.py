@@ -5,6 +5,7 @@ import torch
 
 from impasto.errors import StyleError
 from impasto.events import Interrupted
+from impasto.media.images import rescale
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.style_sizes import SIDES, StyleSizes, between, mixed_statistics, packed, unpacked
 from impasto.runtime.finished import Effort, Finished
@@ -77,7 +78,7 @@ def test_reports_count_all_sizes_and_a_stop_keeps_the_picture(loss):
     assert bool(torch.isfinite(stopped.value.picture).all())
 
 
-def test_pictures_too_large_to_be_optimised_get_the_drafts_detail(loss, monkeypatch):
+def test_pictures_too_large_to_be_optimised_get_the_photos_detail(loss, monkeypatch):
     monkeypatch.setattr("impasto.runtime.finished.LARGEST", 100 * 100)
     seen = []
     painted = finished(loss, [picture(64, 64, 1)], listener=lambda event: seen.append(event.total))(picture(190, 190))
@@ -128,3 +129,12 @@ def test_mixtures_mix_statistics(loss):
     assert mixed_statistics([first, {}], [1.0, 1.0]) == {}
     larger = packed(loss, [picture(260, 260)])
     assert {key.split("/")[0] for key in mixed_statistics([first, larger], [1.0, 1.0])} == {"128", "256"}
+
+
+def test_an_enlargement_looks_the_same_from_afar(loss, monkeypatch):
+    """Above the first size only detail is added."""
+    monkeypatch.setattr("impasto.runtime.finished.FIRST", 100)
+    photo = picture(24, 24).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    large = finished(loss, [picture(64, 64, 1)])(photo)
+    small = finished(loss, [picture(64, 64, 1)])(rescale(photo, (96, 96)))
+    assert float((rescale(large, (96, 96)) - small).square().mean()) < 1e-3

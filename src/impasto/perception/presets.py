@@ -59,7 +59,7 @@ PRESETS: Mapping[str, LossSettings] = {
     "finishing": LossSettings(
         _even("relu4_2"),
         _FOUR,
-        0.18,
+        0.2,
         1.0,
         0.01,
         10.0,

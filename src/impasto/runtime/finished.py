@@ -2,7 +2,8 @@
 
 What a stylizer paints is the draft. At the coarsest size it is where the optimisation of Gatys et al. 2016 begins; at each finer one that
 begins with the result of the size before, brought up, and the detail that the draft has at this size and not at the one before: contours
-stay sharp, and strokes belong to the picture instead of the pixel. Zhang et al. 2019 name their network's pictures as a start for Gatys.
+stay sharp, and strokes belong to the picture instead of the pixel. Above FIRST only detail is added, so that an enlargement looks the same
+from afar. Zhang et al. 2019 name their network's pictures as a start for Gatys.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,12 @@ from impasto.perception.style_sizes import StyleSizes
 from impasto.runtime.size import pyramid
 from impasto.runtime.stylizer import Stylizer
 
+FIRST = 1024
+"""Longer side, in pixels, of the draft that all coarser sizes begin with: the same for a picture and its enlargements."""
 COARSEST = 80
 """Shorter side, in pixels, that the coarsest size has at least."""
 LARGEST = 4_200_000
-"""Pixels of the largest size that is optimised; above, only the draft's detail is added."""
+"""Pixels of the largest size that is optimised; above, the photo's own detail is added."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Effort:
 
 EFFORTS = {"fine": Effort((30, 40, 15, 8)), "best": Effort((100, 120, 60, 30))}
 """By the quality that is asked for."""
+
+
+def detail(picture: Tensor, coarse: tuple[int, int]) -> Tensor:
+    """What a picture (B, 3, H, W) has and does not have at a coarser size."""
+    return picture - rescale(rescale(picture, coarse), (picture.shape[-2], picture.shape[-1]))
 
 
 @dataclass
@@ -71,28 +79,36 @@ class Finished:
         size = (image.shape[-2], image.shape[-1])
         stroke = self.stroke if self.style_size is None else self.style_size / min(size)
         levels = pyramid(size, 16, least=COARSEST)
-        optimised = [level for level in levels if level[0] * level[1] * len(image) <= LARGEST]
+        optimised = [level for level in levels if level == levels[0] or level[0] * level[1] * len(image) <= LARGEST]
         total = sum(self.effort.at(number) for number in range(len(optimised)))
         run = PixelOptimisation(image, total, self.listener, history=10, spare=(0.25, 2))
         loss = self.loss.with_weights(style_weight=self.loss.settings.style_weight * min(1.0, self.strength))
         try:
-            whole = run.picture = self.draft(image, masks=masks).to(image)
+            first = max([0, *(number for number, level in enumerate(levels) if max(level) <= FIRST)])
+            small = self._drafted(image, masks, levels[first])
             for number, level in enumerate(levels):
                 photo = rescale(image, level)
+                if level not in optimised:
+                    run.picture = (rescale(run.picture, level) + detail(photo, levels[number - 1])).clamp(0, 1)
+                    continue
                 places = None if masks is None else rescale(masks, level)
-                drafted = rescale(whole, level)
-                start = drafted
+                start = drafted = rescale(small, level) if number <= first else self._drafted(image, masks, level)
+                coarse = run.picture
                 if number:
-                    start = rescale(run.picture, level) + drafted - rescale(rescale(drafted, levels[number - 1]), level)
+                    start = rescale(coarse, level) + detail(drafted, levels[number - 1])
                 run.picture = start = start.clamp(0, 1)
-                if level in optimised:
-                    content = loss.content_target(photo.contiguous(memory_format=torch.channels_last), masks=places)
-                    style = self.styles(stroke_side(stroke, min(level)))
-                    run.run(loss, start, content, style, self.effort.at(number))
+                content = loss.content_target(photo.contiguous(memory_format=torch.channels_last), masks=places)
+                style = self.styles(stroke_side(stroke, min(level)))
+                run.run(loss, start, content, style, self.effort.at(number))
+                if number > first:
+                    run.picture = rescale(coarse, level) + detail(run.picture, levels[number - 1])
                 run.picture = self._covered(run.picture.clamp(0, 1), drafted, places)
         except KeyboardInterrupt:
             raise Interrupted(run.picture.clamp(0, 1)) from None
         return run.picture
+
+    def _drafted(self, image: Tensor, masks: Tensor | None, size: tuple[int, int]) -> Tensor:
+        return self.draft(rescale(image, size), masks=None if masks is None else rescale(masks, size)).to(image)
 
     def _covered(self, picture: Tensor, drafted: Tensor, masks: Tensor | None) -> Tensor:
         """The finished picture where styles have their share, the draft elsewhere."""
