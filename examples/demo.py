@@ -8,18 +8,18 @@ from skimage import data, io
 
 import impasto
 
-SIZE = 384
-STYLE = "dusk"
+SIZE = 640
+STYLE = "rose-window"
 
 
 def main() -> None:
     """Write the photograph and the painted picture to the folder `out`."""
     folder = Path("out")
     folder.mkdir(exist_ok=True)
-    photo = folder / "astronaut.png"
-    io.imsave(photo, data.astronaut())
+    photo = folder / "chelsea.png"
+    io.imsave(photo, data.chelsea())
     started = time.monotonic()
-    summary = impasto.stylize(photo, STYLE, output=folder / f"astronaut-{STYLE}.png", controls=impasto.Controls(size=SIZE), listener=show)
+    summary = impasto.stylize(photo, STYLE, output=folder / f"chelsea-{STYLE}.png", controls=impasto.Controls(size=SIZE), listener=show)
     print(file=sys.stderr)
     for outcome in summary.failed:
         sys.exit(str(outcome.error))

@@ -1,6 +1,8 @@
 """Pictures of the docs that show what the methods do, from photographs that scikit-image brings along and our own paintings.
 
-python tools/figures.py [metastyle|solver|semantic|distillation]    # writes docs/figures/gallery.jpg and one family for each name
+python tools/figures.py [gallery|metastyle|solver|semantic|distillation]    # writes one family of docs/figures for each name
+
+The gallery also takes the two sample photographs of scikit-learn: china.jpg by danielbuechele and flower.jpg by dany13, CC BY 2.0.
 """
 
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from skimage import data
+from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 import impasto
@@ -19,7 +22,7 @@ from impasto.methods.doodle.settings import DoodleSettings
 from impasto.methods.gatys.gatys import Gatys
 from impasto.methods.gatys.settings import GatysSettings
 from impasto.methods.patch_swap.swap import StyleSwap
-from impasto.methods.semantic.regions import joint_regions
+from impasto.methods.semantic.matching import joint_regions
 from impasto.methods.semantic.settings import SemanticSettings
 from impasto.methods.semantic.transfer import SemanticTransfer
 from impasto.methods.solver.solver import Solver, Steering
@@ -39,10 +42,22 @@ FIGURES = Path(__file__).resolve().parent.parent / "docs/figures"
 HEIGHT = 300
 
 
-def photo(name: str) -> Tensor:
-    """A photograph of scikit-image, (3, H, W) in [0, 1], longer side 512."""
-    pixels = torch.from_numpy(getattr(data, name)()).permute(2, 0, 1).float() / 255
-    return resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), 512))
+GALLERY = {
+    "astronaut": "kiss",
+    "china": "starry-night",
+    "rocket": "scream",
+    "chelsea": "rose-window",
+    "coffee": "place-des-lices",
+    "flower": "great-wave",
+}
+"""Photographs of the gallery and the bundled style of each."""
+
+
+def photo(name: str, size: int = 512) -> Tensor:
+    """A photograph of scikit-image, or of scikit-learn, (3, H, W) in [0, 1], with this longer side."""
+    pixels = torch.from_numpy(getattr(data, name)() if hasattr(data, name) else load_sample_image(f"{name}.jpg").copy())
+    pixels = pixels.permute(2, 0, 1).float() / 255
+    return resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), size))
 
 
 def strip(pictures: list[Tensor]) -> Tensor:
@@ -55,19 +70,52 @@ def grid(rows: list[list[Tensor]]) -> Tensor:
     return torch.cat([strip(row) for row in rows], 1)
 
 
-def painted(pixels: Tensor, *styles: str, weights: list[float] | None = None, strength: float = 1.0) -> Tensor:
+def painted(pixels: Tensor, *styles: str, weights: list[float] | None = None, strength: float = 1.0, quality: str = "auto") -> Tensor:
     """The photograph in a style or a mixture."""
-    stylizer = impasto.load_style(*styles, weights=weights, controls=impasto.Controls(strength=strength))
+    stylizer = impasto.load_style(*styles, weights=weights, controls=impasto.Controls(strength=strength, quality=quality))
     return stylizer(pixels[None])[0]
 
 
-def metastyle() -> None:
-    """The bundled styles, a mixture, and strengths."""
-    astronaut, cat = photo("astronaut"), photo("chelsea")
+def gallery() -> None:
+    """Six photographs, each in a style that suits it, with the photograph in a corner; and one in all bundled styles."""
+    tiles = []
+    for name, style in GALLERY.items():
+        pixels = photo(name, 900)
+        tile = filled(painted(pixels, style, quality="fine"), (440, 620))
+        small = filled(pixels, (108, 152))
+        tile[:, -118:-6, 6:162] = 1.0
+        tile[:, -116:-8, 8:160] = small
+        tiles.append(tile)
+    rows = [torch.cat(tiles[first : first + 3], 2) for first in (0, 3)]
+    write_picture(Picture(torch.cat(rows, 1)), FIGURES / "gallery.jpg")
+    astronaut = photo("astronaut", 400)
     names = [name for name in bundled("style") if not name.endswith("-film")]
-    shown = [astronaut, *(painted(astronaut, name) for name in names)]
-    half = (len(shown) + 1) // 2
-    write_picture(Picture(grid([shown[:half], shown[half:]])), FIGURES / "gallery.jpg")
+    shown = [astronaut, *(painted(astronaut, name, quality="fine") for name in names)]
+    third = (len(shown) + 2) // 3
+    write_picture(Picture(grid([shown[:third], shown[third : 2 * third], shown[2 * third :]])), FIGURES / "styles.jpg")
+
+
+def filled(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of a picture, (3, *size)."""
+    scale = max(size[0] / pixels.shape[-2], size[1] / pixels.shape[-1])
+    scaled = resize(pixels, (round(pixels.shape[-2] * scale), round(pixels.shape[-1] * scale))).clamp(0, 1)
+    top, left = (scaled.shape[-2] - size[0]) // 2, (scaled.shape[-1] - size[1]) // 2
+    return scaled[:, top : top + size[0], left : left + size[1]].clone()
+
+
+def finishing() -> None:
+    """Drafts and what becomes of them."""
+    rows = []
+    for name, style in (("rocket", "starry-night"), ("astronaut", "composition-vii")):
+        pixels = photo(name)
+        rows.append([pixels, painted(pixels, style), painted(pixels, style, quality="fine"), painted(pixels, style, quality="best")])
+    write_picture(Picture(torch.cat([strip(row) for row in rows[:1]], 1)), FIGURES / "finishing-sky.jpg")
+    write_picture(Picture(strip(rows[1])), FIGURES / "finishing-face.jpg")
+
+
+def metastyle() -> None:
+    """A mixture, and strengths."""
+    cat = photo("chelsea")
     steps = [0.0, 0.25, 0.5, 0.75, 1.0]
     mixed = [painted(cat, "starry-night", "woodcut", weights=[1 - share, share]) for share in steps]
     write_picture(Picture(strip(mixed)), FIGURES / "metastyle-mix.jpg")
@@ -167,7 +215,7 @@ def stacked(rows: list[Tensor]) -> Tensor:
 
 def main() -> None:
     """Write all figures, or those that are named."""
-    for draw in (metastyle, solver, semantic, distillation):
+    for draw in (gallery, finishing, metastyle, solver, semantic, distillation):
         if len(sys.argv) == 1 or draw.__name__ in sys.argv:
             draw()
 

@@ -1,9 +1,9 @@
 """Finishing: a painted picture is optimised for a few steps, coarse to fine, so that strokes are large and nothing is left unpainted.
 
-What a stylizer paints is the draft. At the coarsest size it is where the optimisation of Gatys et al. 2016 begins; at each finer one that
-begins with the result of the size before, brought up, and the detail that the draft has at this size and not at the one before: contours
-stay sharp, and strokes belong to the picture instead of the pixel. Above FIRST only detail is added, so that an enlargement looks the same
-from afar. Zhang et al. 2019 name their network's pictures as a start for Gatys.
+What a stylizer paints is the draft: where the optimisation of Gatys et al. 2016 begins at the coarsest size. At each finer size it
+begins with the result of the size before, brought up, and the detail that the photo has at this size and not at the one before: contours
+stay sharp, no texture of the network comes along, and strokes belong to the picture instead of the pixel. Above FIRST only detail is added,
+so that an enlargement looks the same from afar. Zhang et al. 2019 name their network's pictures as a start for Gatys.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ FIRST = 1024
 COARSEST = 80
 """Shorter side, in pixels, that the coarsest size has at least."""
 LARGEST = 4_200_000
-"""Pixels of the largest size that is optimised; above, the photo's own detail is added."""
+"""Pixels of the largest size that is optimised; above, the photo's detail is added."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,14 @@ class Finished:
         loss = self.loss.with_weights(style_weight=self.loss.settings.style_weight * min(1.0, self.strength))
         try:
             first = max([0, *(number for number, level in enumerate(levels) if max(level) <= FIRST)])
-            small = self._drafted(image, masks, levels[first])
+            drafted = self._drafted(image, masks, levels[first])
             for number, level in enumerate(levels):
-                photo = rescale(image, level)
+                photo, coarse = rescale(image, level), run.picture
+                start = rescale(coarse, level) + detail(photo, levels[number - 1]) if number else rescale(drafted, level)
+                run.picture = start = start.clamp(0, 1)
                 if level not in optimised:
-                    run.picture = (rescale(run.picture, level) + detail(photo, levels[number - 1])).clamp(0, 1)
                     continue
                 places = None if masks is None else rescale(masks, level)
-                start = drafted = rescale(small, level) if number <= first else self._drafted(image, masks, level)
-                coarse = run.picture
-                if number:
-                    start = rescale(coarse, level) + detail(drafted, levels[number - 1])
-                run.picture = start = start.clamp(0, 1)
                 content = loss.content_target(photo.contiguous(memory_format=torch.channels_last), masks=places)
                 style = self.styles(stroke_side(stroke, min(level)))
                 run.run(loss, start, content, style, self.effort.at(number))
@@ -114,4 +110,5 @@ class Finished:
         """The finished picture where styles have their share, the draft elsewhere."""
         if masks is None or not self.shares:
             return picture
-        return torch.lerp(drafted, picture, masks.sum(1, keepdim=True).clamp(0, 1).to(picture))
+        size = (picture.shape[-2], picture.shape[-1])
+        return torch.lerp(rescale(drafted, size), picture, masks.sum(1, keepdim=True).clamp(0, 1).to(picture))

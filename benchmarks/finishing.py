@@ -1,0 +1,116 @@
+"""What finishing costs and gives: seconds by quality and size, regularity of a sky, and whether enlargements look the same.
+
+    python benchmarks/finishing.py seconds
+    python benchmarks/finishing.py sky --paintings FOLDER
+    python benchmarks/finishing.py enlargement
+
+FOLDER holds NAME.jpg for the bundled styles that are measured. The photographs are scikit-image's. Every part writes
+benchmarks/results/finishing-PART.json. Fidelity is measured by
+
+    impasto evaluate fidelity --pairs PAIRS.json --encoder VGG19.safetensors --precision auto --method semantic@draft --method semantic@fine
+"""
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import torch
+from skimage import data
+from torch import Tensor
+
+from impasto.evaluation.regularity import regularity
+from impasto.evaluation.report import write_report
+from impasto.job.build import make_stylizer
+from impasto.job.styles import gather_styles
+from impasto.media.images import fit_within, read_picture, rescale, style_at
+from impasto.runtime.device import choose_place
+from impasto.runtime.stylizer import Stylizer
+from impasto.settings import Controls
+from impasto.storage.registry import ASSETS
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PLACE = choose_place()
+SKIES = ("starry-night", "great-wave", "scream", "composition-vii", "kiss")
+OURS = ASSETS / "paintings" / "dusk.jpg"
+
+
+def photo(name: str, longest: int) -> Tensor:
+    """A photograph of scikit-image, (1, 3, H, W) in [0, 1]."""
+    pixels = torch.from_numpy(getattr(data, name)()[..., :3].copy()).permute(2, 0, 1)[None].float() / 255
+    return rescale(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), longest))
+
+
+def made(style: str | Path, quality: str) -> Stylizer:
+    """The stylizer of a bundled style or a picture."""
+    controls = Controls(quality=quality, method="auto" if isinstance(style, str) else "semantic")
+    return make_stylizer(gather_styles([style], None, controls), controls, PLACE)
+
+
+def seconds(arguments: argparse.Namespace) -> None:
+    """The first picture of a stylizer, with everything that is loaded for it, and the second."""
+    rows = []
+    for style in ("dusk", OURS):
+        for size in (512, 1024):
+            pixels = photo("rocket", size)
+            for quality in ("draft", "fine", "best"):
+                times = []
+                started = time.perf_counter()
+                stylizer = made(style, quality)
+                for _ in range(2):
+                    stylizer(pixels)
+                    times.append(round(time.perf_counter() - started, 2))
+                    started = time.perf_counter()
+                name = style if isinstance(style, str) else f"{style.name}, semantic"
+                rows.append({"style": name, "size": list(pixels.shape[-2:]), "quality": quality, "cold": times[0], "warm": times[1]})
+                print(rows[-1], flush=True)
+    write_report(RESULTS / "finishing-seconds.json", {"rows": rows})
+
+
+def sky(arguments: argparse.Namespace) -> None:
+    """Regularity of the rocket's sky, beside that of each painting itself."""
+    rows, pixels = [], photo("rocket", 512)
+    for name in SKIES:
+        path = arguments.paintings / f"{name}.jpg"
+        row: dict[str, object] = {"style": name, "painting": regularity(style_at(read_picture(path).pixels[None], 384))}
+        for label, style, quality in (("draft", name, "draft"), ("fine", name, "fine"), ("semantic fine", path, "fine")):
+            row[label] = regularity(made(style, quality)(pixels), pixels)
+        rows.append(row)
+        print(row, flush=True)
+    write_report(RESULTS / "finishing-sky.json", {"rows": rows})
+
+
+def enlargement(arguments: argparse.Namespace) -> None:
+    """A picture of 4096 pixels against one of 1024."""
+    rows = []
+    for style in ("dusk", OURS):
+        small = made(style, "fine")(photo("rocket", 1024))
+        started = time.perf_counter()
+        large = made(style, "fine")(photo("rocket", 4096))
+        taken = time.perf_counter() - started
+        afar = rescale(large, (small.shape[-2], small.shape[-1]))
+        plain = photo("rocket", 1024)
+        rows.append(
+            {
+                "style": str(Path(style).name),
+                "psnr": float(-10 * torch.log10((afar - small).square().mean())),
+                "regularity": [regularity(small, plain), regularity(afar, plain)],
+                "seconds": taken,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            }
+        )
+        print(rows[-1], flush=True)
+    write_report(RESULTS / "finishing-enlargement.json", {"rows": rows})
+
+
+def main() -> None:
+    """Run one part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=[part.__name__ for part in (seconds, sky, enlargement)])
+    parser.add_argument("--paintings", type=Path)
+    arguments = parser.parse_args()
+    {part.__name__: part for part in (seconds, sky, enlargement)}[arguments.part](arguments)
+
+
+if __name__ == "__main__":
+    main()
