@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from impasto.perception.loss import PerceptualLoss, content_distance, range_excess, style_distance, total_variation
 from impasto.perception.presets import PRESETS, LossSettings
@@ -202,3 +205,27 @@ def test_wrong_names_are_refused(encoder):
     ):
         with pytest.raises(ValueError, match="not 'x'"):
             call()
+
+
+def test_a_pyramid_compares_the_style_at_several_sizes():
+    """The sum over the sizes, each taken by itself."""
+    encoder_of_four = random_encoder(4, 6, 8, 8)
+    one, three = (PerceptualLoss(encoder_of_four, replace(PRESETS["strokes"], pyramid=pyramid)) for pyramid in (1, 3))
+    generator = torch.Generator().manual_seed(0)
+    picture, photo, style = (torch.rand(1, 3, 64, 64, generator=generator) for _ in range(3))
+    terms = three(picture, three.content_target(photo), three.style_target([style]))
+    parts = []
+    for level in range(3):
+        small, painting = (F.avg_pool2d(each, 2**level) for each in (picture, style))
+        parts.append(one(small, one.content_target(small), one.style_target([painting])).style)
+    for level, part in enumerate(parts):
+        for layer, value in part.items():
+            torch.testing.assert_close(terms.style[layer + (f"/{2**level}" if level else "")], value)
+    plain = one(picture, one.content_target(photo), one.style_target([style]))
+    style_part = sum(float(value) * 0.25 for part in parts for value in part.values()) / 3
+    rest = float(plain.total) - sum(float(value) * 0.25 for value in plain.style.values())
+    assert float(terms.total) == pytest.approx(rest + style_part, rel=1e-5)
+    halves = torch.zeros(1, 2, 64, 64)
+    halves[:, 0, :32], halves[:, 1, 32:] = 1, 1
+    both = three(picture, three.content_target(photo, masks=halves), three.style_target([style], masks=[halves]))
+    assert bool(torch.isfinite(both.total))

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.perception.encoder import Encoder
 from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.statistics import accumulating, at_features, gram, moments
 
+LEAST_SIDE = 16
+"""Shorter side, in pixels, of the smallest picture that the style is compared at."""
 _LEAST_VARIANCE = 0.5
 """Share of the energy of features that their variance counts as at least."""
 
@@ -119,13 +122,14 @@ class ContentTarget:
 
 @dataclass(frozen=True)
 class LossTerms:
-    """One evaluation of the loss, averaged over the batch. Unweighted terms, and their weighted sum `total`."""
+    """One evaluation of the loss, averaged over the batch: unweighted terms, their weighted sum `total`, and that of the style alone."""
 
     total: Tensor
     content: Tensor
     style: dict[str, Tensor]
     tv: Tensor
     excess: Tensor
+    all_style: Tensor
 
 
 class PerceptualLoss:
@@ -181,8 +185,7 @@ class PerceptualLoss:
         share = share / share.sum(0).clamp_min(1e-12)
         statistics: dict[str, Tensor] = {}
         for index, picture in enumerate(pictures):
-            features = self.encoder(picture, list(self.settings.style_layers))
-            for layer, value in features.items():
+            for layer, value in self._style_features(picture).items():
                 mask = None if masks is None else at_features(masks[index], value)
                 term = share[index].to(value.device)[None, :, None, None] * self._statistic(value, mask)
                 statistics[layer] = statistics[layer] + term if layer in statistics else term
@@ -194,8 +197,24 @@ class PerceptualLoss:
         layers = list(self.settings.content_layers)
         sized = self.layers if masks is not None else layers
         features = self.encoder(content, sized)
-        maps = {} if masks is None else {n: at_features(masks, f) for n, f in features.items() if n in self.settings.style_layers}
+        maps = {}
+        if masks is not None:
+            maps = {name: at_features(masks, value) for name, value in self._style_features(content, features).items()}
         return ContentTarget({layer: features[layer] for layer in layers}, maps)
+
+    def _style_features(self, picture: Tensor, known: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Features of the style layers, and as LAYER/2, LAYER/4 those of the picture at half and a quarter of its size, if that is enough.
+
+        known: those of the picture itself, where they are known already.
+        """
+        layers = list(self.settings.style_layers)
+        found = self.encoder(picture, layers) if known is None else {layer: known[layer] for layer in layers}
+        for level in range(1, self.settings.pyramid):
+            small = F.avg_pool2d(picture, 2**level)
+            if min(small.shape[-2:]) < LEAST_SIDE:
+                break
+            found |= {f"{layer}/{2**level}": value for layer, value in self.encoder(small, layers).items()}
+        return found
 
     def __call__(self, picture: Tensor, content: ContentTarget, style: StyleTarget) -> LossTerms:
         """All terms for pictures (B, 3, H, W) of the size of the content; one pass through the encoder."""
@@ -208,21 +227,23 @@ class PerceptualLoss:
             content_term = content_term + weight * distance.mean()
         style_terms, share = {}, self._region_share(content, style)
         alpha = self._alpha(style)
-        for layer in settings.style_layers:
-            target = style.statistics[layer]
-            statistic = self._statistic(features[layer], content.masks.get(layer))
-            distance = style_distance(statistic, target, reduction=settings.style_reduction) / alpha
+        both = {layer: value for layer, value in self._style_features(picture, features).items() if layer in style.statistics}
+        for layer, value in both.items():
+            statistic = self._statistic(value, content.masks.get(layer))
+            distance = style_distance(statistic, style.statistics[layer], reduction=settings.style_reduction) / alpha
             style_terms[layer] = (distance * share.to(distance)).sum(1).mean()
         tv = total_variation(picture, kind=settings.tv).mean() if settings.tv_weight else zero
         excess = range_excess(picture).mean() if settings.range_weight else zero
-        style_term = sum((weight * style_terms[layer] for layer, weight in settings.style_layers.items()), zero)
+        sizes = len(style_terms) / max(1, len(settings.style_layers))
+        weights = {layer: settings.style_layers[layer.split("/")[0]] / sizes for layer in style_terms}
+        style_term = sum((weight * style_terms[layer] for layer, weight in weights.items()), zero)
         total = (
             settings.content_weight * content_term
             + settings.style_weight * style_term
             + settings.tv_weight * tv
             + settings.range_weight * excess
         )
-        return LossTerms(total, content_term, style_terms, tv, excess)
+        return LossTerms(total, content_term, style_terms, tv, excess, style_term)
 
     def _region_share(self, content: ContentTarget, style: StyleTarget) -> Tensor:
         """Equal weights over the regions that both sides hold (Gatys et al. 2017); (1, K)."""

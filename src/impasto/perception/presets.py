@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-LossName = Literal["impasto", "finishing", "feedforward", "solver", "yardstick", "gatys", "metastyle", "flex", "ruder", "reconet", "adain"]
+LossName = Literal[
+    "impasto", "finishing", "feedforward", "strokes", "solver", "yardstick", "gatys", "metastyle", "flex", "ruder", "reconet", "adain"
+]
 """The names of PRESETS."""
 
 
@@ -12,7 +14,8 @@ LossName = Literal["impasto", "finishing", "feedforward", "solver", "yardstick",
 class LossSettings:
     """What a perceptual loss is made of. The presets below are the published ones and our own.
 
-    content_layers and style_layers map a layer to its weight a_l or b_l. backbone, family and pool say which network
+    pyramid is at how many sizes the style is compared, each half of the one before: small ones see large strokes. content_layers and
+    style_layers map a layer to its weight a_l or b_l. backbone, family and pool say which network
     the weights were meant for (family 1: Caffe, 2: ImageNet mean/std, 3: normalised filters; 0: any, since the
     distances are relative); they choose nothing by themselves.
     """
@@ -29,6 +32,7 @@ class LossSettings:
     style_reduction: str = "mean"
     style_target_norm: str = "none"
     tv: str = "l1mean"
+    pyramid: int = 1
     backbone: str = "vgg19"
     family: int = 3
     pool: str = "max"
@@ -78,6 +82,18 @@ PRESETS: Mapping[str, LossSettings] = {
         content_normaliser="energy",
         style_reduction="relative",
         family=0,
+    ),
+    # The same with the style at three sizes, so that networks learn large strokes.
+    "strokes": LossSettings(
+        _even("relu4_1"),
+        _FOUR,
+        0.3,
+        1.0,
+        0.02,
+        content_normaliser="energy",
+        style_reduction="relative",
+        family=0,
+        pyramid=3,
     ),
     # The same for the solver, with all five layers that it is steered by: content where the yardstick has it.
     "solver": LossSettings(

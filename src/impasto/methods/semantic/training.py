@@ -119,7 +119,7 @@ class DecoderLearner:
         picture = cascade({layer: value[0] for layer, value in features.items()}, style, lambda *way: decode(self.decoder, weights, *way))
         wanted = self.loss.style_target([styles])
         terms = self.loss(picture, self.loss.content_target(contents), wanted)
-        values = {"style": sum((v.detach() * self.loss.settings.style_layers[n] for n, v in terms.style.items()), torch.zeros(()))}
+        values = {"style": terms.all_style.detach()}
         return terms.total, values | {"content": terms.content.detach()}
 
 

@@ -144,8 +144,7 @@ class SolverLearner:
     def _judged(self, task: "Task", x: Tensor) -> Values:
         terms = task.loss(x.clamp(0, 1), task.reference, task.target)
         excess = task.loss.settings.range_weight * (x - x.clamp(0, 1)).square().mean()
-        style = sum((terms.style[layer].detach() * weight for layer, weight in task.loss.settings.style_layers.items()), torch.zeros(()))
-        parts = {"loss": terms.total, "style": style, "content": terms.content, "excess": excess}
+        parts = {"loss": terms.total, "style": terms.all_style, "content": terms.content, "excess": excess}
         return {name: value.detach() for name, value in parts.items()} | {"total": terms.total + excess}
 
     def _target(self, loss: PerceptualLoss, style: Tensor, grams: Sequence[Tensor]) -> StyleTarget:
@@ -156,6 +155,7 @@ class SolverLearner:
             loss.encoder is self.encoder
             and settings.style_statistic == "gram"
             and settings.gram_norm == "n"
+            and settings.pyramid == 1
             and set(settings.style_layers) <= set(known)
         ):
             return StyleTarget({layer: known[layer] for layer in settings.style_layers}, torch.ones(1, dtype=torch.bool))
