@@ -64,7 +64,14 @@ def test_without_strength_it_is_the_draft_and_more_goes_further(loss):
 
 def test_reports_count_all_sizes_and_a_stop_keeps_the_picture(loss):
     seen, photo = [], picture(170, 160)
-    finished(loss, [picture(64, 64, 1)], listener=lambda event: seen.append((event.step, event.total)))(photo)
+    shown = []
+
+    def listen(event):
+        seen.append((event.step, event.total))
+        shown.append(event.preview)
+
+    finished(loss, [picture(64, 64, 1)], listener=listen)(photo)
+    assert any(preview is not None and preview.shape[0] == 3 for preview in shown)
     assert seen[-1] == (10, 10)
     assert seen == sorted(seen)
 
@@ -86,13 +93,17 @@ def test_pictures_too_large_to_be_optimised_get_the_photos_detail(loss, monkeypa
     assert set(seen) == {6}
 
 
-def test_regions_take_their_styles_and_what_no_style_covers_stays_as_it_was_drafted(loss):
+def test_regions_take_their_styles_and_what_no_style_covers_stays_as_it_was_drafted(loss, monkeypatch):
     photo, styles = picture(64, 64), [torch.rand(1, 3, 64, 64) * torch.tensor([1.0, 0.1, 0.1]).view(1, 3, 1, 1), picture(64, 64, 2)]
     masks = torch.zeros(1, 2, 64, 64)
     masks[:, 0, :, :24], masks[:, 1, :, 24:48] = 1, 1
     painted = finished(loss, styles, shares=True, sizes={"apart": True})(photo, masks=masks)
     assert torch.equal(painted[..., 48:], blank(photo)[..., 48:])
     assert not torch.allclose(painted[..., :48], blank(photo)[..., :48], atol=0.02)
+    large, wide = picture(160, 160), masks.repeat_interleave(3, 2).repeat_interleave(3, 3)[..., :160, :160]
+    monkeypatch.setattr("impasto.runtime.finished.FIRST", 100)
+    kept = finished(loss, styles, shares=True, sizes={"apart": True})(large, masks=wide)[..., 150:]
+    assert float((kept - blank(large)[..., 150:]).abs().mean()) < 0.13  # sharp: the photo's detail on the draft
     halves = torch.zeros(1, 2, 64, 64)
     halves[:, 0, :, :32], halves[:, 1, :, 32:] = 1, 1
     assert finished(loss, styles[:1], sizes={"masks": [halves]})(photo, masks=halves).shape == photo.shape

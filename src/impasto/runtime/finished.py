@@ -22,6 +22,8 @@ from impasto.runtime.stylizer import Stylizer
 
 FIRST = 1024
 """Longer side, in pixels, of the draft that all coarser sizes begin with: the same for a picture and its enlargements."""
+PREVIEW_EVERY = 5
+"""Iterations between previews."""
 COARSEST = 80
 """Shorter side, in pixels, that the coarsest size has at least."""
 LARGEST = 4_200_000
@@ -81,7 +83,7 @@ class Finished:
         levels = pyramid(size, 16, least=COARSEST)
         optimised = [level for level in levels if level == levels[0] or level[0] * level[1] * len(image) <= LARGEST]
         total = sum(self.effort.at(number) for number in range(len(optimised)))
-        run = PixelOptimisation(image, total, self.listener, history=10, spare=(0.25, 2))
+        run = PixelOptimisation(image, total, self.listener, history=10, spare=(0.25, 2), preview_every=PREVIEW_EVERY)
         loss = self.loss.with_weights(style_weight=self.loss.settings.style_weight * min(1.0, self.strength))
         try:
             first = max([0, *(number for number, level in enumerate(levels) if max(level) <= FIRST)])
@@ -98,7 +100,8 @@ class Finished:
                 run.run(loss, start, content, style, self.effort.at(number))
                 if number > first:
                     run.picture = rescale(coarse, level) + detail(run.picture, levels[number - 1])
-                run.picture = self._covered(run.picture.clamp(0, 1), drafted, places)
+                kept = rescale(drafted, level) if number <= first else start
+                run.picture = self._covered(run.picture.clamp(0, 1), kept, places)
         except KeyboardInterrupt:
             raise Interrupted(run.picture.clamp(0, 1)) from None
         return run.picture
@@ -106,9 +109,8 @@ class Finished:
     def _drafted(self, image: Tensor, masks: Tensor | None, size: tuple[int, int]) -> Tensor:
         return self.draft(rescale(image, size), masks=None if masks is None else rescale(masks, size)).to(image)
 
-    def _covered(self, picture: Tensor, drafted: Tensor, masks: Tensor | None) -> Tensor:
-        """The finished picture where styles have their share, the draft elsewhere."""
+    def _covered(self, picture: Tensor, kept: Tensor, masks: Tensor | None) -> Tensor:
+        """The finished picture where styles have their share, what is kept elsewhere."""
         if masks is None or not self.shares:
             return picture
-        size = (picture.shape[-2], picture.shape[-1])
-        return torch.lerp(rescale(drafted, size), picture, masks.sum(1, keepdim=True).clamp(0, 1).to(picture))
+        return torch.lerp(kept, picture, masks.sum(1, keepdim=True).clamp(0, 1).to(picture))
