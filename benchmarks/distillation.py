@@ -32,8 +32,9 @@ from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Event
 from impasto.job.build import make_film_stylizer
 from impasto.job.styles import find_style
+from impasto.media.film_writer import FilmWriter
 from impasto.media.images import list_pictures, read_picture, style_at
-from impasto.media.videos import FilmInfo, FilmReader, FilmWriter, as_bytes
+from impasto.media.videos import FilmInfo, FilmReader, as_bytes
 from impasto.methods.declaration import StyleSource
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
 from impasto.methods.distillation.method import STUDENT_TRAINING, TEACHER_TRAINING
