@@ -195,9 +195,7 @@ def painted_frames(
 
     def one_by_one() -> Iterator[Tensor]:
         for photo in photos():
-            with torch.inference_mode():
-                painted = stylizer(photo[None].to(place.device), masks=masks)[0].float().cpu()
-            yield painted
+            yield stylizer(photo[None].to(place.device), masks=masks)[0].detach().float().cpu()  # some optimise: no inference mode here
 
     for pixels in stylizer.stream(photos(), masks=masks, first=first) if isinstance(stylizer, VideoStylizer) else one_by_one():
         frame, photo = waiting.popleft()

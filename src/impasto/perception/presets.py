@@ -1,7 +1,7 @@
 """What perceptual losses are made of: the published ones and our own, by name. Free of heavy imports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 LossName = Literal[
@@ -46,6 +46,17 @@ _VGG16_STYLE = _even("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _FIVE = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _FOUR = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", weight=0.25)
 
+_FEEDFORWARD = LossSettings(
+    _even("relu4_1"),
+    _FOUR,
+    0.3,
+    1.0,
+    0.02,
+    content_normaliser="energy",
+    style_reduction="relative",
+    family=0,
+)
+
 PRESETS: Mapping[str, LossSettings] = {
     # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own.
     "impasto": LossSettings(
@@ -73,28 +84,9 @@ PRESETS: Mapping[str, LossSettings] = {
     ),
     # The same for networks that paint in one pass: they need more of the content term, or contours go. Divided by its energy it
     # does not blow up on contents without any contours.
-    "feedforward": LossSettings(
-        _even("relu4_1"),
-        _FOUR,
-        0.3,
-        1.0,
-        0.02,
-        content_normaliser="energy",
-        style_reduction="relative",
-        family=0,
-    ),
+    "feedforward": _FEEDFORWARD,
     # The same with the style at three sizes, so that networks learn large strokes.
-    "strokes": LossSettings(
-        _even("relu4_1"),
-        _FOUR,
-        0.3,
-        1.0,
-        0.02,
-        content_normaliser="energy",
-        style_reduction="relative",
-        family=0,
-        pyramid=3,
-    ),
+    "strokes": replace(_FEEDFORWARD, pyramid=3),
     # The same for the solver, with all five layers that it is steered by: content where the yardstick has it.
     "solver": LossSettings(
         _even("relu4_2"),

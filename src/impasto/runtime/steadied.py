@@ -35,8 +35,8 @@ class Steadied:
         """Paint frames (3, H, W) in order; a new shot begins anew. first: the frame before them and how it was painted."""
         before = first
         for frame in frames:
+            painted = self.stylizer(frame[None].to(self.place.device), masks=masks)[0].detach().float().cpu()
             with torch.inference_mode():
-                painted = self.stylizer(frame[None].to(self.place.device), masks=masks)[0].float().cpu()
                 if before is not None and not is_cut(before[0], frame):
                     backward, forward = self.flow(frame, before[0])[None], self.flow(before[0], frame)[None]
                     warped, trusted = trusted_warp(before[1], frame, before[0], backward, forward)
