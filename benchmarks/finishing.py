@@ -83,7 +83,7 @@ def sky(arguments: argparse.Namespace) -> None:
 def enlargement(arguments: argparse.Namespace) -> None:
     """A picture of 4096 pixels against one of 1024."""
     rows = []
-    for style in ("dusk", OURS):
+    for style in ("dusk", OURS, "starry-night"):
         small = made(style, "fine")(photo("rocket", 1024))
         started = time.perf_counter()
         large = made(style, "fine")(photo("rocket", 4096))

@@ -3,7 +3,7 @@
 What a stylizer paints is the draft: where the optimisation of Gatys et al. 2016 begins at the coarsest size. At each finer size it
 begins with the result of the size before, brought up, and the detail that the photo has at this size and not at the one before: contours
 stay sharp, no texture of the network comes along, and strokes belong to the picture instead of the pixel. Above FIRST only detail is added,
-so that an enlargement looks the same from afar. Zhang et al. 2019 name their network's pictures as a start for Gatys.
+so that an enlargement looks alike from afar. Zhang et al. 2019 name their network's pictures as a start for Gatys.
 """
 
 from collections.abc import Sequence
