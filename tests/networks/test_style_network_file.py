@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from impasto.errors import StyleError, UnavailableError
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, load_network, pack, read_network, to_style_file, unpack
+from impasto.storage.registry import ASSETS
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 
 RECORD = StyleRecord("mine", "metastyle")
@@ -112,3 +113,13 @@ def test_weights_of_a_network_are_read_at_any_width_and_nothing_else_is(tmp_path
         load_network(str(tmp_path / "none.safetensors"))
     with pytest.raises(UnavailableError, match="there is no network 'unknown'"):
         load_network("unknown")
+
+
+def test_how_the_grain_is_made_is_kept(tmp_path):
+    for smooth in (False, True):
+        path = write_style(tmp_path / f"{smooth}.safetensors", to_style_file(StyleNetwork(4, smooth=smooth), RECORD))
+        network = from_style_file(read_style(path))
+        assert network.smooth is smooth
+        grain = network.grained(torch.zeros(1, 1, 64, 64), torch.Generator().manual_seed(0))
+        assert torch.equal(grain, StyleNetwork(4, smooth=smooth).grained(torch.zeros(1, 1, 64, 64), torch.Generator().manual_seed(0)))
+    assert not from_style_file(read_style(ASSETS / "styles" / "dusk.safetensors")).smooth

@@ -93,17 +93,28 @@ class StyleNetwork(nn.Module):
     inputs: "centred", RGB in [0, 1] less its mean over photographs, divided by its deviation; or "bytes", 0 to 255 and
     not centred, as published. outputs: "sigmoid", or "tanh", 127.5 + 150 tanh(x / 255) of 255 as ReCoNet has it, which leaves [0, 1]
     by up to 0.09. grain: deviation of the noise that `grained` adds to what the network is given.
+    smooth: whether the cells of that noise run into one another; those with edges teach lines along the axes.
 
     Input (B, 3, H, W), RGB in [0, 1], both sides at least 16; output of the same size in [0, 1].
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5, *, inputs: str = "centred", outputs: str = "sigmoid", grain: float = GRAIN):
+    def __init__(
+        self,
+        width: int = 32,
+        blocks: int = 5,
+        *,
+        inputs: str = "centred",
+        outputs: str = "sigmoid",
+        grain: float = GRAIN,
+        smooth: bool = False,
+    ):
         super().__init__()
         if inputs not in ("centred", "bytes"):
             raise ValueError(f"inputs are 'centred' or 'bytes', not {inputs!r}")
         if outputs not in ("sigmoid", "tanh"):
             raise ValueError(f"outputs are 'sigmoid' or 'tanh', not {outputs!r}")
         self.width, self.blocks, self.inputs, self.outputs, self.grain = width, blocks, inputs, outputs, grain
+        self.smooth = smooth
         self.down = nn.ModuleList(
             [
                 ConvolutionNorm(3, width, 9),
@@ -122,7 +133,7 @@ class StyleNetwork(nn.Module):
 
     def empty_copy(self) -> "StyleNetwork":
         """A network of the same shape with random weights."""
-        return StyleNetwork(self.width, self.blocks, inputs=self.inputs, outputs=self.outputs, grain=self.grain)
+        return StyleNetwork(self.width, self.blocks, inputs=self.inputs, outputs=self.outputs, grain=self.grain, smooth=self.smooth)
 
     def grained(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """The picture (B, 3, H, W) with a grain: what the network is given, in training and when it paints.
@@ -132,7 +143,7 @@ class StyleNetwork(nn.Module):
         """
         if not self.grain:
             return image
-        return image + self.grain * noise((len(image), 1, *image.shape[-2:]), generator).to(image)
+        return image + self.grain * noise((len(image), 1, *image.shape[-2:]), generator, smooth=self.smooth).to(image)
 
     def norms(self) -> Iterator[tuple[str, nn.InstanceNorm2d]]:
         """The instance norms in the order of the forward pass, with their names."""

@@ -71,6 +71,7 @@ def to_style_file(network: StyleNetwork, record: StyleRecord, *, start: StyleNet
         "outputs": network.outputs,
         "blocks": network.blocks,
         "grain": network.grain,
+        "smooth": network.smooth,
     }
     tensors = pack(network)
     if start is not None:
@@ -97,8 +98,10 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     if not is_number(grain) or not 0 <= grain <= 1:
         raise StyleError(f"{origin} names a grain of {grain!r}, which is no number from 0 to 1")
 
+    smooth = record.settings.get("smooth", False) is True
+
     def build() -> StyleNetwork:
-        return StyleNetwork(width, blocks, inputs=inputs, outputs=outputs, grain=grain)
+        return StyleNetwork(width, blocks, inputs=inputs, outputs=outputs, grain=grain, smooth=smooth)
 
     if set(style.tensors) != {"affine"}:
         return unpack(style.tensors, build, origin)
