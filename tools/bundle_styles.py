@@ -1,6 +1,6 @@
 """Train the bundled styles and write them with their records to src/impasto/assets/styles.
 
-    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --encoder VGG19.safetensors [NAME ...]
+    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER [NAME ...]
     python tools/bundle_styles.py --paintings FOLDER --statistics [NAME ...]
 
 FOLDER of paintings holds NAME.jpg for the public-domain works of the table below; our own three come from the package. Each
@@ -55,10 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--photos", type=Path)
-    parser.add_argument("--encoder")
     parser.add_argument("--statistics", action="store_true")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--style-size", type=int, default=384)
+    parser.add_argument("--steps", type=int, default=2250)
     parser.add_argument("--content-weight", type=float)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
@@ -66,15 +64,15 @@ def main() -> None:
     if options.statistics:
         put_statistics(options.paintings, options.names)
         return
-    if options.photos is None or options.encoder is None:
-        parser.error("--photos and --encoder are needed to train")
+    if options.photos is None:
+        parser.error("--photos is needed to train")
     ours = bundled("painting")
     folder = ASSETS / "styles"
     chosen = options.names or [name for name in [*WORKS, *ours] if not (folder / f"{name}.json").exists()]
-    settings = {"steps": options.steps}
+    settings: dict[str, object] = {"steps": options.steps, "zoom": (0.5, 1.8)}
     if options.content_weight is not None:
         settings["content_weight"] = options.content_weight
-    controls = Controls(encoder=options.encoder, style_size=options.style_size, options=settings)
+    controls = Controls(options=settings)
     for name in chosen:
         if name in ours:
             title, source, licence = ours[name].title, ours[name].source, ours[name].licence

@@ -278,6 +278,11 @@ def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
+def finer_detail(image: Tensor, coarse: tuple[int, int]) -> Tensor:
+    """What pictures (B, C, H, W) have and do not have at a coarser size (height, width)."""
+    return image - rescale(rescale(image, coarse), (image.shape[-2], image.shape[-1]))
+
+
 def style_at(style: Tensor, short_side: int) -> Tensor:
     """A style picture (1, 3, h, w) resized to the given shorter side; a long strip only to four times that on its longer side.
 

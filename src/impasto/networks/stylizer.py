@@ -1,29 +1,43 @@
-"""The stylizer: an adapted network that paints any picture in one pass."""
+"""The stylizer: an adapted network that paints small pictures in one pass, and large ones coarse to fine.
+
+A network learns strokes of some pixels. So that strokes belong to the picture, a large one is painted small first; brought up, with the
+detail that the photo has at the next size, it is the photo that is painted there.
+"""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.media.images import finer_detail, rescale
 from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import network_of
 from impasto.runtime.device import Place, settle
+from impasto.runtime.size import pyramid
 from impasto.settings import check_strength
 from impasto.storage.style_file import StyleFile
+
+FIRST = 640
+"""Longer side, in pixels, up to which a picture is painted in one pass."""
+COARSEST = 80
+"""Shorter side, in pixels, that it is painted at first at least."""
 
 
 class NetworkStylizer:
     """Paint photos (B, 3, H, W), RGB in [0, 1], with an adapted network; same size out.
 
     strength: 0 is the photo, 1 what the network paints; between them every pixel moves evenly from one to the other.
+    stroke: how large strokes are, times the usual: larger ones are painted at a smaller size first.
     affine: (B, P) scales and shifts, one row for each picture of a batch: as many styles in one pass, on one network.
     """
 
-    def __init__(self, network: StyleNetwork, place: Place, *, strength: float = 1.0, affine: Tensor | None = None):
+    def __init__(self, network: StyleNetwork, place: Place, *, strength: float = 1.0, stroke: float = 1.0, affine: Tensor | None = None):
         check_strength(strength)
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
+        self.first = FIRST / stroke
         self._grains: dict[tuple[int, int], Tensor] = {}
         self.affine = None if affine is None else affine.to(place.device, place.dtype)
 
@@ -34,21 +48,39 @@ class NetworkStylizer:
             raise InputError("metastyle paints whole pictures; for regions choose --method solver")
         if self.strength == 0:
             return image.clone()
-        photo = image.to(self.place.device).contiguous(memory_format=torch.channels_last)
-        painted = self.network(photo + self._grain(photo), self.affine).float().clamp(0, 1)
+        photo = image.to(self.place.device)
+        sizes = self._sizes((photo.shape[-2], photo.shape[-1]))
+        if sizes[-1] not in self._grains:
+            self._grains.clear()
+        painted = self._painted(rescale(photo, sizes[0]))
+        for before, size in pairwise(sizes):
+            there = rescale(photo, size)
+            painted = self._painted((rescale(painted, size) + finer_detail(there, before)).clamp(0, 1))
         return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
+
+    def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Height and width of what is painted, from coarse to fine."""
+        sizes = pyramid(size, 16, least=COARSEST)
+        small = [number for number, one in enumerate(sizes) if max(one) <= self.first]
+        return sizes[small[-1] if small else 0 :]
+
+    def _painted(self, photo: Tensor) -> Tensor:
+        photo = photo.contiguous(memory_format=torch.channels_last)
+        painted: Tensor = self.network(photo + self._grain(photo), self.affine).float().clamp(0, 1)
+        return painted
 
     def _grain(self, photo: Tensor) -> Tensor:
         """The grain of this size, always the same, so that frames of a film and the same photo twice are painted alike."""
         size = (photo.shape[-2], photo.shape[-1])
         if size not in self._grains:
-            self._grains.clear()
             flat = torch.zeros(1, 1, *size)
             self._grains[size] = self.network.grained(flat, torch.Generator().manual_seed(0)).to(photo)
         return self._grains[size]
 
 
-def network_stylizer(files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float) -> NetworkStylizer:
+def network_stylizer(
+    files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float, stroke: float = 1.0
+) -> NetworkStylizer:
     """The stylizer of one style file, or of a mixture of several. Raises StyleError or InputError."""
     networks = [network_of(file) for file in files]
-    return NetworkStylizer(mix(networks, weights) if len(networks) > 1 else networks[0], place, strength=strength)
+    return NetworkStylizer(mix(networks, weights) if len(networks) > 1 else networks[0], place, strength=strength, stroke=stroke)

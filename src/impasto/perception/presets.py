@@ -85,8 +85,8 @@ PRESETS: Mapping[str, LossSettings] = {
     # The same for networks that paint in one pass: they need more of the content term, or contours go. Divided by its energy it
     # does not blow up on contents without any contours.
     "feedforward": _FEEDFORWARD,
-    # The same with the style at three sizes, so that networks learn large strokes.
-    "strokes": replace(_FEEDFORWARD, pyramid=3),
+    # The same with the style at three sizes, so that networks learn large strokes, which less of the content term lets them paint.
+    "strokes": replace(_FEEDFORWARD, content_weight=0.2, pyramid=3),
     # The same for the solver, with all five layers that it is steered by: content where the yardstick has it.
     "solver": LossSettings(
         _even("relu4_2"),

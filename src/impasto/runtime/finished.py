@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from impasto.events import Interrupted, Listener, silence
-from impasto.media.images import rescale, stroke_side
+from impasto.media.images import finer_detail, rescale, stroke_side
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.optimisation import PixelOptimisation
 from impasto.perception.style_sizes import StyleSizes
@@ -43,11 +43,6 @@ class Effort:
 
 EFFORTS = {"fine": Effort((30, 40, 15, 8)), "best": Effort((100, 120, 60, 30))}
 """By the quality that is asked for."""
-
-
-def detail(picture: Tensor, coarse: tuple[int, int]) -> Tensor:
-    """What a picture (B, 3, H, W) has and does not have at a coarser size."""
-    return picture - rescale(rescale(picture, coarse), (picture.shape[-2], picture.shape[-1]))
 
 
 @dataclass
@@ -90,7 +85,7 @@ class Finished:
             drafted = self._drafted(image, masks, levels[first])
             for number, level in enumerate(levels):
                 photo, coarse = rescale(image, level), run.picture
-                start = rescale(coarse, level) + detail(photo, levels[number - 1]) if number else rescale(drafted, level)
+                start = rescale(coarse, level) + finer_detail(photo, levels[number - 1]) if number else rescale(drafted, level)
                 run.picture = start = start.clamp(0, 1)
                 if level not in optimised:
                     continue
@@ -99,7 +94,7 @@ class Finished:
                 style = self.styles(stroke_side(stroke, min(level)))
                 run.run(loss, start, content, style, self.effort.at(number))
                 if number > first:
-                    run.picture = rescale(coarse, level) + detail(run.picture, levels[number - 1])
+                    run.picture = rescale(coarse, level) + finer_detail(run.picture, levels[number - 1])
                 kept = rescale(drafted, level) if number <= first else start
                 run.picture = self._covered(run.picture.clamp(0, 1), kept, places)
         except KeyboardInterrupt:

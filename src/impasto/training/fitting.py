@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from impasto.events import Listener, silence
 from impasto.networks.style_network import StyleNetwork, blobs, paint
+from impasto.perception.autocorrelation import TextureTerm
 from impasto.perception.loss import PerceptualLoss, StyleTarget
 from impasto.runtime.device import Place
 from impasto.storage.tensors import checksum
@@ -80,6 +82,24 @@ class Curve:
         return rows
 
 
+@dataclass
+class _Memory:
+    """What the training remembers: the curve, and the running mean of the texture's autocorrelation."""
+
+    curve: Curve
+    texture: TextureTerm | None
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"curve": self.curve.state(), "texture": None if self.texture is None else self.texture.mean}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Out of a checkpoint."""
+        self.curve.load(state["curve"])
+        if self.texture is not None:
+            self.texture.mean = state["texture"]
+
+
 def fit_network(
     network: StyleNetwork,
     loss: PerceptualLoss,
@@ -88,13 +108,14 @@ def fit_network(
     settings: FittingSettings,
     *,
     place: Place,
+    texture: TextureTerm | None = None,
     data: dict[str, str] | None = None,
     checkpoint: Path | None = None,
     listener: Listener = silence,
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    contents: pictures, or for films pairs of frames. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
+    contents: pictures, or for films pairs of frames. texture: what holds flat places to the painting's texture. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
     the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss
     becomes NaN or infinite.
     """
@@ -133,6 +154,8 @@ def fit_network(
         pictures = painted(inputs, kurtosis)
         value = loss(pictures, loss.content_target(photos), style).total
         total = value + settings.blob_weight * blobs(kurtosis)
+        if texture is not None and settings.texture_weight:
+            total = total + settings.texture_weight * texture(pictures, photos)
         if clip is not None and isinstance(contents, Steadiness):
             total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
         total.backward()  # type: ignore[no-untyped-call]
@@ -151,7 +174,7 @@ def fit_network(
         optimiser=torch.optim.Adam(trained.parameters(), lr=settings.learning_rate),
         generator=generator,
         data={"style": checksum(style.statistics)} | (data or {}),
-        memory=curve,
+        memory=_Memory(curve, texture),
         checkpoint=checkpoint,
         preview=preview,
         alone=True,

@@ -33,10 +33,10 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
         )
     if not any(file.record.network == TEACHER for file in files):
         refuse_learning(source, controls)
-        return network_stylizer(files, source.weights, place, strength=controls.strength)
+        return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=controls.strokes)
     if len(files) > 1:
         raise InputError("a teacher paints one style, and several were given")
-    return Teacher(from_teacher_file(files[0]), place, strength=controls.strength)
+    return Teacher(from_teacher_file(files[0]), place, strength=controls.strength, stroke=controls.strokes)
 
 
 def is_student(file: "StyleFile") -> bool:

@@ -22,7 +22,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     if len(files) < len(source.styles):
         raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
     refuse_learning(source, controls)
-    return network_stylizer(files, source.weights, place, strength=controls.strength)
+    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=controls.strokes)
 
 
 TRAINING = Recipe(

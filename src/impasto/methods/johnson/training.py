@@ -17,6 +17,7 @@ from impasto.media.images import read_picture, style_at
 from impasto.methods.johnson.training_settings import JohnsonTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import fingerprint, load_network, to_style_file
+from impasto.perception.autocorrelation import texture_term
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss, measured_style
@@ -47,9 +48,20 @@ def train_johnson(
     network = StyleNetwork(settings.width) if start is None else start.empty_copy()
     if start is not None:
         network.load_state_dict(start.state_dict())
-    target = loss.style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
+    sized = [style_at(painting.to(place.device), settings.style_size) for painting in paintings]
     data = {"contents": contents.digest}
-    curve = fit_network(network, loss, target, contents, settings, place=place, data=data, checkpoint=checkpoint, listener=listener)
+    curve = fit_network(
+        network,
+        loss,
+        loss.style_target(sized),
+        contents,
+        settings,
+        place=place,
+        texture=texture_term(sized),
+        data=data,
+        checkpoint=checkpoint,
+        listener=listener,
+    )
     return network.cpu(), curve
 
 

@@ -14,6 +14,7 @@ class JohnsonTraining(FittingSettings):
     steps: int = setting(40_000, "Steps of the optimiser.", low=0)
     batch: int = setting(4, "Photos of a step.", low=1)
     final_rate: float = setting(1.0, "What the learning rate falls to, times its start.", low=0)
+    texture_weight: float = setting(0.0, "Weight of the term against texture that repeats in flat places.", low=0)
     zoom: tuple[float, float] = setting((1.0, 2.0), "Sides of the crops in the photo, times the crop.", above=0)
     style_size: int = setting(256, "Shorter side of the painting in pixels.", low=32)
     width: int = setting(32, "Channels of the first layer.", low=1)

@@ -15,6 +15,7 @@ from impasto.events import Listener, silence
 from impasto.media.images import style_at
 from impasto.methods.metastyle.settings import Adaptation
 from impasto.networks.style_network import StyleNetwork
+from impasto.perception.autocorrelation import texture_term
 from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.training.clips import MovingPictures
@@ -59,9 +60,11 @@ def adapt(
     curve of the loss.
     """
     settings = settings or Adaptation()
-    target = weighted(loss, settings).style_target([style_at(painting.to(place.device), settings.style_size) for painting in paintings])
+    sized = [style_at(painting.to(place.device), settings.style_size) for painting in paintings]
+    target = weighted(loss, settings).style_target(sized)
     network = start.empty_copy()
     network.load_state_dict(start.state_dict())
+    network.smooth = True
     chosen = contents_for(settings) if contents is None else contents
     moving: Pictures | Steadiness = chosen
     if settings.film:
@@ -76,6 +79,7 @@ def adapt(
         moving,
         settings.training,
         place=place,
+        texture=texture_term(sized),
         data={"contents": chosen.digest},
         checkpoint=checkpoint,
         listener=listener,

@@ -56,7 +56,8 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
                 listener=listener,
             )
         files.append(file)
-    return network_stylizer(files, source.weights, place, strength=controls.strength)
+    stroke = controls.strokes if all(style.file is not None for style in source.styles) else 1.0
+    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=stroke)
 
 
 def learned_films(file: "StyleFile") -> bool:
@@ -82,7 +83,7 @@ METHOD = Method(
     [FittingSettings, Adaptation],
     more={"photos": Option(Sequence[Path], "Folder of photos to learn a style picture on; repeatable.")},
     default_for=frozenset({"films", "names"}),
-    style_size="384",
+    style_size="448",
     films="network",
     steady=learned_films,
     trainings=(TRAINING,),

@@ -23,8 +23,8 @@ class Adaptation(Settings):
     """
 
     training: FittingSettings = field(default_factory=FittingSettings)
-    style_size: int = setting(384, "", low=32, says="a style size below 32 pixels is too small to hold a stroke")
-    loss: str = setting("feedforward", "Preset of the perceptual loss.")
+    style_size: int = setting(448, "", low=32, says="a style size below 32 pixels is too small to hold a stroke")
+    loss: str = setting("strokes", "Preset of the perceptual loss.")
     content_weight: float | None = setting(None, "Higher keeps more of the photo.", low=0)
     tv_weight: float | None = setting(None, "Weight of the total variation.", low=0)
     made: int = setting(48, "Pictures that are made to learn on, where no photos are given.", low=1)
