@@ -70,3 +70,44 @@ def test_half_precision_paints_nearly_the_same():
 def test_regions_are_for_other_methods():
     with pytest.raises(InputError, match="--method solver"):
         NetworkStylizer(network(), EXACT)(torch.rand(1, 3, 32, 32), masks=torch.ones(1, 1, 32, 32))
+
+
+def sizes_of(stylizer, photo):
+    """The sizes that the network is given, and the picture."""
+    seen = []
+    stylizer.network.register_forward_pre_hook(lambda module, given: seen.append(tuple(given[0].shape[-2:])))
+    return seen, stylizer(photo)
+
+
+@pytest.mark.parametrize(
+    ("size", "stroke", "painted"),
+    [
+        ((400, 640), 1.0, [(400, 640)]),
+        ((401, 641), 1.0, [(200, 320), (401, 641)]),
+        ((600, 1300), 1.0, [(150, 325), (300, 650), (600, 1300)]),
+        ((400, 640), 2.0, [(200, 320), (400, 640)]),
+        ((401, 641), 0.5, [(401, 641)]),
+        ((170, 2000), 1.0, [(85, 1000), (170, 2000)]),
+        ((64, 48), 8.0, [(64, 48)]),
+    ],
+)
+def test_large_pictures_are_painted_coarse_to_fine_and_strokes_can_be_larger(size, stroke, painted):
+    seen, picture = sizes_of(NetworkStylizer(network(), EXACT, stroke=stroke), torch.rand(1, 3, *size))
+    assert seen == painted
+    assert picture.shape == (1, 3, *size)
+    assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_a_large_picture_keeps_the_photos_detail():
+    photo = torch.full((1, 3, 400, 700), 0.5)
+    photo[..., 200:, :] = 0.9
+    picture = NetworkStylizer(network(), EXACT)(photo)
+    steps = (picture[..., 1:, :] - picture[..., :-1, :]).abs().mean((0, 1, 3))
+    assert steps.argmax() in (198, 199, 200)
+
+
+def test_the_same_large_photo_is_painted_the_same_every_time():
+    stylizer, photo = NetworkStylizer(network(), EXACT), torch.rand(1, 3, 330, 700)
+    first = stylizer(photo)
+    stylizer(torch.rand(1, 3, 330, 660))
+    assert torch.equal(stylizer(photo), first)

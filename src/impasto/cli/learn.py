@@ -31,7 +31,7 @@ def adapt(
     parameters: Annotated[str | None, typer.Option(help="all, or affine: 3,200 numbers that mix at run time.", show_default=False)] = None,
     style_size: Annotated[
         int | None,
-        typer.Option(min=32, help="Shorter side of the painting in pixels: larger, larger strokes. (default: 384)", show_default=False),
+        typer.Option(min=32, help="Shorter side of the painting in pixels: larger, larger strokes. (default: 448)", show_default=False),
     ] = DEFAULT.style_size,
     content_weight: Annotated[float | None, typer.Option(min=0, help="Higher keeps more of the photos.", show_default=False)] = None,
     photos: Annotated[

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from impasto.networks.layers import LAYERS
+from impasto.networks.rewrites import enlarged_convolution
 
 Between = Callable[[str, Tensor], Tensor]
 """What becomes of a layer on the way down: (layer, what comes before its ReLU) to the features to go on with."""
@@ -68,7 +69,8 @@ class Decoder(nn.Module):
         x = convolutions[0](features)
         for number, convolution in enumerate(convolutions[1:]):
             x = torch.relu(x)
-            x = convolution(F.interpolate(x, scale_factor=2, mode="nearest") if number == 0 else x)
+            assert isinstance(convolution, nn.Conv2d)
+            x = enlarged_convolution(x, convolution) if number == 0 else convolution(x)
         return x if len(convolutions) > 1 else F.interpolate(x, scale_factor=2, mode="nearest")
 
     def forward(self, features: Tensor, layer: str = "relu4_1", between: Between | None = None) -> Tensor:

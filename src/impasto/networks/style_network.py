@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from impasto.networks.layers import GRAIN
+from impasto.networks.rewrites import enlarged_convolution, narrow_convolution
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Per-channel mean and deviation of photographs, RGB in [0, 1]."""
@@ -58,9 +59,12 @@ class ConvolutionNorm(nn.Module):
         self.norm = nn.InstanceNorm2d(outputs, affine=True)
         self.relu = relu
 
-    def forward(self, x: Tensor, affine: Tensor | None = None, kurtosis: list[Tensor] | None = None) -> Tensor:
-        """(B, I, H, W) -> (B, O, H / stride, W / stride). kurtosis: a list that takes this layer's, (B); see `blobs`."""
-        x = self.convolution(x)
+    def forward(self, x: Tensor, affine: Tensor | None = None, kurtosis: list[Tensor] | None = None, *, enlarged: bool = False) -> Tensor:
+        """(B, I, H, W) -> (B, O, H / stride, W / stride), or twice the size if it is enlarged first, nearest neighbour.
+
+        kurtosis: a list that takes this layer's, (B); see `blobs`.
+        """
+        x = enlarged_convolution(x, self.convolution) if enlarged else self.convolution(x)
         if affine is None:
             affine = torch.stack([self.norm.weight, self.norm.bias])[None]
         rows = affine.to(x.dtype).expand(len(x), -1, -1)
@@ -205,8 +209,8 @@ class StyleNetwork(nn.Module):
         if features is not None:
             features.append(self._wide(x))
         for layer in self.up:
-            x = layer(F.interpolate(x, scale_factor=2.0, mode="nearest"), next(rows), kurtosis)
-        x = self._wide(self.last(x))
+            x = layer(x, next(rows), kurtosis, enlarged=True)
+        x = self._wide(narrow_convolution(x, self.last))
         painted = torch.sigmoid(x) if self.outputs == "sigmoid" else 0.5 + 150 / 255 * torch.tanh(x / 255)
         return painted[..., :height, :width]
 

@@ -78,7 +78,8 @@ def _correlation(cut: Tensor) -> Tensor:
     """Windows (..., WINDOW, WINDOW) correlated with themselves, (..., 2 WINDOW, 2 WINDOW), 1 without displacement."""
     size = (2 * WINDOW, 2 * WINDOW)
     correlated = torch.fft.irfft2(torch.fft.rfft2(cut, s=size).abs().square(), s=size)
-    return correlated / correlated[..., :1, :1]
+    normalised: Tensor = correlated / correlated[..., :1, :1]
+    return normalised
 
 
 @cache
@@ -97,8 +98,8 @@ def distances() -> Tensor:
 class TextureTerm:
     """Holds the texture that networks paint in flat places to the autocorrelation of the painting.
 
-    One batch holds few flat places, and strokes that all run one way in it may run another way in the next: it is the mean over batches that
-    is held to the goal. The term's gradient is that of the squared distance of this running mean, each batch with its own share.
+    One batch holds few flat places, and strokes that all run one way in it may run another way in the next: it is the mean over batches
+    that is held to the goal. The term's gradient is that of the squared distance of this running mean, each batch with its own share.
 
     goal: the painting's mean autocorrelation.
     mean: the running mean, None before the first batch.

@@ -115,9 +115,9 @@ def fit_network(
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    contents: pictures, or for films pairs of frames. texture: what holds flat places to the painting's texture. data, checkpoint: see `impasto.training.loop.train`; whoever writes the result removes
-    the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError if the loss
-    becomes NaN or infinite.
+    contents: pictures, or for films pairs of frames. texture: what holds flat places to the painting's texture. data, checkpoint: see
+    `impasto.training.loop.train`; whoever writes the result removes the checkpoint. Events bring the loss, and a preview (3, crop, crop) of
+    the first content when due. Raises ImpastoError if the loss becomes NaN or infinite.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)

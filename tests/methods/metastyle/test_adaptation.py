@@ -11,6 +11,7 @@ from impasto.methods.metastyle.settings import FOR_FILMS, Adaptation
 from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork
 from impasto.training.clips import MovingPictures
+from impasto.training.data import Pictures
 from impasto.training.made_pictures import made_pictures
 from impasto.training.settings import FittingSettings
 
@@ -76,6 +77,26 @@ def test_a_stopped_adaptation_goes_on_from_there(start, painting, loss, exact, t
     assert steps == [5, 6]
     assert again.losses == pytest.approx(curve.losses)
     assert all(torch.allclose(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_flat_contents_are_held_to_the_texture_of_the_painting_and_that_is_resumed(start, loss, exact, tmp_path):
+    painting = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    flat = Pictures([torch.full((3, 120, 120), value) for value in (0.3, 0.6)])
+    settings = replace(QUICK, training=replace(QUICK.training, crop=96, texture_weight=1e4))
+    whole, _ = adapt(start, loss, [painting], settings, contents=flat, place=exact)
+    plain = replace(settings, training=replace(settings.training, texture_weight=0))
+    without, _ = adapt(start, loss, [painting], plain, contents=flat, place=exact)
+    assert not torch.equal(whole.last.weight, without.last.weight)
+
+    def stop(event):
+        if event.step == 4:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "style.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        adapt(start, loss, [painting], settings, contents=flat, place=exact, checkpoint=checkpoint, listener=stop)
+    resumed, _ = adapt(start, loss, [painting], settings, contents=flat, place=exact, checkpoint=checkpoint)
+    assert torch.equal(whole.last.weight, resumed.last.weight)
 
 
 def test_events_bring_loss_and_preview(start, painting, loss, exact):

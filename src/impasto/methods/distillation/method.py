@@ -36,7 +36,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
         return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=controls.strokes)
     if len(files) > 1:
         raise InputError("a teacher paints one style, and several were given")
-    return Teacher(from_teacher_file(files[0]), place, strength=controls.strength, stroke=controls.strokes)
+    return Teacher(from_teacher_file(files[0]), place, strength=controls.strength)
 
 
 def is_student(file: "StyleFile") -> bool:
