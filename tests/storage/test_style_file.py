@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 
 import pytest
@@ -149,3 +150,14 @@ def test_fields_of_another_kind_are_a_damaged_record(tmp_path, style, field, val
     rewrite(path, lambda record: record.update({field: value}))
     with pytest.raises(StyleError, match="damaged record"):
         read_style(path)
+
+
+def test_a_written_file_can_be_read_by_whom_the_umask_lets(tmp_path):
+    old = os.umask(0o022)
+    try:
+        path = write_style(
+            tmp_path / "mine.safetensors", StyleFile(StyleRecord("mine", "gatys"), {"picture": torch.zeros(1, 3, 8, 8).byte()})
+        )
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o644

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from impasto.errors import InputError, WeightsError
@@ -70,7 +70,8 @@ def write_tensors(
     kept = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     block = {"kind": kind, "format": FORMAT, "build": build or {}, "record": record or {}, "checksum": checksum(kept)}
     with atomic_file(path) as temporary:
-        save_file(kept, temporary, metadata={_KEY: json.dumps(block)})
+        # The library's own writing puts a new file in the place of ours, which only its owner may read.
+        temporary.write_bytes(save(kept, metadata={_KEY: json.dumps(block)}))
 
 
 def read_tensors(
