@@ -16,6 +16,7 @@ LAYERS = [
     {"perception"},
     {"runtime"},
     {"networks"},
+    {"backends"},
     {"training"},
     {"methods.declaration"},
     {"methods.*", "evaluation"},

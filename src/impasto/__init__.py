@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import adapt, enlarge, load_style, mix, save_style, stylize
+    from impasto.api import adapt, enlarge, export, load_style, mix, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
     from impasto.settings import Controls
@@ -25,6 +25,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 _HOMES = {
     "adapt": "api",
     "enlarge": "api",
+    "export": "api",
     "mix": "api",
     "stylize": "api",
     "load_style": "api",
@@ -50,6 +51,7 @@ __all__ = [
     "WeightsError",
     "adapt",
     "enlarge",
+    "export",
     "load_style",
     "mix",
     "save_style",

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from impasto.backends.exported import Input
 from impasto.events import Listener, silence
 from impasto.interrupts import between_steps
 from impasto.job.build import make_stylizer
 from impasto.job.engine import Summary
 from impasto.job.enlarge import enlarge_file
+from impasto.job.export import export_file
 from impasto.job.learn import keep_picture, learn_painting, mix_styles
 from impasto.job.perform import perform
 from impasto.job.pipe import paint_pipe
@@ -17,6 +19,7 @@ from impasto.job.request import PathLike, RegionRequest, Request, count_of
 from impasto.job.styles import gather_styles
 from impasto.media.masks import Regions
 from impasto.methods.solver.texture import FACTOR
+from impasto.networks.layers import Layer
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -188,3 +191,28 @@ def enlarge(
     Raises ImpastoError.
     """
     return enlarge_file(texture, reference, output, factor, guided, controls or Controls())
+
+
+def export(
+    name: PathLike,
+    output: PathLike | None = None,
+    *,
+    part: str = "style",
+    inputs: Sequence[Input] = (),
+    strength: float = 1.0,
+    precision: str = "float32",
+    layer: Layer = "relu4_1",
+) -> Path:
+    """Write the network of a trained style as an ONNX file of any height and width, and check it by running it; needs the extra `onnx`.
+
+    name: a bundled style or a style file; or an encoder, for the other parts.
+    output: the file, NAME.onnx in the current folder by default.
+    part: "style", "encoder", photo to features, or "decoder", features to picture.
+    inputs: what is an input of the file besides the photo: "grain", (1, 1, H, W) of unit deviation, "strength", 0 to 1.
+    strength: what is part of the file instead.
+    precision: "float32" or "float16"; what goes in and out is float32.
+    layer: where a decoder is entered.
+
+    Pictures are (1, 3, H, W), RGB in [0, 1]. Raises ImpastoError.
+    """
+    return export_file(name, output, part, inputs=inputs, strength=strength, precision=precision, layer=layer)

@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 
-from impasto.cli import catalog, evaluate, learn, stylize, train  # noqa: F401  commands register themselves
+from impasto.cli import catalog, evaluate, export, learn, stylize, train  # noqa: F401  commands register themselves
 from impasto.cli.app import app
 from impasto.cli.console import fail, warn
 from impasto.errors import ImpastoError

@@ -1,4 +1,4 @@
-"""Convolutions rewritten so that they give the same with less work, for painting; where gradients are wanted, the plain way is taken.
+"""Convolutions rewritten so that they give the same with less work, for painting; where gradients are wanted, they are left plain.
 
     nearest x2, then 3x3    Each pixel of the small map becomes four. The filter sees two rows and two columns of the small map from each of
                             them, so that four 2x2 convolutions of the small map give the large one: 16 multiply-adds instead of 36.
@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def _differentiated(x: Tensor, convolution: nn.Conv2d) -> bool:
-    return torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad)
+def _left_plain(x: Tensor, convolution: nn.Conv2d) -> bool:
+    """Also while a network is exported: engines rewrite convolutions themselves."""
+    return torch.compiler.is_exporting() or (torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad))
 
 
 def enlarged_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """`convolution`, 3x3 with reflection padding, of x at twice its size, nearest neighbour: (B, I, H, W) -> (B, O, 2H, 2W)."""
-    if _differentiated(x, convolution):
+    if _left_plain(x, convolution):
         large: Tensor = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return large
     batch, _, height, width = x.shape
@@ -42,7 +43,7 @@ def _halves(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 def narrow_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """`convolution`, k x k to few channels with reflection padding: (B, I, H, W) -> (B, O, H, W), summed in float32."""
-    if _differentiated(x, convolution):
+    if _left_plain(x, convolution):
         plain: Tensor = convolution(x)
         return plain
     weight, height = convolution.weight, x.shape[2]

@@ -1,0 +1,109 @@
+"""Networks as other engines take them: pictures and features in and out, every instance norm by its own name."""
+
+import copy
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.networks.decoder import Decoder, block_of
+from impasto.networks.style_network import ConvolutionNorm, Residual, StyleNetwork, noise
+from impasto.perception.encoder import Encoder
+
+Input = Literal["grain", "strength"]
+"""What a file can leave open, besides the photo."""
+INPUTS: tuple[Input, ...] = get_args(Input)
+TILE = 512
+"""Side, in pixels, of the grain that a file holds; beyond, it is mirrored."""
+
+
+class ExportedNetwork(nn.Module):
+    """One pass of a style network with its grain and strength: a photo (B, 3, H, W), RGB in [0, 1], to the picture, alike.
+
+    network: it stays as it is. inputs: what `forward` takes besides the photo; everything else is part of the network. strength: 0 is
+    the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32.
+    """
+
+    def __init__(self, network: StyleNetwork, *, inputs: Sequence[Input] = (), strength: float = 1.0, half: bool = False):
+        super().__init__()
+        self.dtype = torch.float16 if half else torch.float32
+        self.network = copy.deepcopy(network).to(self.dtype).requires_grad_(False)
+        self.inputs, self.strength = tuple(inputs), strength
+        self.tile: Tensor
+        tile = noise((1, 1, TILE, TILE), torch.Generator().manual_seed(0), smooth=network.smooth)
+        self.register_buffer("tile", tile.to(self.dtype) if network.grain and "grain" not in inputs else torch.zeros(1, 1, 1, 1))
+
+    def example(self, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """A photo of a size (height, width), and what else `forward` takes, in order."""
+        generator = torch.Generator().manual_seed(1)
+        others = {"grain": noise((1, 1, *size), generator, smooth=self.network.smooth), "strength": torch.tensor(0.7)}
+        return (torch.rand(1, 3, *size, generator=generator), *[others[name] for name in self.inputs])
+
+    def forward(self, photo: Tensor, *others: Tensor) -> Tensor:
+        """Paint. others: grain (1, 1, H, W), noise of unit deviation, and strength (), as far as they are inputs, in this order."""
+        given = dict(zip(self.inputs, others, strict=True))
+        network, (height, width) = self.network, photo.shape[-2:]
+        x = photo
+        if network.grain:
+            grain = given["grain"] if "grain" in given else self._mirrored(height, width)
+            x = photo + network.grain * grain.float()
+        x = (x - network.mean.float()) / network.std.float()
+        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="reflect").to(self.dtype)
+        for layer in network.down:
+            x = _normalised(layer, x)
+        for block in network.residual:
+            assert isinstance(block, Residual)
+            x = x + _normalised(block.second, _normalised(block.first, x))
+        for layer in network.up:
+            x = _normalised(layer, F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        x = network.last(x).float()
+        picture = torch.sigmoid(x) if network.outputs == "sigmoid" else (0.5 + 150 / 255 * torch.tanh(x / 255)).clamp(0, 1)
+        picture = picture[..., :height, :width]
+        strength = given.get("strength", self.strength)
+        return picture if isinstance(strength, float) and strength == 1 else photo + strength * (picture - photo)
+
+    def _mirrored(self, height: int, width: int) -> Tensor:
+        rows, columns = (self._there(side) for side in (height, width))
+        return self.tile[:, :, rows][..., columns]
+
+    @staticmethod
+    def _there(side: int) -> Tensor:
+        """Places in the tile of a row or column of pixels: there and back, again and again."""
+        place = torch.arange(side) % (2 * TILE)
+        return torch.minimum(place, 2 * TILE - 1 - place)
+
+
+def _normalised(layer: nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(layer, ConvolutionNorm)
+    norm = layer.norm
+    x = F.instance_norm(layer.convolution(x), weight=norm.weight, bias=norm.bias, eps=norm.eps)
+    return torch.relu(x) if layer.relu else x
+
+
+class ExportedEncoder(nn.Module):
+    """A photo (B, 3, H, W), RGB in [0, 1], to its features at some layers, in their order."""
+
+    def __init__(self, encoder: Encoder, layers: Sequence[str]):
+        super().__init__()
+        self.encoder, self.layers = copy.deepcopy(encoder).float().requires_grad_(False), tuple(layers)
+
+    def forward(self, photo: Tensor) -> tuple[Tensor, ...]:
+        """Encode."""
+        found = self.encoder(photo, self.layers)
+        return tuple(found[layer] for layer in self.layers)
+
+
+class ExportedDecoder(nn.Module):
+    """Features of a layer (B, C, h, w) to the picture, RGB in [0, 1], its sides `stride` times as long."""
+
+    def __init__(self, decoder: Decoder, layer: str):
+        super().__init__()
+        self.decoder, self.layer = copy.deepcopy(decoder).float().requires_grad_(False), layer
+        self.stride = 2 ** (block_of(layer) - 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Decode."""
+        picture: Tensor = self.decoder(features, self.layer).clamp(0, 1)
+        return picture

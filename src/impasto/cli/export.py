@@ -1,0 +1,33 @@
+"""`impasto export`: networks as files for other engines."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from impasto.cli.app import app
+from impasto.cli.console import console
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A trained style: a bundled name or a style file; or an encoder.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, .onnx. (default: NAME.onnx here)", show_default=False)
+    ] = None,
+    part: Annotated[str, typer.Option(help="What is exported: style, encoder or decoder.")] = "style",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="What is an input of the file besides the photo: grain, strength; repeatable.", show_default=False),
+    ] = None,
+    strength: Annotated[float, typer.Option(help="0 is the photo, 1 the full style; part of the file.")] = 1.0,
+    precision: Annotated[str, typer.Option(help="float32 or float16; what goes in and out is float32.")] = "float32",
+    layer: Annotated[str, typer.Option(help="Where a decoder is entered.")] = "relu4_1",
+) -> None:
+    """Write the network of a style as an ONNX file, for other programs and for browsers; it is checked by running it."""
+    from impasto import api
+
+    kept: Any = inputs or ()
+    at: Any = layer
+    written = api.export(name, output, part=part, inputs=kept, strength=strength, precision=precision, layer=at)
+    console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)

@@ -1,0 +1,119 @@
+"""Trained styles, encoders and decoders as files for other engines."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from impasto import __version__
+from impasto.backends.exported import INPUTS, ExportedDecoder, ExportedEncoder, ExportedNetwork, Input
+from impasto.backends.onnx_file import write_onnx
+from impasto.errors import InputError, StyleError, unknown
+from impasto.files import check_folder
+from impasto.job.request import PathLike
+from impasto.job.styles import find_style
+from impasto.networks.decoder_file import coder
+from impasto.networks.layers import LAYERS, Layer
+from impasto.networks.style_network_file import NETWORK, network_of
+from impasto.runtime.device import Place
+from impasto.runtime.outputs import Outputs
+from impasto.settings import check_strength
+
+PARTS = ("style", "encoder", "decoder")
+PRECISIONS = {"float32": 1e-4, "float16": 5e-3}
+"""With how much a file may differ from the network, as a share of the mean value."""
+CHECKED = ((64, 80), (61, 98), (131, 67))
+"""Height and width of the pictures that a file is checked with; it is exported with the first."""
+_FREE = (None, None, "height", "width")
+_EXACT = Place(torch.device("cpu"), torch.float32)
+
+
+def export_file(
+    name: PathLike, output: PathLike | None, part: str, *, inputs: Sequence[Input], strength: float, precision: str, layer: Layer
+) -> Path:
+    """Write a network as a file for other engines, and check it by running it. Raises ImpastoError."""
+    for value, allowed, what in ((part, PARTS, "part"), (precision, PRECISIONS, "precision"), (layer, LAYERS, "layer")):
+        if value not in allowed:
+            raise InputError(unknown(what, value, allowed))
+    if part == "style":
+        return _style(name, output, inputs, strength, precision)
+    if inputs or strength != 1 or precision != "float32":
+        raise InputError(f"inputs, strength and precision are for styles; of {name} the {part} is exported")
+    if output is None:
+        output = _usual(name, f"{Path(name).stem}-{part}")
+    return _encoder(str(name), _checked(name, output)) if part == "encoder" else _decoder(str(name), _checked(name, output), layer)
+
+
+def _style(style: PathLike, output: PathLike | None, inputs: Sequence[Input], strength: float, precision: str) -> Path:
+    for value in inputs:
+        if value not in INPUTS:
+            raise InputError(unknown("input", value, INPUTS))
+    check_strength(strength)
+    if "strength" in inputs and strength != 1:
+        raise InputError("strength is either part of the file or an input of it: leave out one of them")
+    found = find_style(style)
+    path = _checked(style, _usual(style, found.name) if output is None else output)
+    if found.file is None:
+        raise StyleError(f"{found.name} is a picture, and a network is exported: impasto adapt makes one of it")
+    if found.file.record.network != NETWORK:
+        raise StyleError(f"the network of {found.name} needs more than the photo that it paints, and cannot be exported")
+    network = network_of(found.file)
+    if "grain" in inputs and not network.grain:
+        raise InputError(f"{found.name} is painted without a grain, so that it cannot be an input")
+    named = {"photo": _FREE, "grain": _FREE, "strength": ()}
+    module = ExportedNetwork(network, inputs=inputs, strength=strength, half=precision == "float16")
+    taken = {one: named[one] for one in ("photo", *module.inputs)}
+    record = asdict(found.file.record) | {"grain": network.grain, "strength": None if "strength" in inputs else strength}
+    return _write(module, [module.example(size) for size in CHECKED], path, taken, ["picture"], record, PRECISIONS[precision])
+
+
+def _encoder(name: str, path: Path) -> Path:
+    """A photo to its features at `LAYERS`."""
+    _, encoder = coder(name, _EXACT)
+    record = {"name": Path(name).stem, "channels": encoder.channels}
+    return _write(ExportedEncoder(encoder, LAYERS), _photos(1), path, {"photo": _FREE}, LAYERS, record, PRECISIONS["float32"])
+
+
+def _decoder(name: str, path: Path, layer: Layer) -> Path:
+    """Features of a layer to the picture."""
+    decoder, encoder = coder(name, _EXACT)
+    module = ExportedDecoder(decoder, layer)
+    with torch.no_grad():
+        features = [(encoder(photo, [layer])[layer],) for (photo,) in _photos(2 * module.stride)]
+    record = {"name": Path(name).stem, "layer": layer, "stride": module.stride}
+    return _write(module, features, path, {"features": _FREE}, ["picture"], record, PRECISIONS["float32"])
+
+
+def _photos(factor: int) -> list[tuple[Tensor]]:
+    """Pictures of noise, their sides `factor` times those of `CHECKED`."""
+    generator = torch.Generator().manual_seed(1)
+    return [(torch.rand(1, 3, factor * height, factor * width, generator=generator),) for height, width in CHECKED]
+
+
+def _usual(source: PathLike, name: str) -> Path:
+    return Outputs([source]).chosen(f"{name}.onnx")
+
+
+def _checked(source: PathLike, output: PathLike) -> Path:
+    path = Outputs([source]).asked(output)
+    if path.suffix != ".onnx" or path.is_dir():
+        raise InputError(f"cannot write {path}: a file for other engines ends in .onnx")
+    check_folder(path)
+    return path
+
+
+def _write(
+    module: nn.Module,
+    examples: Sequence[tuple[Tensor, ...]],
+    path: Path,
+    inputs: Mapping[str, Sequence[str | None]],
+    outputs: Sequence[str],
+    record: Mapping[str, object],
+    tolerance: float,
+) -> Path:
+    facts = {"impasto": json.dumps(record, default=str), "impasto_version": __version__}
+    write_onnx(module.eval(), examples, path, inputs=inputs, outputs=outputs, facts=facts, tolerance=tolerance)
+    return path
