@@ -90,6 +90,8 @@ COMMANDS = [
     ["mix", "mine.safetensors"],
     ["mix", "mine.safetensors", "yours.safetensors", "-o", "yours.safetensors"],
     ["mix", "mine.safetensors", "yours.safetensors", "--name", "mine"],
+    ["export", "mine.safetensors"],
+    ["export", "mine.safetensors", "-o", "mine.safetensors"],
     ["enlarge", "a.png", "-r", "painting.png", "--factor", "2"],
     ["enlarge", "a.png", "-r", "painting.png", "--factor", "2", "-o", "painting.png"],
     ["train", "johnson", "painting.png", "--content", "cam1", *TRAIN, "--style-size", "32", "-o", "j.safetensors"],

@@ -98,7 +98,9 @@ def test_encoder_and_decoder_are_files_too_and_fit_together(tmp_path):
 
 def test_bad_input_is_a_sentence_and_nothing_is_written(style, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    picture = write_style(tmp_path / "kept.safetensors", StyleFile(StyleRecord("kept", "gatys"), {"picture": torch.zeros(1, 3, 9, 9).byte()}))
+    picture = write_style(
+        tmp_path / "kept.safetensors", StyleFile(StyleRecord("kept", "gatys"), {"picture": torch.zeros(1, 3, 9, 9).byte()})
+    )
     video = write_style(tmp_path / "video.safetensors", StyleFile(StyleRecord("t", "distillation", "video"), {"a": torch.zeros(1)}))
     for sentence, error, name, options in (
         ("impasto adapt makes one of it", StyleError, picture, {}),

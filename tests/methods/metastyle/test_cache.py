@@ -56,7 +56,7 @@ def test_another_painting_size_seed_or_start_is_learned_anew(cache, start, exact
 def test_an_encoder_without_the_layers_of_the_loss_is_refused(cache, start, exact, tmp_path):
     short = random_encoder(4, 6, 8, depths=(2, 2, 4))
     save_file(short.state_dict(), tmp_path / "short.safetensors")
-    with pytest.raises(InputError, match="cannot serve the loss feedforward"):
+    with pytest.raises(InputError, match="cannot serve the loss strokes"):
         learned("mine", [torch.rand(1, 3, 40, 40)], QUICK, encoder=str(tmp_path / "short.safetensors"), place=exact, start=start)
 
 
