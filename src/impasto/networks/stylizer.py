@@ -1,7 +1,7 @@
 """The stylizer: an adapted network that paints small pictures in one pass, and large ones coarse to fine.
 
 A network learns strokes of some pixels. So that strokes belong to the picture, a large one is painted small first; brought up, with the
-detail that the photo has at the next size, it is the photo that is painted there.
+detail that the photo has at the next size, and mixed with the photo there, it is what is painted next.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ from impasto.storage.style_file import StyleFile
 
 FIRST = 640
 """Longer side, in pixels, up to which a picture is painted in one pass."""
+KEPT = 0.5
+"""Share of the smaller picture in what is painted at the next size: with all of it, thin contours are painted over."""
 COARSEST = 80
 """Shorter side, in pixels, that it is painted at first at least."""
 
@@ -55,7 +57,8 @@ class NetworkStylizer:
         painted = self._painted(rescale(photo, sizes[0]))
         for before, size in pairwise(sizes):
             there = rescale(photo, size)
-            painted = self._painted((rescale(painted, size) + finer_detail(there, before)).clamp(0, 1))
+            brought_up = (rescale(painted, size) + finer_detail(there, before)).clamp(0, 1)
+            painted = self._painted(torch.lerp(there, brought_up, KEPT))
         return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
 
     def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
