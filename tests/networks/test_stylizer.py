@@ -103,7 +103,7 @@ def test_a_large_picture_keeps_the_photos_detail():
     photo[..., 200:, :] = 0.9
     picture = NetworkStylizer(network(), EXACT)(photo)
     steps = (picture[..., 1:, :] - picture[..., :-1, :]).abs().mean((0, 1, 3))
-    assert steps.argmax() in (198, 199, 200)
+    assert abs(int(steps.argmax()) - 199) <= 4
 
 
 def test_the_same_large_photo_is_painted_the_same_every_time():
