@@ -19,7 +19,7 @@ _RAYS = 5
 def regularity(painted: Tensor, photo: Tensor | None = None) -> float | None:
     """The figure of a picture (1, 3, H, W) in [0, 1], where its photo is flat; None if nothing is flat and textured."""
     found, _ = mean_autocorrelation(_written(painted), None if photo is None else _written(photo))
-    return None if found is None else _repetition(torch.fft.fftshift(found).numpy())
+    return None if found is None else _repetition(torch.fft.fftshift(found[0]).numpy())
 
 
 def _written(picture: Tensor) -> Tensor:

@@ -20,7 +20,9 @@ FARTHEST = 24
 FLAT, TEXTURED = 0.02, 0.01
 """Deviation of the detail of a photo up to which a window is flat, and of a painted picture from which it is textured; white is 1."""
 LUMA = (0.299, 0.587, 0.114)
-_SLOW, _REACH = 6.0, 24
+BANDS = (6.0, 1.2)
+"""Deviations, in pixels, of the Gaussian means that texture is left of: strokes, and the mesh of two to four pixels beside them."""
+_REACH = 24
 _FEW, _MANY = 4, 40
 """Windows below which a batch says nothing, and from which it counts in full."""
 _PACE = 0.1
@@ -32,13 +34,13 @@ def luminance(picture: Tensor) -> Tensor:
     return (picture * torch.tensor(LUMA).to(picture).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def texture(luma: Tensor) -> Tensor:
-    """Luminance (B, 1, H, W) less its slow part, a Gaussian mean of deviation 6 pixels; both sides at least WINDOW."""
+def texture(luma: Tensor, slow: float = BANDS[0]) -> Tensor:
+    """Luminance (B, 1, H, W) less its slow part, a Gaussian mean of a deviation in pixels; both sides at least WINDOW."""
     places = torch.arange(-_REACH, _REACH + 1, dtype=luma.dtype, device=luma.device)
-    kernel = torch.exp(-places.square() / (2 * _SLOW**2))
+    kernel = torch.exp(-places.square() / (2 * slow**2))
     kernel = kernel / kernel.sum()
-    slow = F.conv2d(F.conv2d(_mirrored(luma), kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return luma - slow
+    mean = F.conv2d(F.conv2d(_mirrored(luma), kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return luma - mean
 
 
 def _mirrored(luma: Tensor) -> Tensor:
@@ -54,15 +56,15 @@ def windows(textures: Tensor) -> Tensor:
     return textures.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2).reshape(-1, WINDOW, WINDOW)
 
 
-def mean_autocorrelation(painted: Tensor, photo: Tensor | None = None) -> tuple[Tensor | None, int]:
-    """From luminances (B, 1, H, W) to the mean over the windows that count, (2 WINDOW, 2 WINDOW), and how many those are.
+def mean_autocorrelation(painted: Tensor, photo: Tensor | None = None, bands: Sequence[float] = BANDS[:1]) -> tuple[Tensor | None, int]:
+    """From luminances (B, 1, H, W) to the mean over the windows that count, (bands, 2 WINDOW, 2 WINDOW), and how many those are.
 
     Windows count that are textured in the picture and flat in the photo, all that are textured without a photo. A displacement (y, x) is at
     [y, x], negative ones count from the end; at [0, 0] it is 1. None where no window counts.
     """
     if min(painted.shape[-2:]) < WINDOW:
         return None, 0
-    cut = windows(texture(painted))
+    cut = windows(texture(painted, bands[0]))
     counted = cut.detach().std((1, 2), correction=0) >= TEXTURED
     if photo is not None:
         counted &= windows(texture(photo)).std((1, 2), correction=0) <= FLAT
@@ -70,15 +72,16 @@ def mean_autocorrelation(painted: Tensor, photo: Tensor | None = None) -> tuple[
     if not count:
         return None, 0
     taper = _taper().to(cut)
-    cut = cut[counted]
-    return _correlation((cut - cut.mean((1, 2), keepdim=True)) * taper).mean(0) / _correlation(taper).clamp_min(0.05), count
+    each = (cut[counted], *(windows(texture(painted, slow))[counted] for slow in bands[1:]))
+    means = [_correlation((one - one.mean((1, 2), keepdim=True)) * taper).mean(0) for one in each]
+    return torch.stack(means) / _correlation(taper).clamp_min(0.05), count
 
 
 def _correlation(cut: Tensor) -> Tensor:
     """Windows (..., WINDOW, WINDOW) correlated with themselves, (..., 2 WINDOW, 2 WINDOW), 1 without displacement."""
     size = (2 * WINDOW, 2 * WINDOW)
     correlated = torch.fft.irfft2(torch.fft.rfft2(cut, s=size).abs().square(), s=size)
-    normalised: Tensor = correlated / correlated[..., :1, :1]
+    normalised: Tensor = correlated / correlated[..., :1, :1].clamp_min(1e-12)
     return normalised
 
 
@@ -110,7 +113,7 @@ class TextureTerm:
 
     def __call__(self, painted: Tensor, photo: Tensor) -> Tensor:
         """Painted pictures and their photos, (B, 3, H, W) each, to a number; 0 where too little of them is flat."""
-        found, count = mean_autocorrelation(luminance(painted.float()), luminance(photo.float()))
+        found, count = mean_autocorrelation(luminance(painted.float()), luminance(photo.float()), BANDS)
         if found is None or count < _FEW:
             return painted.new_zeros((), dtype=torch.float32)
         share = min(1.0, count / _MANY)
@@ -122,6 +125,6 @@ class TextureTerm:
 
 def texture_term(paintings: Sequence[Tensor]) -> TextureTerm | None:
     """The term for paintings (1, 3, h, w), each of the size that it is learned at; None if none has any texture."""
-    found = [mean_autocorrelation(luminance(painting.float()))[0] for painting in paintings]
+    found = [mean_autocorrelation(luminance(painting.float()), bands=BANDS)[0] for painting in paintings]
     kept = [one for one in found if one is not None]
     return TextureTerm(torch.stack(kept).mean(0)) if kept else None
