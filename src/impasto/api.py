@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from impasto.backends.exported import Input
 from impasto.events import Listener, silence
 from impasto.interrupts import between_steps
 from impasto.job.build import make_stylizer
@@ -19,7 +18,6 @@ from impasto.job.request import PathLike, RegionRequest, Request, count_of
 from impasto.job.styles import gather_styles
 from impasto.media.masks import Regions
 from impasto.methods.solver.texture import FACTOR
-from impasto.networks.layers import Layer
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -198,10 +196,10 @@ def export(
     output: PathLike | None = None,
     *,
     part: str = "style",
-    inputs: Sequence[Input] = (),
+    inputs: Sequence[str] = (),
     strength: float = 1.0,
     precision: str = "float32",
-    layer: Layer = "relu4_1",
+    layer: str = "relu4_1",
 ) -> Path:
     """Write the network of a trained style as an ONNX file of any height and width, and check it by running it; needs the extra `onnx`.
 

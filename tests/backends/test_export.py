@@ -16,6 +16,7 @@ from impasto.networks.stylizer import NetworkStylizer
 from impasto.runtime.device import Place
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 
+onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
 EXACT = Place(torch.device("cpu"), torch.float32)
@@ -46,6 +47,9 @@ def test_a_style_paints_any_size_by_itself_and_says_what_it_is(style, tmp_path):
     for size in ((16, 16), (33, 90), (40, TILE + 21)):
         photo = torch.rand(1, 3, *size)
         torch.testing.assert_close(run(path, photo=photo)[0], exported(photo), atol=1e-4, rtol=0)
+    kinds = [node.op_type for node in onnx.load(str(path)).graph.node]
+    assert kinds.count("InstanceNormalization") == 7
+    assert "BatchNormalization" not in kinds
     facts = session.get_modelmeta().custom_metadata_map
     assert json.loads(facts["impasto"])["licence"] == "CC0"
     assert facts["impasto_version"] == impasto.__version__

@@ -53,3 +53,10 @@ def test_affine_styles_mix_at_run_time_in_one_batch(networks, cpu):
         one.load_state_dict(network.state_dict())
         one.load_affine(share @ vectors)
         torch.testing.assert_close(row, NetworkStylizer(one, cpu)(picture)[0], atol=1e-5, rtol=1e-4)
+
+
+def test_the_grain_of_a_mixture_does_not_depend_on_the_order():
+    blocky, smooth = StyleNetwork(4, 1), StyleNetwork(4, 1, smooth=True)
+    assert mix([blocky, smooth]).smooth
+    assert mix([smooth, blocky]).smooth
+    assert not mix([blocky, blocky]).smooth

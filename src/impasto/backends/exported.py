@@ -1,20 +1,17 @@
-"""Networks as other engines take them: pictures and features in and out, every instance norm by its own name."""
+"""Networks as other engines take them: pictures and features in and out, in float32."""
 
 import copy
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.networks.decoder import Decoder, block_of
-from impasto.networks.style_network import ConvolutionNorm, Residual, StyleNetwork, noise
+from impasto.networks.style_network import StyleNetwork, noise
 from impasto.perception.encoder import Encoder
 
-Input = Literal["grain", "strength"]
+INPUTS = ("grain", "strength")
 """What a file can leave open, besides the photo."""
-INPUTS: tuple[Input, ...] = get_args(Input)
 TILE = 512
 """Side, in pixels, of the grain that a file holds; beyond, it is mirrored."""
 
@@ -26,7 +23,7 @@ class ExportedNetwork(nn.Module):
     the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32.
     """
 
-    def __init__(self, network: StyleNetwork, *, inputs: Sequence[Input] = (), strength: float = 1.0, half: bool = False):
+    def __init__(self, network: StyleNetwork, *, inputs: Sequence[str] = (), strength: float = 1.0, half: bool = False):
         super().__init__()
         self.dtype = torch.float16 if half else torch.float32
         self.network = copy.deepcopy(network).to(self.dtype).requires_grad_(False)
@@ -44,23 +41,11 @@ class ExportedNetwork(nn.Module):
     def forward(self, photo: Tensor, *others: Tensor) -> Tensor:
         """Paint. others: grain (1, 1, H, W), noise of unit deviation, and strength (), as far as they are inputs, in this order."""
         given = dict(zip(self.inputs, others, strict=True))
-        network, (height, width) = self.network, photo.shape[-2:]
-        x = photo
-        if network.grain:
-            grain = given["grain"] if "grain" in given else self._mirrored(height, width)
-            x = photo + network.grain * grain.float()
-        x = (x - network.mean.float()) / network.std.float()
-        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="reflect").to(self.dtype)
-        for layer in network.down:
-            x = _normalised(layer, x)
-        for block in network.residual:
-            assert isinstance(block, Residual)
-            x = x + _normalised(block.second, _normalised(block.first, x))
-        for layer in network.up:
-            x = _normalised(layer, F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        x = network.last(x).float()
-        picture = torch.sigmoid(x) if network.outputs == "sigmoid" else (0.5 + 150 / 255 * torch.tanh(x / 255)).clamp(0, 1)
-        picture = picture[..., :height, :width]
+        seen = photo
+        if self.network.grain:
+            grain = given["grain"] if "grain" in given else self._mirrored(photo.shape[-2], photo.shape[-1])
+            seen = photo + self.network.grain * grain.float()
+        picture: Tensor = self.network(seen).clamp(0, 1)
         strength = given.get("strength", self.strength)
         return picture if isinstance(strength, float) and strength == 1 else photo + strength * (picture - photo)
 
@@ -73,13 +58,6 @@ class ExportedNetwork(nn.Module):
         """Places in the tile of a row or column of pixels: there and back, again and again."""
         place = torch.arange(side) % (2 * TILE)
         return torch.minimum(place, 2 * TILE - 1 - place)
-
-
-def _normalised(layer: nn.Module, x: Tensor) -> Tensor:
-    assert isinstance(layer, ConvolutionNorm)
-    norm = layer.norm
-    x = F.instance_norm(layer.convolution(x), weight=norm.weight, bias=norm.bias, eps=norm.eps)
-    return torch.relu(x) if layer.relu else x
 
 
 class ExportedEncoder(nn.Module):

@@ -1,7 +1,7 @@
 """`impasto export`: networks as files for other engines."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,7 +27,5 @@ def export(
     """Write the network of a style as an ONNX file, for other programs and for browsers; it is checked by running it."""
     from impasto import api
 
-    kept: Any = inputs or ()
-    at: Any = layer
-    written = api.export(name, output, part=part, inputs=kept, strength=strength, precision=precision, layer=at)
+    written = api.export(name, output, part=part, inputs=inputs or (), strength=strength, precision=precision, layer=layer)
     console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from impasto import __version__
-from impasto.backends.exported import INPUTS, ExportedDecoder, ExportedEncoder, ExportedNetwork, Input
+from impasto.backends.exported import INPUTS, ExportedDecoder, ExportedEncoder, ExportedNetwork
 from impasto.backends.onnx_file import write_onnx
 from impasto.errors import InputError, StyleError, unknown
 from impasto.files import check_folder
 from impasto.job.request import PathLike
 from impasto.job.styles import find_style
 from impasto.networks.decoder_file import coder
-from impasto.networks.layers import LAYERS, Layer
+from impasto.networks.layers import LAYERS
 from impasto.networks.style_network_file import NETWORK, network_of
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import Outputs
@@ -32,7 +32,7 @@ _EXACT = Place(torch.device("cpu"), torch.float32)
 
 
 def export_file(
-    name: PathLike, output: PathLike | None, part: str, *, inputs: Sequence[Input], strength: float, precision: str, layer: Layer
+    name: PathLike, output: PathLike | None, part: str, *, inputs: Sequence[str], strength: float, precision: str, layer: str
 ) -> Path:
     """Write a network as a file for other engines, and check it by running it. Raises ImpastoError."""
     for value, allowed, what in ((part, PARTS, "part"), (precision, PRECISIONS, "precision"), (layer, LAYERS, "layer")):
@@ -47,7 +47,7 @@ def export_file(
     return _encoder(str(name), _checked(name, output)) if part == "encoder" else _decoder(str(name), _checked(name, output), layer)
 
 
-def _style(style: PathLike, output: PathLike | None, inputs: Sequence[Input], strength: float, precision: str) -> Path:
+def _style(style: PathLike, output: PathLike | None, inputs: Sequence[str], strength: float, precision: str) -> Path:
     for value in inputs:
         if value not in INPUTS:
             raise InputError(unknown("input", value, INPUTS))
@@ -77,7 +77,7 @@ def _encoder(name: str, path: Path) -> Path:
     return _write(ExportedEncoder(encoder, LAYERS), _photos(1), path, {"photo": _FREE}, LAYERS, record, PRECISIONS["float32"])
 
 
-def _decoder(name: str, path: Path, layer: Layer) -> Path:
+def _decoder(name: str, path: Path, layer: str) -> Path:
     """Features of a layer to the picture."""
     decoder, encoder = coder(name, _EXACT)
     module = ExportedDecoder(decoder, layer)

@@ -24,6 +24,7 @@ def mix(networks: Sequence[StyleNetwork], weights: Sequence[float] | None = None
             shown = ", ".join(str(getattr(network, name)) for network in networks)
             raise InputError(f"networks that differ in their {name} cannot be mixed ({shown})")
     mixed = first.empty_copy()
+    mixed.smooth = any(network.smooth for network in networks)
     states = [network.state_dict() for network in networks]
     total = sum(shares)
     with torch.no_grad():

@@ -37,8 +37,10 @@ def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scale
 def instance_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
     """Instance norm of (B, C, H, W) with scales and shifts (B, 2, C).
 
-    One picture at a time: instance norm is then batch norm, which keeps the channels last.
+    One picture at a time: instance norm is then batch norm, which keeps the channels last. Exported, it goes by its own name.
     """
+    if torch.compiler.is_exporting():
+        return F.instance_norm(x, weight=rows[0, 0], bias=rows[0, 1], eps=eps)
     parts = [
         F.batch_norm(picture, None, None, row[0], row[1], training=True, eps=eps)
         for picture, row in zip(torch.split(x, 1), rows, strict=True)
