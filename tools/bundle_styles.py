@@ -1,10 +1,12 @@
 """Train the bundled styles and write them with their records to src/impasto/assets/styles.
 
     python tools/bundle_styles.py --paintings FOLDER --photos FOLDER [NAME ...]
+    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --steps 0 NAME ...
     python tools/bundle_styles.py --paintings FOLDER --statistics [NAME ...]
 
 FOLDER of paintings holds NAME.jpg for the public-domain works of the table below; our own three come from the package. Each
-network begins at the bundled meta-learned weights. Styles that are already there are left alone unless they are named. With --statistics
+network begins at the bundled meta-learned weights, learns the painting on photos, then on photos and films in turn. Styles that are already
+there are left alone unless they are named. With --steps 0 the first stage is left out: it begins at the bundled style. With --statistics
 nothing is trained: the statistics of their paintings are put into the styles that are there.
 """
 
@@ -13,11 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import impasto
+from impasto.job.styles import find_style
 from impasto.media.images import read_picture
+from impasto.methods.metastyle.cache import learned
+from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
+from impasto.motion.temporal import temporal_loss
+from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network_file import bundled_start, network_of
+from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import measured_style
 from impasto.settings import Controls
 from impasto.storage.registry import ASSETS, Record, bundled, write_record
-from impasto.storage.style_file import read_style, write_style
+from impasto.storage.style_file import StyleFile, read_style, write_style
 
 PAPER = "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019"
 PUBLIC_DOMAIN = "weights Apache-2.0; the painting is in the public domain"
@@ -34,8 +43,8 @@ WORKS = {
 
 
 def painting_of(name: str, folder: Path) -> Path:
-    """The painting of a style, or of its version for films."""
-    name, ours = name.removesuffix("-film"), bundled("painting")
+    """The painting of a style."""
+    ours = bundled("painting")
     return ASSETS / "paintings" / ours[name].file if name in ours else folder / f"{name}.jpg"
 
 
@@ -50,14 +59,43 @@ def put_statistics(paintings: Path, names: list[str]) -> None:
             print(name, f"{path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
+def trained(name: str, options: argparse.Namespace, licence: str, source: str) -> StyleFile:
+    """A style learned on photos, then on photos and films in turn; stopped, it is resumed the next time."""
+    place, painting = choose_place(), find_style(painting_of(name, options.paintings), method="gatys").picture
+    assert painting is not None
+
+    def stage(start: StyleNetwork, usual: Adaptation, steps: int, rate: float) -> StyleFile:
+        training = replace(usual.training, steps=steps, learning_rate=rate, zoom=(0.5, 1.8))
+        return learned(
+            name,
+            [painting],
+            replace(usual, training=training),
+            encoder=Controls.encoder,
+            place=place,
+            photos=[options.photos],
+            start=start,
+            temporal=temporal_loss,
+            licence=licence,
+            source=source,
+        )
+
+    if options.steps:
+        first = stage(bundled_start(), FOR_PHOTOS, options.steps, 1e-3)
+    else:
+        first = read_style(ASSETS / "styles" / bundled("style")[name].file)
+    both = stage(network_of(first), FOR_FILMS, options.film_steps, 5e-4)
+    steps = first.record.steps + both.record.steps
+    return replace(both, record=replace(both.record, steps=steps, impasto_version=impasto.__version__))
+
+
 def main() -> None:
-    """Adapt every style that is missing or named."""
+    """Train every style that is missing or named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--statistics", action="store_true")
     parser.add_argument("--steps", type=int, default=2250)
-    parser.add_argument("--content-weight", type=float)
+    parser.add_argument("--film-steps", type=int, default=500)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
 
@@ -69,19 +107,12 @@ def main() -> None:
     ours = bundled("painting")
     folder = ASSETS / "styles"
     chosen = options.names or [name for name in [*WORKS, *ours] if not (folder / f"{name}.json").exists()]
-    settings: dict[str, object] = {"steps": options.steps, "zoom": (0.5, 1.8)}
-    if options.content_weight is not None:
-        settings["content_weight"] = options.content_weight
-    controls = Controls(options=settings)
     for name in chosen:
         if name in ours:
             title, source, licence = ours[name].title, ours[name].source, ours[name].licence
         else:
             (title, source), licence = WORKS[name], PUBLIC_DOMAIN
-        painting = painting_of(name, options.paintings)
-        path = impasto.adapt(
-            painting, folder / f"{name}.safetensors", name=name, licence=licence, source=source, photos=[options.photos], controls=controls
-        )
+        path = write_style(folder / f"{name}.safetensors", trained(name, options, licence, source))
         record = Record(name, "style", path.name, licence, title, source, PAPER)
         write_record(record, folder)
         print(name, f"{path.stat().st_size / 1e6:.2f} MB", f"loss {read_style(path).record.loss:.3f}", flush=True)

@@ -55,7 +55,7 @@ def test_a_painting_is_learned_for_video(painting, film, tmp_path):
     record = read_style(tmp_path / "steady.safetensors").record
     assert record.settings["adaptation"]["film"]
     assert record.settings["adaptation"]["temporal_weight"] == 15
-    assert record.settings["grain"] == 0
+    assert record.settings["grain"] > 0
     done = impasto_command("stylize", film, "-s", tmp_path / "steady.safetensors", "--stabilize", "student", "-o", tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr
     assert len(list(FilmReader(tmp_path / "out.mp4"))) == 5
@@ -86,14 +86,13 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
     assert_sentence(impasto_command("stylize", film, "-s", photos, "--stabilize", "glue"), 2, "no way to stabilise films .glue.")
 
 
-def test_bundled_styles_have_versions_for_films(film, tmp_path):
-    for style, way in (("dusk", "auto"), ("dusk-film", "student"), ("dusk", "flow")):
-        done = impasto_command("stylize", film, "-s", style, "--stabilize", way, "-o", tmp_path / f"{style}-{way}.mp4")
+def test_bundled_styles_paint_photos_and_steady_films(film, tmp_path):
+    for way in ("auto", "student", "flow"):
+        done = impasto_command("stylize", film, "-s", "dusk", "--stabilize", way, "-o", tmp_path / f"{way}.mp4")
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "dusk-auto.mp4").read_bytes() == (tmp_path / "dusk-film-student.mp4").read_bytes()
-    assert (tmp_path / "dusk-auto.mp4").read_bytes() != (tmp_path / "dusk-flow.mp4").read_bytes()
-    for name, record in bundled("style").items():
-        assert is_steady(read_style(ASSETS / "styles" / record.file)) == name.endswith("-film")
+    assert (tmp_path / "auto.mp4").read_bytes() == (tmp_path / "student.mp4").read_bytes()
+    assert (tmp_path / "auto.mp4").read_bytes() != (tmp_path / "flow.mp4").read_bytes()
+    assert all(is_steady(read_style(ASSETS / "styles" / record.file)) for record in bundled("style").values())
 
 
 def test_a_teacher_paints_photos_too(photo, tmp_path):

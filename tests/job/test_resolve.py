@@ -8,7 +8,7 @@ from impasto.methods.table import methods
 from impasto.settings import Controls
 
 PICTURE = StyleFact("sea")
-LEARNED, STEADY = StyleFact("dusk", "metastyle"), StyleFact("dusk-film", "metastyle", steady=True)
+LEARNED, STEADY = StyleFact("dusk", "metastyle"), StyleFact("steady", "metastyle", steady=True)
 STUDENT, TEACHER = StyleFact("pupil", "distillation", steady=True), StyleFact("master", "distillation")
 KEPT, BARE = StyleFact("kept", "gatys"), StyleFact("old", "metastyle", finishable=False)
 
@@ -44,7 +44,7 @@ def test_the_method(styles, kind, asked, method):
         (PICTURE, {"stabilize": "none"}, "frames", None),
         (PICTURE, {"stabilize": "flow"}, "flow", None),
         (LEARNED, {}, "flow", None),
-        (STEADY, {}, "alone", None),
+        (STEADY, {}, "alone", {"film": True}),
         (STEADY, {"stabilize": "flow"}, "flow", None),
         (STUDENT, {}, "alone", None),
         (TEACHER, {}, "flow", None),

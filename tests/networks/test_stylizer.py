@@ -50,6 +50,14 @@ def test_the_same_photo_is_painted_the_same_every_time():
     assert torch.equal(stylizer(photo), first)
 
 
+def test_films_are_painted_without_the_grain():
+    photo, plain = torch.rand(1, 3, 32, 48), StyleNetwork(4, 1, grain=0.0)
+    plain.load_state_dict(network().state_dict())
+    still = NetworkStylizer(network(), EXACT, grain=False)(photo)
+    assert torch.equal(still, NetworkStylizer(plain, EXACT)(photo))
+    assert not torch.equal(still, NetworkStylizer(network(), EXACT)(photo))
+
+
 def test_the_inside_does_not_depend_on_the_padding_to_multiples_of_four():
     photo, plain = torch.rand(1, 3, 64, 64), StyleNetwork(4, 1, grain=0.0)
     plain.load_state_dict(network().state_dict())

@@ -22,7 +22,9 @@ def adapt(
     name: Annotated[str | None, typer.Option(help="Name of the style. (default: the file's)", show_default=False)] = None,
     purpose: Annotated[
         str,
-        typer.Option("--for", help="photos; or video: films are then stable without optical flow, for half as much time again."),
+        typer.Option(
+            "--for", help="photos; or video: films too, which are then stable without optical flow, in two to three times the time."
+        ),
     ] = "photos",
     temporal_weight: Annotated[
         float | None, typer.Option(min=0, help="For video: higher is steadier, and less of the style. (default: 15)", show_default=False)

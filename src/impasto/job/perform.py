@@ -14,7 +14,7 @@ from impasto.job.engine import Job, Outcome, Summary, as_sentence, plan, run
 from impasto.job.regions import matched_regions, shares_of, with_regions
 from impasto.job.request import Request
 from impasto.job.resolve import resolve
-from impasto.job.styles import facts_of, files_of, gather_styles, steady_versions
+from impasto.job.styles import facts_of, files_of, gather_styles
 from impasto.media.masks import Regions
 from impasto.methods.declaration import StyleSource
 from impasto.methods.table import methods
@@ -39,12 +39,10 @@ def perform(
     if asked.masks and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
     films = any(job.moving for job in jobs)
-    names = steady_versions(request.styles, controls)
-    steady = source if names == list(request.styles) or not films else gather_styles(names, request.weights, controls, asked.kind)
     photos = any(not job.moving for job in jobs)
     decided = {
-        moving: resolve(controls, facts_of(found), methods(), kind=asked.kind, moving=moving, photos=photos, films=films)
-        for moving, found, there_are in ((False, source, photos), (True, steady, films))
+        moving: resolve(controls, facts_of(source), methods(), kind=asked.kind, moving=moving, photos=photos, films=films)
+        for moving, there_are in ((False, photos), (True, films))
         if there_are
     }
     said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
@@ -55,10 +53,9 @@ def perform(
     def paint(some_jobs: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
         for moving, group in groupby(some_jobs, key=lambda job: job.moving):
-            chosen = steady if moving and styles is source else styles
             decision = decided[moving]
-            stylizer = (for_films if moving else for_pictures)(decision, chosen, place, listener)
-            before, identity = first + len(outcomes), f"{chosen.identity} {stamps}"
+            stylizer = (for_films if moving else for_pictures)(decision, styles, place, listener)
+            before, identity = first + len(outcomes), f"{styles.identity} {stamps}"
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
             done = run(stylizer, list(group), decision.controls, place, masks=masks, identity=identity, on_file=count, listener=listener)
             outcomes += done.outcomes

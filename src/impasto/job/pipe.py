@@ -8,7 +8,7 @@ from impasto.job.build import for_films
 from impasto.job.film import film_size, painted_frames
 from impasto.job.request import PathLike
 from impasto.job.resolve import resolve
-from impasto.job.styles import facts_of, gather_styles, steady_versions
+from impasto.job.styles import facts_of, gather_styles
 from impasto.media.raw import RawReader, write_raw
 from impasto.methods.table import methods
 from impasto.runtime.device import choose_place
@@ -26,7 +26,7 @@ def paint_pipe(
     listener: Listener,
 ) -> tuple[int, str]:
     """Paint until the stream ends: how many frames, and what was wrong with it ("" if nothing was). See `impasto.api.stylize_pipe`."""
-    source = gather_styles(steady_versions(styles, controls), weights, controls)
+    source = gather_styles(styles, weights, controls)
     decision = resolve(controls, facts_of(source), methods(), moving=True, photos=False)
     place, reader = choose_place(controls.device, controls.precision), RawReader(incoming, size)
     painted_size = film_size(reader.info, decision.controls, "the pipe")

@@ -228,5 +228,4 @@ def _film(method: Method, controls: Controls, styles: Sequence[StyleFact]) -> tu
             f"the style {unsteady[0]!r} has not learned to paint stable films without optical flow (--stabilize flow); "
             "impasto adapt PICTURE --for video learns it for films"
         )
-    learns = any(style.method is None for style in styles)
-    return replace(controls, options={"film": True, **(controls.options or {})}) if learns else controls, "alone"
+    return replace(controls, options={**method.steadied, **(controls.options or {})}), "alone"

@@ -97,14 +97,6 @@ def is_steady(file: StyleFile) -> bool:
     return method is not None and method.steady(file)
 
 
-def steady_versions(styles: Sequence[PathLike], controls: Controls) -> list[PathLike]:
-    """The styles for films: a bundled one that is bundled for films too, as NAME-film, is taken as that, unless something else is asked."""
-    known = bundled("style")
-    if controls.stabilize not in (AUTO, "student") or controls.method not in (AUTO, default_method("names", methods())):
-        return list(styles)
-    return [f"{style}-film" if os.fspath(style) in known and f"{style}-film" in known else style for style in styles]
-
-
 def files_of(controls: Controls) -> list[Path]:
     """The files that the controls name: other networks."""
     options = controls.options or {}

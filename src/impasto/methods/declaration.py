@@ -1,6 +1,6 @@
 """What a method says of itself, as data: nothing else in the package asks for a method by its name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,9 +63,12 @@ class StyleSource:
         return [style.picture for style in self.styles if style.picture is not None]
 
 
-def refuse_learning(source: StyleSource, controls: Controls) -> None:
-    """What says how a picture is learned would be without effect on style files. Raises InputError."""
-    without_effect = list(controls.options or {})
+def refuse_learning(source: StyleSource, controls: Controls, *, painting: Collection[str] = ()) -> None:
+    """What says how a picture is learned would be without effect on style files. Raises InputError.
+
+    painting: options that say how files are painted with.
+    """
+    without_effect = [name for name in controls.options or {} if name not in painting]
     without_effect += ["style_size"] * (controls.style_size is not None) + ["encoder"] * (controls.encoder != Controls.encoder)
     if without_effect:
         raise InputError(f"{option(without_effect[0])} says how a picture is learned, and {source.name} is learned already")
@@ -98,6 +101,7 @@ class Method:
     whole: options with which it is not.
     films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
     steady: whether the network of a style file learned to paint stable films by itself.
+    steadied: options with which its networks paint films that are stable without optical flow.
     without_flow: options that switch its own optical flow off.
     trainings: what trains its networks, each a command of `impasto train`.
     style_size: what the shorter side of style pictures is where nothing else is said.
@@ -118,6 +122,7 @@ class Method:
     whole: frozenset[str] = frozenset()
     films: Literal["network", "flow", "frames"] = "frames"
     steady: "Callable[[StyleFile], bool]" = lambda file: False
+    steadied: Mapping[str, Any] = field(default_factory=dict)
     without_flow: Mapping[str, Any] = field(default_factory=dict)
     trainings: Sequence[Recipe] = ()
     style_size: str = "the photo's"

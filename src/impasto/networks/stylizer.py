@@ -33,11 +33,23 @@ class NetworkStylizer:
 
     strength: 0 is the photo, 1 what the network paints; between them every pixel moves evenly from one to the other.
     stroke: how large strokes are, times the usual: larger ones are painted at a smaller size first.
+    grain: whether the photo is given its grain. In films it would stand still while everything moves, and networks that learned films do
+        without.
     affine: (B, P) scales and shifts, one row for each picture of a batch: as many styles in one pass, on one network.
     """
 
-    def __init__(self, network: StyleNetwork, place: Place, *, strength: float = 1.0, stroke: float = 1.0, affine: Tensor | None = None):
+    def __init__(
+        self,
+        network: StyleNetwork,
+        place: Place,
+        *,
+        strength: float = 1.0,
+        stroke: float = 1.0,
+        grain: bool = True,
+        affine: Tensor | None = None,
+    ):
         check_strength(strength)
+        self.grain = grain and network.grain > 0
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
         self.first = FIRST / stroke
         self._grains: dict[tuple[int, int], Tensor] = {}
@@ -69,7 +81,8 @@ class NetworkStylizer:
 
     def _painted(self, photo: Tensor) -> Tensor:
         photo = photo.contiguous(memory_format=torch.channels_last)
-        painted: Tensor = self.network(photo + self._grain(photo), self.affine).float().clamp(0, 1)
+        seen = photo + self._grain(photo) if self.grain else photo
+        painted: Tensor = self.network(seen, self.affine).float().clamp(0, 1)
         return painted
 
     def _grain(self, photo: Tensor) -> Tensor:
@@ -82,8 +95,9 @@ class NetworkStylizer:
 
 
 def network_stylizer(
-    files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float, stroke: float = 1.0
+    files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float, stroke: float = 1.0, grain: bool = True
 ) -> NetworkStylizer:
     """The stylizer of one style file, or of a mixture of several. Raises StyleError or InputError."""
     networks = [network_of(file) for file in files]
-    return NetworkStylizer(mix(networks, weights) if len(networks) > 1 else networks[0], place, strength=strength, stroke=stroke)
+    network = mix(networks, weights) if len(networks) > 1 else networks[0]
+    return NetworkStylizer(network, place, strength=strength, stroke=stroke, grain=grain)

@@ -6,7 +6,7 @@ how many steps are taken.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Steadiness:
-    """What makes a painter of films: moving contents, and how far painted neighbours may be apart along their motion.
+    """What makes a painter of films too: moving contents, and how far painted neighbours may be apart along their motion.
 
     clips: where pairs of frames come from.
     term, weight: what is added to the perceptual loss.
@@ -84,30 +84,31 @@ class Curve:
 
 @dataclass
 class _Memory:
-    """What the training remembers: the curve, and the running mean of the texture's autocorrelation."""
+    """What the training remembers: the curve, and the running means of the texture's autocorrelation in pictures and in frames."""
 
     curve: Curve
-    texture: TextureTerm | None
+    textures: list[TextureTerm]
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"curve": self.curve.state(), "texture": None if self.texture is None else self.texture.mean}
+        return {"curve": self.curve.state(), "textures": [texture.mean for texture in self.textures]}
 
     def load(self, state: dict[str, Any]) -> None:
         """Out of a checkpoint."""
         self.curve.load(state["curve"])
-        if self.texture is not None:
-            self.texture.mean = state["texture"]
+        for texture, mean in zip(self.textures, state["textures"], strict=True):
+            texture.mean = mean
 
 
 def fit_network(
     network: StyleNetwork,
     loss: PerceptualLoss,
     style: StyleTarget,
-    contents: Pictures | Steadiness,
+    contents: Pictures,
     settings: FittingSettings,
     *,
     place: Place,
+    steadiness: Steadiness | None = None,
     texture: TextureTerm | None = None,
     data: dict[str, str] | None = None,
     checkpoint: Path | None = None,
@@ -115,32 +116,34 @@ def fit_network(
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    contents: pictures, or for films pairs of frames. texture: what holds flat places to the painting's texture. data, checkpoint: see
-    `impasto.training.loop.train`; whoever writes the result removes the checkpoint. Events bring the loss, and a preview (3, crop, crop) of
-    the first content when due. Raises ImpastoError if the loss becomes NaN or infinite.
+    steadiness: with it, every other step is on a pair of frames, without grain, so that one network paints pictures and steady films.
+    texture: what holds flat places to the painting's texture. data, checkpoint: see `impasto.training.loop.train`; whoever writes the
+    result removes the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError
+    if the loss becomes NaN or infinite.
     """
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(settings.seed)
 
-    def draw() -> tuple[Tensor, Tensor, Clip | None]:
+    def draw(moving: Steadiness | None) -> tuple[Tensor, Tensor, Clip | None]:
         """Contents, what the network is given of them, and how they move."""
         clip = None
-        if isinstance(contents, Steadiness):
-            clip = contents.clips.draw(2, settings.crop, generator).to(place.device)
+        if moving is not None:
+            clip = moving.clips.draw(2, settings.crop, generator).to(place.device)
             drawn = clip.frames
-            inputs = drawn + contents.camera_noise * torch.randn(drawn.shape, generator=generator).to(drawn)
+            inputs = drawn + moving.camera_noise * torch.randn(drawn.shape, generator=generator).to(drawn)
         else:
             drawn = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
             inputs = network.grained(drawn, generator)
         plain, inputs = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (drawn, inputs))
         return plain, inputs, clip
 
-    sample = draw()[1][:1]
+    sample = draw(None)[1][:1]
     weights = dict(network.named_parameters())
     affine = nn.Parameter(network.affine().detach())
     only_affine = settings.parameters == "affine"
     trained: nn.Module = nn.ParameterList([affine]) if only_affine else network
     frozen = {name: value.detach().to(place.dtype) for name, value in weights.items()}
+    textures = [replace(texture), replace(texture)] if texture is not None and settings.texture_weight else []
     curve, started = Curve(), time.monotonic()
 
     def painted(photos: Tensor, kurtosis: list[Tensor] | None = None) -> Tensor:
@@ -149,15 +152,16 @@ def fit_network(
         return paint(network, weights, photos, place.dtype, kurtosis=kurtosis)
 
     def gradient(step: int) -> dict[str, float]:
-        photos, inputs, clip = draw()
+        moving = steadiness if step % 2 else None
+        photos, inputs, clip = draw(moving)
         kurtosis: list[Tensor] = []
         pictures = painted(inputs, kurtosis)
         value = loss(pictures, loss.content_target(photos), style).total
         total = value + settings.blob_weight * blobs(kurtosis)
-        if texture is not None and settings.texture_weight:
-            total = total + settings.texture_weight * texture(pictures, photos)
-        if clip is not None and isinstance(contents, Steadiness):
-            total = total + contents.weight * contents.term(pictures, clip.backward, clip.backward_traced)
+        if textures:
+            total = total + settings.texture_weight * textures[moving is not None](pictures, photos)
+        if clip is not None and moving is not None:
+            total = total + moving.weight * moving.term(pictures, clip.backward, clip.backward_traced)
         total.backward()  # type: ignore[no-untyped-call]
         curve.add(value.item(), time.monotonic() - started)
         return {"loss": curve.losses[-1]}
@@ -174,7 +178,7 @@ def fit_network(
         optimiser=torch.optim.Adam(trained.parameters(), lr=settings.learning_rate),
         generator=generator,
         data={"style": checksum(style.statistics)} | (data or {}),
-        memory=_Memory(curve, texture),
+        memory=_Memory(curve, textures),
         checkpoint=checkpoint,
         preview=preview,
         alone=True,

@@ -165,12 +165,18 @@ def test_made_contents_follow_the_seed():
     assert not torch.equal(first.picture(1), other.picture(1))
 
 
-def test_learning_for_films_needs_moving_contents_and_leaves_the_grain_out(start, loss, painting, exact):
-    settings = replace(FOR_FILMS, training=FittingSettings(steps=2, crop=64), made=2, style_size=64)
-    network, curve = adapt(start, loss, [painting], settings, temporal=temporal_loss, place=exact)
-    assert len(curve.losses) == 2
-    assert network.grain == 0
-    assert start.grain > 0
+def test_learning_for_films_is_learning_photos_with_grain_and_pairs_of_frames_in_turn(start, loss, painting, exact):
+    settings = replace(FOR_FILMS, training=FittingSettings(steps=4, crop=64), made=2, style_size=64)
+    pairs = []
+
+    def noted(frames, flow, mask):
+        pairs.append(len(frames))
+        return temporal_loss(frames, flow, mask)
+
+    network, curve = adapt(start, loss, [painting], settings, temporal=noted, place=exact)
+    assert len(curve.losses) == 4
+    assert pairs == [2, 2]
+    assert network.grain == start.grain > 0
     with pytest.raises(ValueError, match="temporal term"):
         adapt(start, loss, [painting], settings, place=exact)
 

@@ -66,19 +66,19 @@ def adapt(
     network.load_state_dict(start.state_dict())
     network.smooth = True
     chosen = contents_for(settings) if contents is None else contents
-    moving: Pictures | Steadiness = chosen
+    steadiness = None
     if settings.film:
         if temporal is None:
             raise ValueError("to learn for films a temporal term is needed")
-        network.grain = 0.0
-        moving = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.camera_noise)
+        steadiness = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.camera_noise)
     curve = fit_network(
         network,
         weighted(loss, settings),
         target,
-        moving,
+        chosen,
         settings.training,
         place=place,
+        steadiness=steadiness,
         texture=texture_term(sized),
         data={"contents": chosen.digest},
         checkpoint=checkpoint,

@@ -39,7 +39,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
 
     settings, photos = adaptation(controls)
     if all(style.file is not None for style in source.styles):
-        refuse_learning(source, controls)
+        refuse_learning(source, controls, painting=METHOD.steadied)
     files = []
     for style in source.styles:
         file = style.file
@@ -57,7 +57,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
             )
         files.append(file)
     stroke = controls.strokes if all(style.file is not None for style in source.styles) else 1.0
-    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=stroke)
+    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=stroke, grain=not settings.film)
 
 
 def learned_films(file: "StyleFile") -> bool:
@@ -86,5 +86,6 @@ METHOD = Method(
     style_size="448",
     films="network",
     steady=learned_films,
+    steadied={"film": True},
     trainings=(TRAINING,),
 )

@@ -18,8 +18,9 @@ class Adaptation(Settings):
     style_size is the shorter side that the painting is brought to; larger paints with larger strokes. content_weight and tv_weight replace
     those of the loss.
 
-    film: learn it for films, so that they are stable without optical flow: contents are pairs of frames of moving scenes made of those
-    pictures, with noise, neighbours are held together along their exact motion, and there is no grain.
+    film: learn it for films too, so that they are stable without optical flow: every other step is on a pair of frames of moving scenes
+    made of those pictures, with noise and without grain, and neighbours are held together along their exact motion. Films are then painted
+    without the grain, which would stand still while the film moves; photos with it, as ever.
     """
 
     training: FittingSettings = field(default_factory=FittingSettings)
@@ -43,5 +44,5 @@ class Adaptation(Settings):
 
 FOR_PHOTOS = Adaptation()
 """How a painting is learned when nothing else is said."""
-FOR_FILMS = Adaptation(training=FittingSettings(steps=170, crop=224), content_weight=0.18, film=True)
-"""How it is learned for films. Neighbours that are held together keep contours as well, so that less of the content term is needed."""
+FOR_FILMS = Adaptation(training=FittingSettings(steps=300, crop=224), content_weight=0.18, film=True)
+"""How it is learned for films too. Neighbours that are held together keep contours, so that less of the content term is needed."""
