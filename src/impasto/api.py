@@ -200,17 +200,19 @@ def export(
     strength: float = 1.0,
     precision: str = "float32",
     layer: str = "relu4_1",
+    photos: Sequence[PathLike] | None = None,
 ) -> Path:
-    """Write the network of a trained style as an ONNX file of any height and width, and check it by running it; needs the extra `onnx`.
+    """Write the network of a trained style for other engines, for any height and width, and check it by running it.
 
     name: a bundled style or a style file; or an encoder, for the other parts.
-    output: the file, NAME.onnx in the current folder by default.
+    output: the file, NAME.onnx in the current folder by default, which needs the extra `onnx`; .xml is for OpenVINO, and needs that extra.
     part: "style", "encoder", photo to features, or "decoder", features to picture.
     inputs: what is an input of the file besides the photo: "grain", (1, 1, H, W) of unit deviation, "strength", 0 to 1.
     strength: what is part of the file instead.
-    precision: "float32" or "float16"; what goes in and out is float32.
+    precision: "float32" or "float16", of .xml files "int8" too; what goes in and out is float32.
     layer: where a decoder is entered.
+    photos: folders of photos that eight bits are calibrated on; pictures made from nothing if None.
 
     Pictures are (1, 3, H, W), RGB in [0, 1]. Raises ImpastoError.
     """
-    return export_file(name, output, part, inputs=inputs, strength=strength, precision=precision, layer=layer)
+    return export_file(name, output, part, inputs=inputs, strength=strength, precision=precision, layer=layer, photos=photos)

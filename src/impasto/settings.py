@@ -16,6 +16,11 @@ from impasto.errors import InputError, option, unknown
 
 AUTO = "auto"
 
+BACKENDS = (AUTO, "torch", "openvino", "onnx")
+"""What learned networks run on."""
+INT8 = "int8"
+"""The precision of eight bits, which only learned networks have, on OpenVINO; what is beside them is in the best precision."""
+
 PHOTO_WEIGHT = 50.0
 """Weight of the matting Laplacian where a painted photo shall stay a photograph (Puy and Perez 2019, section 4.3)."""
 
@@ -41,7 +46,8 @@ class Controls:
     stabilize: how films are stabilised: "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
     seed: for whatever is random.
     device: "auto", "cpu", "cuda", "cuda:1", "mps".
-    precision: "auto", "float32", "bfloat16", "float16".
+    backend: what learned networks run on: "auto", "torch", "openvino" or "onnx".
+    precision: "auto", "float32", "bfloat16", "float16"; of learned networks "int8" too.
     max_megapixels: larger pictures are refused.
     options: settings of the method itself, by name, e.g. {"iterations": 300}; their types and ranges are those of its fields.
     """
@@ -59,6 +65,7 @@ class Controls:
     stabilize: str = AUTO
     seed: int = 0
     device: str = AUTO
+    backend: str = AUTO
     precision: str = AUTO
     max_megapixels: int = 100
     options: dict[str, Any] | None = None

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 import impasto
-from impasto.backends import onnx_file
+from impasto.backends import extras
 from impasto.backends.exported import TILE, ExportedNetwork
+from impasto.backends.openvino_file import compiled
 from impasto.errors import ImpastoError, InputError, StyleError, UnavailableError
+from impasto.media.images import Picture, write_picture
 from impasto.networks.decoder_file import coder
 from impasto.networks.style_network import StyleNetwork, noise
 from impasto.networks.style_network_file import network_of, to_style_file
@@ -116,7 +118,7 @@ def test_bad_input_is_a_sentence_and_nothing_is_written(style, tmp_path, monkeyp
         ("there is no part 'solver'", InputError, style, {"part": "solver"}),
         ("are for styles", InputError, "compact", {"part": "encoder", "strength": 0.5}),
         ("there is no layer", InputError, "compact", {"part": "decoder", "layer": "relu9_9"}),
-        ("ends in .onnx", InputError, style, {"output": "mine.xml"}),
+        ("ends in .onnx or .xml", InputError, style, {"output": "mine.pb"}),
         ("there is no encoder|is not", ImpastoError, "unknown", {"part": "encoder"}),
     ):
         with pytest.raises(error, match=sentence):
@@ -126,7 +128,7 @@ def test_bad_input_is_a_sentence_and_nothing_is_written(style, tmp_path, monkeyp
 
 
 def test_a_file_that_does_something_else_is_not_written(style, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.job.export.PRECISIONS", {"float32": -1.0})
+    monkeypatch.setattr("impasto.job.export.PRECISIONS", {".onnx": {"float32": -1.0}})
     with pytest.raises(ImpastoError, match="differs from the network"):
         impasto.export(style, tmp_path / "mine.onnx")
     assert not (tmp_path / "mine.onnx").exists()
@@ -136,6 +138,53 @@ def test_without_the_extra_it_says_what_to_install(style, tmp_path, monkeypatch)
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(onnx_file.importlib, "import_module", missing)
+    monkeypatch.setattr(extras.importlib, "import_module", missing)
     with pytest.raises(UnavailableError, match=r"pip install 'impasto\[onnx\]'"):
         impasto.export(style, tmp_path / "mine.onnx")
+
+
+def read_openvino(path, **inputs):
+    run = compiled(path, precision="float32", threads=1)
+    return run(list(inputs.values()))
+
+
+@pytest.fixture
+def openvino():
+    pytest.importorskip("nncf", reason="the extra openvino is not installed")
+    return extras.needed("openvino", "openvino")
+
+
+def test_a_style_is_written_for_openvino_with_what_it_says(style, tmp_path, openvino):
+    path = impasto.export(style, tmp_path / "mine.xml", inputs=["strength", "grain"])
+    model = openvino.Core().read_model(path)
+    assert [port.any_name for port in model.inputs] == ["photo", *ExportedNetwork(network(), inputs=["strength", "grain"]).inputs]
+    assert json.loads(model.get_rt_info(["impasto", "impasto"]).astype(str))["licence"] == "CC0"
+    exported = ExportedNetwork(network_of(read_style(style)), inputs=["strength", "grain"])
+    for size in ((16, 16), (33, 90)):
+        given = exported.example(size)
+        found = compiled(path, precision="float32", threads=1)(given)
+        torch.testing.assert_close(found, exported(*given), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float16", 50), ("int8", 30)])
+def test_fewer_bits_make_a_smaller_file_that_paints_nearly_the_same(style, tmp_path, openvino, precision, least):
+    whole = impasto.export(style, tmp_path / "whole.xml")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(2):
+        write_picture(Picture(torch.rand(3, 300, 300, generator=torch.Generator().manual_seed(number))), photos / f"{number}.png")
+    small = impasto.export(style, tmp_path / "small.xml", precision=precision, photos=[photos] if precision == "int8" else None)
+    assert small.with_suffix(".bin").stat().st_size < 0.8 * whole.with_suffix(".bin").stat().st_size
+    photo = torch.rand(1, 3, 64, 48)
+    apart = read_openvino(whole, photo=photo) - read_openvino(small, photo=photo)
+    assert -10 * torch.log10(apart.square().mean()) > least
+
+
+def test_what_openvino_files_cannot_be_is_a_sentence(style, tmp_path):
+    with pytest.raises(InputError, match=r"int8 is for OpenVINO: -o NAME.xml"):
+        impasto.export(style, tmp_path / "mine.onnx", precision="int8")
+    with pytest.raises(InputError, match=r"the decoder of compact is written as .onnx"):
+        impasto.export("compact", tmp_path / "mine.xml", part="decoder")
+    with pytest.raises(InputError, match="--photos are what eight bits are calibrated on"):
+        impasto.export(style, tmp_path / "mine.xml", photos=[tmp_path])
+    assert list(tmp_path.glob("*.xml")) == []

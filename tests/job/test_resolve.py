@@ -63,6 +63,28 @@ def test_how_films_are_stabilised(style, asked, film, options):
 
 
 @pytest.mark.parametrize(
+    ("style", "asked", "moving", "backend"),
+    [
+        (LEARNED, {}, False, "torch"),
+        (LEARNED, {}, True, "auto"),
+        (LEARNED, {"precision": "int8"}, False, "auto"),
+        (LEARNED, {"backend": "onnx"}, False, "onnx"),
+        (PICTURE, {"method": "solver"}, False, "torch"),
+    ],
+)
+def test_another_engine_is_tried_by_itself_only_where_many_pictures_are_painted(style, asked, moving, backend):
+    assert resolve(Controls(**asked), [style], methods(), moving=moving).controls.backend == backend
+
+
+@pytest.mark.parametrize("asked", [{"backend": "openvino"}, {"precision": "int8"}])
+def test_engines_are_for_learned_networks(asked):
+    with pytest.raises(InputError, match="is for learned networks, and solver paints otherwise"):
+        resolve(Controls(method="solver", **asked), [PICTURE], methods())
+    with pytest.raises(InputError, match="no backend 'tvm'"):
+        resolve(Controls(backend="tvm"), [LEARNED], methods())
+
+
+@pytest.mark.parametrize(
     ("style", "asked", "about", "quality"),
     [
         (PICTURE, {}, {}, "fine"),

@@ -20,17 +20,19 @@ class ExportedNetwork(nn.Module):
     """One pass of a style network with its grain and strength: a photo (B, 3, H, W), RGB in [0, 1], to the picture, alike.
 
     network: it stays as it is. inputs: what `forward` takes besides the photo; everything else is part of the network. strength: 0 is
-    the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32.
+    the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32. grain: False if the photo that it
+    is given has its grain already, or shall have none.
     """
 
-    def __init__(self, network: StyleNetwork, *, inputs: Sequence[str] = (), strength: float = 1.0, half: bool = False):
+    def __init__(self, network: StyleNetwork, *, inputs: Sequence[str] = (), strength: float = 1.0, half: bool = False, grain: bool = True):
         super().__init__()
         self.dtype = torch.float16 if half else torch.float32
         self.network = copy.deepcopy(network).to(self.dtype).requires_grad_(False)
+        self.network.grain *= grain
         self.inputs, self.strength = tuple(inputs), strength
         self.tile: Tensor
         tile = noise((1, 1, TILE, TILE), torch.Generator().manual_seed(0), smooth=network.smooth)
-        self.register_buffer("tile", tile.to(self.dtype) if network.grain and "grain" not in inputs else torch.zeros(1, 1, 1, 1))
+        self.register_buffer("tile", tile.to(self.dtype) if self.network.grain and "grain" not in inputs else torch.zeros(1, 1, 1, 1))
 
     def example(self, size: tuple[int, int]) -> tuple[Tensor, ...]:
         """A photo of a size (height, width), and what else `forward` takes, in order."""

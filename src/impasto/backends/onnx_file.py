@@ -1,32 +1,21 @@
 """ONNX files of networks: written by PyTorch's exporter with their record, and checked by running them. Needs the extra `onnx`."""
 
-import contextlib
-import importlib
-import io
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import ImpastoError, UnavailableError
+from impasto import __version__
+from impasto.backends.extras import needed, quiet
+from impasto.errors import ImpastoError
 from impasto.files import atomic_file
 
+EXTRA = "onnx"
 OPSET = 18
 """Version of the operators: ONNX Runtime and onnxruntime-web take it from 1.14 on."""
 LEAST, MOST = 16, 16384
 """Shortest and longest side, in pixels, that a file takes."""
-
-
-def needed(package: str, extra: str) -> Any:
-    """A package that an extra installs. Raises UnavailableError."""
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise UnavailableError(f"this needs {package}: pip install 'impasto[{extra}]'") from None
 
 
 def write_onnx(
@@ -49,11 +38,11 @@ def write_onnx(
 
     Raises UnavailableError without the extra, ImpastoError if the file does not do what the module does.
     """
-    onnx, _, runtime = (needed(package, "onnx") for package in ("onnx", "onnxscript", "onnxruntime"))
+    onnx, *_ = (needed(package, EXTRA) for package in ("onnx", "onnxscript", "onnxruntime"))
     free = {name: torch.export.Dim(name, min=LEAST, max=MOST) for names in inputs.values() for name in names if name is not None}
     shapes = tuple({place: free[name] for place, name in enumerate(names) if name is not None} for names in inputs.values())
     with atomic_file(path) as part, torch.no_grad():
-        with _quiet():
+        with quiet("torch.onnx", "onnxscript", "onnx_ir"):
             program = torch.onnx.export(
                 module,
                 examples[0],
@@ -67,32 +56,30 @@ def write_onnx(
         assert program is not None
         model = program.model_proto
         onnx.helper.set_model_props(model, dict(facts))
-        model.producer_name, model.producer_version = "impasto", facts["impasto_version"]
+        model.producer_name, model.producer_version = "impasto", __version__
         onnx.checker.check_model(model)
         part.write_bytes(model.SerializeToString())
-        session = runtime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
+        run = session(part, threads=torch.get_num_threads())
         apart = 0.0
         for example in examples:
-            found = session.run(None, {name: value.numpy() for name, value in zip(inputs, example, strict=True)})
             wanted = module(*example)
-            for ours, theirs in zip(found, [wanted] if isinstance(wanted, Tensor) else wanted, strict=True):
-                apart = max(apart, float((torch.from_numpy(ours) - theirs).abs().mean() / theirs.abs().mean()))
+            for ours, theirs in zip(run(example), [wanted] if isinstance(wanted, Tensor) else wanted, strict=True):
+                apart = max(apart, float((ours - theirs).abs().mean() / theirs.abs().mean()))
         if not apart <= tolerance:
             raise ImpastoError(f"the file for {path.name} differs from the network by {apart:.2g} on average, so it was not written")
     return apart
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Nothing of what the exporter prints, warns and logs for its developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def session(path: Path, *, threads: int) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+    """A file ready to run on the processor: from its inputs, in order, to its outputs. Raises UnavailableError without the extra."""
+    runtime = needed("onnxruntime", EXTRA)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    made = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [entry.name for entry in made.get_inputs()]
+
+    def run(given: Sequence[Tensor]) -> list[Tensor]:
+        inputs = {name: value.contiguous().numpy() for name, value in zip(names, given, strict=True)}
+        return [torch.from_numpy(found) for found in made.run(None, inputs)]
+
+    return run

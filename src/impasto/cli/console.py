@@ -1,5 +1,6 @@
 """What the commands show: messages, tables and progress with the time left."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,15 @@ def fail(error: ImpastoError) -> NoReturn:
 def warn(text: str) -> None:
     """Print a sentence that does not end the work."""
     _say("yellow", text)
+
+
+def say_more() -> None:
+    """Show what the library notes of its decisions."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("impasto: %(message)s"))
+    logger = logging.getLogger("impasto")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _say(color: str, text: str) -> None:

@@ -13,7 +13,8 @@ from impasto.cli.console import console
 def export(
     name: Annotated[str, typer.Argument(help="A trained style: a bundled name or a style file; or an encoder.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file, .onnx. (default: NAME.onnx here)", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="A file, .onnx, or .xml for OpenVINO. (default: NAME.onnx here)", show_default=False),
     ] = None,
     part: Annotated[str, typer.Option(help="What is exported: style, encoder or decoder.")] = "style",
     inputs: Annotated[
@@ -21,11 +22,17 @@ def export(
         typer.Option("--input", help="What is an input of the file besides the photo: grain, strength; repeatable.", show_default=False),
     ] = None,
     strength: Annotated[float, typer.Option(help="0 is the photo, 1 the full style; part of the file.")] = 1.0,
-    precision: Annotated[str, typer.Option(help="float32 or float16; what goes in and out is float32.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32 or float16, or int8 in .xml files; what goes in and out is float32.")] = "float32",
     layer: Annotated[str, typer.Option(help="Where a decoder is entered.")] = "relu4_1",
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of photos that int8 is calibrated on; repeatable. (default: made pictures)", show_default=False),
+    ] = None,
 ) -> None:
-    """Write the network of a style as an ONNX file, for other programs and for browsers; it is checked by running it."""
+    """Write the network of a style for other programs and for browsers, as an ONNX or OpenVINO file; it is checked by running it."""
     from impasto import api
 
-    written = api.export(name, output, part=part, inputs=inputs or (), strength=strength, precision=precision, layer=layer)
+    written = api.export(
+        name, output, part=part, inputs=inputs or (), strength=strength, precision=precision, layer=layer, photos=photos or None
+    )
     console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)

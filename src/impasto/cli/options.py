@@ -24,7 +24,14 @@ def rarely(help: str, *flags: str, **more: Any) -> Any:
 
 Encoder = Annotated[str, rarely("Network that sees: compact, vgg19, or a safetensors file.")]
 Device = Annotated[str, rarely("auto, cpu, cuda, cuda:1, mps.")]
-Precision = Annotated[str, rarely("auto, float32, bfloat16, float16.")]
+Precision = Annotated[str, rarely("auto, float32, bfloat16, float16; to paint with learned networks also int8, with OpenVINO.")]
+Backend = Annotated[
+    str,
+    rarely(
+        "What learned networks run on: torch, openvino (--precision int8 there is the fastest) or onnx. "
+        "auto: for films, of PyTorch and OpenVINO what is faster here; for photos PyTorch."
+    ),
+]
 
 
 def chosen(options: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli.app import app
-from impasto.cli.console import console, fail, resumable, warn
-from impasto.cli.options import DEFAULT, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
+from impasto.cli.console import console, fail, resumable, say_more, warn
+from impasto.cli.options import DEFAULT, Backend, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
 from impasto.cli.pipe import paint_pipe
 from impasto.errors import InputError
 from impasto.settings import FILM_SIDE, PHOTO_SIDE, Controls
@@ -102,14 +102,18 @@ def stylize(
     seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
     device: Device = DEFAULT.device,
+    backend: Backend = DEFAULT.backend,
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, rarely("Refuse larger pictures.", min=1)] = DEFAULT.max_megapixels,
+    verbose: Annotated[bool, rarely("Say what paints.", "--verbose", "-v")] = False,
     *,
     options: dict[str, Any],
 ) -> None:
     """Paint photos and films in the style of a picture, or of several. An interrupted film is resumed by the same command."""
     from impasto import api
 
+    if verbose:
+        say_more()
     names, weights = split_weights(style)
     controls = Controls(
         method=method,
@@ -125,6 +129,7 @@ def stylize(
         stabilize=stabilize,
         seed=seed,
         device=device,
+        backend=backend,
         precision=precision,
         max_megapixels=max_megapixels,
         options=options,

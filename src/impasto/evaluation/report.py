@@ -13,23 +13,20 @@ from typing import Any
 import torch
 
 from impasto.files import atomic_file
+from impasto.runtime.device import processor
 
 
 def circumstances() -> dict[str, Any]:
     """Date, machine, versions and commit of this run. commit is empty outside a checkout, and ends in + if it was changed."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "commit": _commit(),
     }
-
-
-def _processor() -> str:
-    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
 
 
 def _commit() -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from impasto.errors import InputError, option, unknown
 from impasto.methods.declaration import Method
-from impasto.settings import AUTO, Controls, check_value, fits
+from impasto.settings import AUTO, BACKENDS, INT8, Controls, check_value, fits
 
 STABILIZE = (AUTO, "none", "student", "flow")
 """How films are stabilised."""
@@ -83,6 +83,7 @@ def resolve(
             f"--method {default_method('shares', methods)} takes a mask of the photo for each style"
         )
     _check_effects(controls, photos, films)
+    controls = _backend(method, controls, moving)
     quality, remark = _quality(method, controls, styles, usual="draft" if moving or live else "fine")
     if not moving:
         return Decision(method, controls, kind, quality, remark=remark)
@@ -162,6 +163,18 @@ def _owners(name: str, methods: Mapping[str, Method]) -> str:
 def _check_shared(name: str) -> None:
     if name in {item.name for item in fields(Controls)}:
         raise InputError(f"{name} is a control of all methods, not an option of one: Controls({name}=...)")
+
+
+def _backend(method: Method, controls: Controls, moving: bool) -> Controls:
+    """Networks can run elsewhere; by themselves they do where the same network paints many pictures."""
+    if controls.backend not in BACKENDS:
+        raise InputError(unknown("backend", controls.backend, BACKENDS))
+    asked = {"--backend": controls.backend in (AUTO, "torch"), "--precision int8": controls.precision != INT8}
+    for name, usual in asked.items():
+        if method.films != "network" and not usual:
+            raise InputError(f"{name} is for learned networks, and {method.name} paints otherwise: impasto adapt PICTURE makes one")
+    elsewhere = moving or controls.backend != AUTO or controls.precision == INT8
+    return controls if elsewhere else replace(controls, backend="torch")
 
 
 def _check_effects(controls: Controls, photos: bool, films: bool) -> None:

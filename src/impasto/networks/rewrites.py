@@ -2,8 +2,8 @@
 
     nearest x2, then 3x3    Each pixel of the small map becomes four. The filter sees two rows and two columns of the small map from each of
                             them, so that four 2x2 convolutions of the small map give the large one: 16 multiply-adds instead of 36.
-    k x k to few channels   A 1 x k convolution to k times as many channels, of which those of row r are moved by r and added. It is
-                            the same number of multiply-adds, but libraries are slow at making three channels.
+    k x k to few channels   A convolution of stride 2 with the filter at four places, one for each pixel of a square: four times as many
+                            channels, which become the square's pixels. Libraries make 8 or 16 channels at once, and three waste most.
 
 Weights stay as they are and are rearranged at every call, which is nothing beside the convolution.
 """
@@ -13,14 +13,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def _left_plain(x: Tensor, convolution: nn.Conv2d) -> bool:
-    """Also while a network is exported: engines rewrite convolutions themselves."""
-    return torch.compiler.is_exporting() or (torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad))
+def is_exported() -> bool:
+    """Whether a network is taken down for another engine at the moment."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+
+
+def _wants_gradient(x: Tensor, convolution: nn.Conv2d) -> bool:
+    return torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad)
 
 
 def enlarged_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """`convolution`, 3x3 with reflection padding, of x at twice its size, nearest neighbour: (B, I, H, W) -> (B, O, 2H, 2W)."""
-    if _left_plain(x, convolution):
+    if is_exported() or _wants_gradient(x, convolution):  # other engines gain nothing by it
         large: Tensor = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return large
     batch, _, height, width = x.shape
@@ -42,18 +46,15 @@ def _halves(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def narrow_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-    """`convolution`, k x k to few channels with reflection padding: (B, I, H, W) -> (B, O, H, W), summed in float32."""
-    if _left_plain(x, convolution):
+    """`convolution`, k x k to few channels with reflection padding: (B, I, H, W) -> (B, O, H, W)."""
+    if _wants_gradient(x, convolution):
         plain: Tensor = convolution(x)
         return plain
-    weight, height = convolution.weight, x.shape[2]
-    outputs, inputs, side = weight.shape[:3]
-    across = weight.permute(2, 0, 1, 3).reshape(side * outputs, inputs, 1, side).contiguous(memory_format=torch.channels_last)
-    rows = F.conv2d(F.pad(x, (side // 2,) * 4, mode="reflect"), across)
-    rows = rows.transpose(0, 1).contiguous().view(side, outputs, *rows.shape[:1], *rows.shape[2:])
-    total = rows[0, :, :, :height].to(torch.promote_types(x.dtype, torch.float32), copy=True)
-    for row in range(1, side):
-        total += rows[row, :, :, row : row + height]
+    weight, (height, width) = convolution.weight, x.shape[2:]
     assert convolution.bias is not None
-    narrow: Tensor = total.transpose(0, 1) + convolution.bias.view(-1, 1, 1)
-    return narrow
+    places = [F.pad(weight, (right, 1 - right, lower, 1 - lower)) for lower in (0, 1) for right in (0, 1)]
+    four = torch.stack(places, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    x = F.pad(x, (weight.shape[-1] // 2,) * 4, mode="reflect")
+    x = F.pad(x, (0, width % 2, 0, height % 2))
+    made = F.pixel_shuffle(F.conv2d(x, four, convolution.bias.repeat_interleave(4), stride=2), 2)
+    return made[..., :height, :width]

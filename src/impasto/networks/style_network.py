@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from impasto.networks.layers import GRAIN
-from impasto.networks.rewrites import enlarged_convolution, narrow_convolution
+from impasto.networks.rewrites import enlarged_convolution, is_exported, narrow_convolution
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Per-channel mean and deviation of photographs, RGB in [0, 1]."""
@@ -39,7 +39,7 @@ def instance_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
 
     One picture at a time: instance norm is then batch norm, which keeps the channels last. Exported, it goes by its own name.
     """
-    if torch.compiler.is_exporting():
+    if is_exported():
         return F.instance_norm(x, weight=rows[0, 0], bias=rows[0, 1], eps=eps)
     parts = [
         F.batch_norm(picture, None, None, row[0], row[1], training=True, eps=eps)

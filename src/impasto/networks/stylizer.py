@@ -4,7 +4,7 @@ A network learns strokes of some pixels. So that strokes belong to the picture, 
 detail that the photo has at the next size, and mixed with the photo there, it is what is painted next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -12,13 +12,10 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.images import finer_detail, rescale
-from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.style_network_file import network_of
 from impasto.runtime.device import Place, settle
 from impasto.runtime.size import pyramid
 from impasto.settings import check_strength
-from impasto.storage.style_file import StyleFile
 
 FIRST = 640
 """Longer side, in pixels, up to which a picture is painted in one pass."""
@@ -36,6 +33,7 @@ class NetworkStylizer:
     grain: whether the photo is given its grain. In films it would stand still while everything moves, and networks that learned films do
         without.
     affine: (B, P) scales and shifts, one row for each picture of a batch: as many styles in one pass, on one network.
+    engine: what paints (B, 3, H, W) with its grain instead of PyTorch.
     """
 
     def __init__(
@@ -47,6 +45,7 @@ class NetworkStylizer:
         stroke: float = 1.0,
         grain: bool = True,
         affine: Tensor | None = None,
+        engine: Callable[[Tensor], Tensor] | None = None,
     ):
         check_strength(strength)
         self.grain = grain and network.grain > 0
@@ -54,6 +53,7 @@ class NetworkStylizer:
         self.first = FIRST / stroke
         self._grains: dict[tuple[int, int], Tensor] = {}
         self.affine = None if affine is None else affine.to(place.device, place.dtype)
+        self._paint = engine or (lambda seen: self.network(seen, self.affine))
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
@@ -82,8 +82,7 @@ class NetworkStylizer:
     def _painted(self, photo: Tensor) -> Tensor:
         photo = photo.contiguous(memory_format=torch.channels_last)
         seen = photo + self._grain(photo) if self.grain else photo
-        painted: Tensor = self.network(seen, self.affine).float().clamp(0, 1)
-        return painted
+        return self._paint(seen).float().clamp(0, 1)
 
     def _grain(self, photo: Tensor) -> Tensor:
         """The grain of this size, always the same, so that frames of a film and the same photo twice are painted alike."""
@@ -92,12 +91,3 @@ class NetworkStylizer:
             flat = torch.zeros(1, 1, *size)
             self._grains[size] = self.network.grained(flat, torch.Generator().manual_seed(0)).to(photo)
         return self._grains[size]
-
-
-def network_stylizer(
-    files: Sequence[StyleFile], weights: Sequence[float] | None, place: Place, *, strength: float, stroke: float = 1.0, grain: bool = True
-) -> NetworkStylizer:
-    """The stylizer of one style file, or of a mixture of several. Raises StyleError or InputError."""
-    networks = [network_of(file) for file in files]
-    network = mix(networks, weights) if len(networks) > 1 else networks[0]
-    return NetworkStylizer(network, place, strength=strength, stroke=stroke, grain=grain)

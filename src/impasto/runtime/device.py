@@ -1,5 +1,6 @@
 """Where to compute and in which precision."""
 
+import platform
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from impasto.errors import InputError
+from impasto.settings import INT8
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,8 +32,13 @@ def has_native_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def processor() -> str:
+    """The processor's name."""
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+
+
 def choose_place(device: str = "auto", precision: str = "auto") -> Place:
-    """The place for "auto", "cpu", "cuda[:n]" or "mps", and "auto", "float32", "bfloat16" or "float16".
+    """The place for "auto", "cpu", "cuda[:n]" or "mps", and "auto", "float32", "bfloat16", "float16" or "int8".
 
     By itself: CUDA, then MPS, then the CPU; half precision wherever the hardware has it. Raises InputError.
     """
@@ -42,10 +49,10 @@ def choose_place(device: str = "auto", precision: str = "auto") -> Place:
         torch.empty(1, device=target)
     except (RuntimeError, AssertionError):
         raise InputError(f"there is no device {device!r} here; --device auto takes the best there is") from None
-    if precision == "auto":
+    if precision in ("auto", INT8):
         return Place(target, _best_precision(target))
     if precision not in PRECISIONS:
-        raise InputError(f"precision is auto, {', '.join(PRECISIONS)}, not {precision!r}")
+        raise InputError(f"precision is auto, {', '.join(PRECISIONS)} or {INT8}, not {precision!r}")
     return Place(target, PRECISIONS[precision])
 
 

@@ -7,7 +7,7 @@ from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.methods.declaration import Method, StyleSource, refuse_learning
 from impasto.methods.distillation.training_settings import STUDENT_PRESETS, TEACHER_PRESETS, StudentTraining, TeacherTraining
-from impasto.settings import Controls
+from impasto.settings import AUTO, INT8, Controls
 from impasto.training.recipe import ENCODER, FILMS, LICENCE, PAINTING, PHOTOS, Material, Materials, Recipe
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     """The stylizer of students, or of one teacher. Raises InputError for pictures."""
     from impasto.methods.distillation.teacher import Teacher
     from impasto.methods.distillation.teacher_file import from_teacher_file
-    from impasto.networks.stylizer import network_stylizer
+    from impasto.training.learned import learned_stylizer
 
     files = [style.file for style in source.styles if style.file is not None]
     if len(files) < len(source.styles):
@@ -33,9 +33,11 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
         )
     if not any(file.record.network == TEACHER for file in files):
         refuse_learning(source, controls)
-        return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=controls.strokes)
+        return learned_stylizer(files, source.weights, controls, place, stroke=controls.strokes)
     if len(files) > 1:
         raise InputError("a teacher paints one style, and several were given")
+    if controls.backend not in (AUTO, "torch") or controls.precision == INT8:
+        raise InputError("a teacher paints with optical flow and the frame before, by PyTorch alone: leave --backend and int8 out")
     return Teacher(from_teacher_file(files[0]), place, strength=controls.strength)
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
     """The stylizer of style files. Raises InputError for pictures."""
-    from impasto.networks.stylizer import network_stylizer
+    from impasto.training.learned import learned_stylizer
 
     files = [style.file for style in source.styles if style.file is not None]
     if len(files) < len(source.styles):
         raise InputError("johnson trains a network for hours before it paints: impasto train johnson PICTURE makes the style file")
     refuse_learning(source, controls)
-    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=controls.strokes)
+    return learned_stylizer(files, source.weights, controls, place, stroke=controls.strokes)
 
 
 TRAINING = Recipe(

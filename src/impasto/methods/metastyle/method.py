@@ -35,7 +35,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     """The stylizer of style files and of pictures, which are learned first, or taken from the cache."""
     from impasto.methods.metastyle.cache import learned
     from impasto.motion.temporal import temporal_loss
-    from impasto.networks.stylizer import network_stylizer
+    from impasto.training.learned import learned_stylizer
 
     settings, photos = adaptation(controls)
     if all(style.file is not None for style in source.styles):
@@ -57,7 +57,7 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
             )
         files.append(file)
     stroke = controls.strokes if all(style.file is not None for style in source.styles) else 1.0
-    return network_stylizer(files, source.weights, place, strength=controls.strength, stroke=stroke, grain=not settings.film)
+    return learned_stylizer(files, source.weights, controls, place, stroke=stroke, grain=not settings.film)
 
 
 def learned_films(file: "StyleFile") -> bool:
