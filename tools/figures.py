@@ -6,6 +6,7 @@ The gallery also takes the two sample photographs of scikit-learn: china.jpg by 
 """
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ from impasto.networks.decoder_file import load_decoder
 from impasto.networks.layers import LAYERS
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.transform import TRANSFORMS
+from impasto.settings import Controls
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.storage.registry import ASSETS, bundled
@@ -89,8 +91,7 @@ def gallery() -> None:
     rows = [torch.cat(tiles[first : first + 3], 2) for first in (0, 3)]
     write_picture(Picture(torch.cat(rows, 1)), FIGURES / "gallery.jpg")
     astronaut = photo("astronaut", 400)
-    names = [name for name in bundled("style") if not name.endswith("-film")]
-    shown = [astronaut, *(painted(astronaut, name, quality="fine") for name in names)]
+    shown = [astronaut, *(painted(astronaut, name, quality="fine") for name in bundled("style"))]
     third = (len(shown) + 2) // 3
     write_picture(Picture(grid([shown[:third], shown[third : 2 * third], shown[2 * third :]])), FIGURES / "styles.jpg")
 
@@ -191,12 +192,12 @@ def semantic() -> None:
 
 
 def distillation() -> None:
-    """A moving scene of photographs in styles learned for photos and for films, and where each differs from the frame before."""
+    """A moving scene of photographs in styles painted as photos and as a film, and where each differs from the frame before."""
     pictures = [photo(name) for name in ("coffee", "chelsea", "astronaut")]
     scene = moving_scene(pictures, (288, 384), 3, torch.Generator().manual_seed(4))
     columns = [frames_and_errors(scene, scene.frames)]
-    for name in ("starry-night", "starry-night-film", "dusk", "dusk-film"):
-        stylizer = impasto.load_style(name)
+    for name, film in product(("starry-night", "dusk"), (False, True)):
+        stylizer = impasto.load_style(name, controls=Controls(options={"film": True} if film else None))
         columns.append(frames_and_errors(scene, torch.cat([stylizer(frame[None]) for frame in scene.frames])))
     write_picture(Picture(resize(torch.cat(columns, 2), (480, 1600))), FIGURES / "distillation-errors.jpg")
 
