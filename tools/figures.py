@@ -35,9 +35,9 @@ from impasto.networks.decoder_file import load_decoder
 from impasto.networks.layers import LAYERS
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.transform import TRANSFORMS
-from impasto.settings import Controls
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
+from impasto.settings import Controls
 from impasto.storage.registry import ASSETS, bundled
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs/figures"
