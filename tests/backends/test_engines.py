@@ -19,6 +19,11 @@ EXACT = Place(torch.device("cpu"), torch.float32)
 SIZES = [(1, 48, 64), (2, 45, 66), (1, 131, 67)]
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+
+
 def network():
     torch.manual_seed(0)
     return StyleNetwork(8, 1)
@@ -79,7 +84,7 @@ def test_eight_bits_stay_near_and_say_how_near(openvino):
     assert "dB" in found.name
 
 
-def test_by_itself_it_is_what_was_faster(openvino, tmp_path):
+def test_by_itself_it_is_what_was_faster(openvino):
     engine("auto")
     notes = next(iter(engines.cache_folder().glob("engines/tried.json")))
     known = json.loads(notes.read_text())
