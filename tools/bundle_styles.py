@@ -1,7 +1,7 @@
 """Train the bundled styles and write them with their records to src/impasto/assets/styles.
 
     python tools/bundle_styles.py --paintings FOLDER --photos FOLDER [NAME ...]
-    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --steps 0 NAME ...
+    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --steps 0 --film-steps 240 --texture-weight 900 NAME ...
     python tools/bundle_styles.py --paintings FOLDER --statistics [NAME ...]
 
 FOLDER of paintings holds NAME.jpg for the public-domain works of the table below; our own three come from the package. Each
@@ -27,6 +27,7 @@ from impasto.runtime.encoders import measured_style
 from impasto.settings import Controls
 from impasto.storage.registry import ASSETS, Record, bundled, write_record
 from impasto.storage.style_file import StyleFile, read_style, write_style
+from impasto.training.settings import FittingSettings
 
 PAPER = "Zhang, Zhu and Zhu, MetaStyle, AAAI 2019"
 PUBLIC_DOMAIN = "weights Apache-2.0; the painting is in the public domain"
@@ -65,7 +66,7 @@ def trained(name: str, options: argparse.Namespace, licence: str, source: str) -
     assert painting is not None
 
     def stage(start: StyleNetwork, usual: Adaptation, steps: int, rate: float) -> StyleFile:
-        training = replace(usual.training, steps=steps, learning_rate=rate, zoom=(0.5, 1.8))
+        training = replace(usual.training, steps=steps, learning_rate=rate, zoom=(0.5, 1.8), texture_weight=options.texture_weight)
         return learned(
             name,
             [painting],
@@ -95,7 +96,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--statistics", action="store_true")
     parser.add_argument("--steps", type=int, default=2250)
-    parser.add_argument("--film-steps", type=int, default=500)
+    parser.add_argument("--film-steps", type=int, default=400)
+    parser.add_argument("--texture-weight", type=float, default=FittingSettings.texture_weight)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
 

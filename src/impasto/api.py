@@ -91,7 +91,7 @@ def load_style(
     """
     controls = controls or Controls()
     source = gather_styles(styles, weights, controls)
-    return make_stylizer(source, controls, choose_place(controls.device, controls.precision), listener)
+    return make_stylizer(source, controls, choose_place(controls.device, controls.precision, painting=True), listener)
 
 
 def stylize(

@@ -61,6 +61,7 @@ def test_a_painting_is_learned_for_video(painting, film, tmp_path):
     assert len(list(FilmReader(tmp_path / "out.mp4"))) == 5
     assert_sentence(impasto_command("adapt", painting, "--for", "cinema"), 2, "not for 'cinema'")
     assert_sentence(impasto_command("adapt", painting, "--temporal-weight", "3"), 2, "--for video")
+    assert_sentence(impasto_command("adapt", painting, "--precision", "int8"), 2, "eight bits are for painting")
 
 
 def test_a_picture_is_learned_for_films_when_a_film_is_painted(painting, film, photo, tmp_path):

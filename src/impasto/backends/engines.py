@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -29,6 +30,8 @@ from impasto.storage.registry import cache_folder
 
 LEAST_DECIBELS = 42.0
 """What eight bits differ from the network at most on the pictures that they are calibrated on, as a signal-to-noise ratio in dB."""
+_EXACT = 60.0
+"""What files in float32 differ from the network at most, in dB; a mean difference of 1/255 is 48."""
 _FORMAT = 1
 """Changes when files in the cache are of no use any more."""
 _TRIED = (256, 384)
@@ -93,14 +96,14 @@ def _openvino(network: StyleNetwork, place: Place, precision: str, pictures: Cal
             module, module.example(_TRIED), {"photo": (-1, 3, -1, -1)}, (lambda: given) if kind == INT8 else None
         )
         openvino_file.write_openvino(model, path, facts={}, half=kind == INT8)
-        least = openvino_file.check_openvino(path, module, given or [module.example(_TRIED)], 0.0)
+        least = openvino_file.check_openvino(path, module, given or [module.example(_TRIED)], 0.0 if given else _EXACT)
         with atomic_file(note) as part:
             part.write_text(json.dumps({"decibels": round(least, 1)}))
     least = json.loads(note.read_text())["decibels"]
     if kind == INT8 and least < LEAST_DECIBELS:
         log.warning("eight bits differ from this network by %.1f dB, at least %g are usual", least, LEAST_DECIBELS)
-    here = str(place.dtype).removeprefix("torch.")
-    run = openvino_file.compiled(path, precision="float32" if here == "float32" else "bfloat16", threads=torch.get_num_threads())
+    here = "float32" if place.dtype == torch.float32 else "bfloat16"
+    run = openvino_file.compiled(path, precision=here, threads=torch.get_num_threads())
     return Engine(f"OpenVINO {version}, {f'int8, {least:.1f} dB' if kind == INT8 else here}", lambda seen: run([seen]))
 
 
@@ -123,7 +126,7 @@ def _kept(network: StyleNetwork, kind: str, suffix: str) -> Path:
 
 def _faster(network: StyleNetwork, place: Place, precision: str, pictures: Callable[[], Sequence[Tensor]]) -> str:
     """The faster of PyTorch and OpenVINO for this kind of network on this machine; tried once, and noted in the cache."""
-    version = needed("openvino", openvino_file.EXTRA).__version__
+    version = metadata.version("openvino")
     machine = f"{processor()}, {torch.get_num_threads()} threads, {place.dtype}, PyTorch {torch.__version__}, OpenVINO {version}"
     kind = f"{machine}, width {network.width}, {network.blocks} blocks"
     notes = cache_folder() / "engines" / "tried.json"

@@ -60,7 +60,7 @@ def run_fidelity(
         raise InputError("give --content and --style, or --pairs instead of both")
     chosen = read_pairs(pairs) if pairs is not None else all_pairs(content, style)  # type: ignore[arg-type]
     exact = choose_place(device, "float32")
-    place = choose_place(device, precision)
+    place = choose_place(device, precision, painting=True)
     # One level and the same iterations: every row answers the same question as the optimum that it is compared with.
     base = Controls(encoder=encoder, options={"iterations": iterations, "levels": 1, "loss": loss})
     makers: dict[str, Maker] = {}
@@ -106,7 +106,7 @@ def run_stability(
         raise InputError("there is nothing to judge on: give films, folders of frames, or photos to move (--moving)")
     if maps is not None:
         check_folder(maps / "picture.png")
-    place, stylizers = choose_place(device, precision), {}
+    place, stylizers = choose_place(device, precision, painting=True), {}
     for spec in styles:
         text, _, stabilize = spec.partition("@")
         method, colon, rest = text.partition(":")

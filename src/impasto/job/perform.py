@@ -47,7 +47,7 @@ def perform(
     }
     said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
     any_decision = next(iter(decided.values()))
-    place = choose_place(controls.device, controls.precision)
+    place = choose_place(controls.device, controls.precision, painting=True)
     stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
 
     def paint(some_jobs: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:

@@ -28,7 +28,7 @@ def paint_pipe(
     """Paint until the stream ends: how many frames, and what was wrong with it ("" if nothing was). See `impasto.api.stylize_pipe`."""
     source = gather_styles(styles, weights, controls)
     decision = resolve(controls, facts_of(source), methods(), moving=True, photos=False)
-    place, reader = choose_place(controls.device, controls.precision), RawReader(incoming, size)
+    place, reader = choose_place(controls.device, controls.precision, painting=True), RawReader(incoming, size)
     painted_size = film_size(reader.info, decision.controls, "the pipe")
     stylizer = for_films(decision, source, place, listener)
     on_size(painted_size)

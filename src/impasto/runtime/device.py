@@ -37,10 +37,11 @@ def processor() -> str:
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
 
 
-def choose_place(device: str = "auto", precision: str = "auto") -> Place:
-    """The place for "auto", "cpu", "cuda[:n]" or "mps", and "auto", "float32", "bfloat16", "float16" or "int8".
+def choose_place(device: str = "auto", precision: str = "auto", *, painting: bool = False) -> Place:
+    """The place for "auto", "cpu", "cuda[:n]" or "mps", and "auto", "float32", "bfloat16" or "float16".
 
-    By itself: CUDA, then MPS, then the CPU; half precision wherever the hardware has it. Raises InputError.
+    By itself: CUDA, then MPS, then the CPU; half precision wherever the hardware has it. painting: "int8" may be asked for, of which the
+    place is what is best beside it. Raises InputError.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -49,6 +50,8 @@ def choose_place(device: str = "auto", precision: str = "auto") -> Place:
         torch.empty(1, device=target)
     except (RuntimeError, AssertionError):
         raise InputError(f"there is no device {device!r} here; --device auto takes the best there is") from None
+    if precision == INT8 and not painting:
+        raise InputError("eight bits are for painting with learned networks: leave --precision int8 out here")
     if precision in ("auto", INT8):
         return Place(target, _best_precision(target))
     if precision not in PRECISIONS:
