@@ -141,14 +141,20 @@ def evaluate_speed(
         list[str] | None,
         typer.Option(help="Encoders to time; repeatable. (default: compact, and vgg19 if it is at hand)", show_default=False),
     ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option("--style", "-s", help="Learned styles whose networks are timed; repeatable. (default: dusk)", show_default=False),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 7,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
     device: Device = DEFAULT.device,
 ) -> None:
-    """Time the encoders, the engine's precision and layout, and the methods; medians of one run."""
+    """Time networks on every engine, encoders, and methods, beside what the machine can do at most; interleaved medians of one run."""
     from impasto.cli.evaluation import run_speed
 
     check_report(json, [])
     with watching("timing") as watch:
-        report = run_speed(sizes=size or [256, 512], encoders=encoder, repeats=repeats, device=device, listener=watch)
+        report = run_speed(
+            sizes=size or [256, 512], encoders=encoder, styles=style or ["dusk"], repeats=repeats, device=device, listener=watch
+        )
     tell(report, json)

@@ -1,5 +1,6 @@
 """What every published number carries: when, on what machine, from which commit; and how figures are printed."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -7,6 +8,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,34 @@ def circumstances() -> dict[str, Any]:
     """Date, machine, versions and commit of this run. commit is empty outside a checkout, and ends in + if it was changed."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}{_family()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "versions": _versions(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "commit": _commit(),
     }
+
+
+def _family() -> str:
+    """Family, model and clock of the processor at the moment, where the system says them."""
+    try:
+        entries = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return ""
+    found = {name.strip(): value.strip() for name, _, value in (entry.partition(":") for entry in entries)}
+    named = [f"{name} {found[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in found]
+    clock = [f"{float(found['cpu MHz']) / 1000:.2f} GHz"] if "cpu MHz" in found else []
+    return "".join(f", {part}" for part in named + clock)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the libraries that compute, of those that are installed."""
+    found = {"torch": str(torch.__version__)}
+    for name in ("openvino", "nncf", "onnxruntime"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _commit() -> str:

@@ -8,6 +8,10 @@
 Weights stay as they are and are rearranged at every call, which is nothing beside the convolution.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,13 +22,27 @@ def is_exported() -> bool:
     return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
-def _wants_gradient(x: Tensor, convolution: nn.Conv2d) -> bool:
-    return torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad)
+_AS_WRITTEN = ContextVar("as_written", default=False)
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Nothing is rewritten in here, for comparison."""
+    token = _AS_WRITTEN.set(True)
+    try:
+        yield
+    finally:
+        _AS_WRITTEN.reset(token)
+
+
+def _is_plain(x: Tensor, convolution: nn.Conv2d) -> bool:
+    """Whether a convolution stays as it is: its gradient is wanted, or a comparison."""
+    return _AS_WRITTEN.get() or (torch.is_grad_enabled() and (x.requires_grad or convolution.weight.requires_grad))
 
 
 def enlarged_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """`convolution`, 3x3 with reflection padding, of x at twice its size, nearest neighbour: (B, I, H, W) -> (B, O, 2H, 2W)."""
-    if is_exported() or _wants_gradient(x, convolution):  # other engines gain nothing by it
+    if is_exported() or _is_plain(x, convolution):  # other engines gain nothing by it
         large: Tensor = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return large
     batch, _, height, width = x.shape
@@ -47,7 +65,7 @@ def _halves(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 def narrow_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """`convolution`, k x k to few channels with reflection padding: (B, I, H, W) -> (B, O, H, W)."""
-    if _wants_gradient(x, convolution):
+    if _is_plain(x, convolution):
         plain: Tensor = convolution(x)
         return plain
     weight, (height, width) = convolution.weight, x.shape[2:]

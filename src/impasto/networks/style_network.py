@@ -5,6 +5,8 @@ Zhang et al. 2019 (MetaStyle), Fig. 2. Padding is by reflection everywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,8 @@ from impasto.networks.rewrites import enlarged_convolution, is_exported, narrow_
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Per-channel mean and deviation of photographs, RGB in [0, 1]."""
+PATCHES = {1: 9, 2: 5, 4: 3}
+"""Sides of the squares of pixels that a network can take as one, with the filters of its first and last layer."""
 
 
 def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scales: int = 5, smooth: bool = False) -> Tensor:
@@ -95,7 +99,9 @@ class Residual(nn.Module):
 class StyleNetwork(nn.Module):
     """The image transformation network; 1,679,235 parameters at width 32.
 
-    width: channels of the first layer; the following have two and four times as many. blocks: residual blocks.
+    width: channels of the first layer; each layer of stride 2 has twice as many as the one before. blocks: residual blocks, at a quarter of
+    the picture's size. patch: side of the squares of pixels whose colours the first layer takes as channels, and the last one gives: with
+    1 the layers are those of the paper; with 2 or 4 nothing is computed at full size, which makes networks for live films.
     inputs: "centred", RGB in [0, 1] less its mean over photographs, divided by its deviation; or "bytes", 0 to 255 and
     not centred, as published. outputs: "sigmoid", or "tanh", 127.5 + 150 tanh(x / 255) of 255 as ReCoNet has it, which leaves [0, 1]
     by up to 0.09. grain: deviation of the noise that `grained` adds to what the network is given.
@@ -109,28 +115,29 @@ class StyleNetwork(nn.Module):
         width: int = 32,
         blocks: int = 5,
         *,
+        patch: int = 1,
         inputs: str = "centred",
         outputs: str = "sigmoid",
         grain: float = GRAIN,
         smooth: bool = False,
     ):
         super().__init__()
+        if patch not in PATCHES:
+            raise ValueError(f"the side of a patch is {', '.join(map(str, PATCHES))}, not {patch!r}")
         if inputs not in ("centred", "bytes"):
             raise ValueError(f"inputs are 'centred' or 'bytes', not {inputs!r}")
         if outputs not in ("sigmoid", "tanh"):
             raise ValueError(f"outputs are 'sigmoid' or 'tanh', not {outputs!r}")
-        self.width, self.blocks, self.inputs, self.outputs, self.grain = width, blocks, inputs, outputs, grain
-        self.smooth = smooth
+        self.width, self.blocks, self.patch, self.inputs, self.outputs = width, blocks, patch, inputs, outputs
+        self.grain, self.smooth = grain, smooth
+        colours, kernel = 3 * patch**2, PATCHES[patch]
+        strides = list(pairwise([width, 2 * width, 4 * width][: 3 - patch // 2]))
         self.down = nn.ModuleList(
-            [
-                ConvolutionNorm(3, width, 9),
-                ConvolutionNorm(width, 2 * width, 3, stride=2),
-                ConvolutionNorm(2 * width, 4 * width, 3, stride=2),
-            ]
+            [ConvolutionNorm(colours, width, kernel), *(ConvolutionNorm(fine, coarse, 3, stride=2) for fine, coarse in strides)]
         )
-        self.residual = nn.ModuleList([Residual(4 * width) for _ in range(blocks)])
-        self.up = nn.ModuleList([ConvolutionNorm(4 * width, 2 * width, 3), ConvolutionNorm(2 * width, width, 3)])
-        self.last = nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect")
+        self.residual = nn.ModuleList([Residual(4 // patch * width) for _ in range(blocks)])
+        self.up = nn.ModuleList([ConvolutionNorm(coarse, fine, 3) for fine, coarse in reversed(strides)])
+        self.last = nn.Conv2d(width, colours, kernel, padding=kernel // 2, padding_mode="reflect")
         self.mean: Tensor
         self.std: Tensor
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if inputs == "centred" else ((0.0,) * 3, (1 / 255,) * 3)
@@ -139,7 +146,12 @@ class StyleNetwork(nn.Module):
 
     def empty_copy(self) -> "StyleNetwork":
         """A network of the same shape with random weights."""
-        return StyleNetwork(self.width, self.blocks, inputs=self.inputs, outputs=self.outputs, grain=self.grain, smooth=self.smooth)
+        return StyleNetwork(**self.shape, outputs=self.outputs, grain=self.grain, smooth=self.smooth)
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What two networks have in common whose weights can be exchanged."""
+        return {"width": self.width, "blocks": self.blocks, "patch": self.patch, "inputs": self.inputs}
 
     def grained(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """The picture (B, 3, H, W) with a grain: what the network is given, in training and when it paints.
@@ -195,15 +207,17 @@ class StyleNetwork(nn.Module):
 
         affine: None, a vector (P) for all pictures, or (B, P) with one for each: styles in one batch. kurtosis: a list that
         takes that of the layers after the way down, (B) each, for `blobs`. features: a list that takes what the last residual block
-        gives, (B, 4 width, H / 4, W / 4), with sides rounded up.
+        gives, (B, C, H / 4, W / 4), with sides rounded up.
         """
-        parts: list[Tensor | None] = [None] * (5 + 2 * self.blocks)
+        parts: list[Tensor | None] = [None] * (len(self.down) + 2 * self.blocks + len(self.up))
         if affine is not None:
             parts[:] = self._split(affine if affine.ndim == 2 else affine[None])
         rows = iter(parts)
         height, width = image.shape[-2:]
         x = (image - self.mean) / self.std
         x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="reflect").to(self.last.weight.dtype)
+        if self.patch > 1:
+            x = F.pixel_unshuffle(x, self.patch)
         for layer in self.down:
             x = layer(x, next(rows))
         for block in self.residual:
@@ -212,7 +226,8 @@ class StyleNetwork(nn.Module):
             features.append(self._wide(x))
         for layer in self.up:
             x = layer(x, next(rows), kurtosis, enlarged=True)
-        x = self._wide(narrow_convolution(x, self.last))
+        x = narrow_convolution(x, self.last) if self.patch == 1 else F.pixel_shuffle(self.last(x), self.patch)
+        x = self._wide(x)
         painted = torch.sigmoid(x) if self.outputs == "sigmoid" else 0.5 + 150 / 255 * torch.tanh(x / 255)
         return painted[..., :height, :width]
 

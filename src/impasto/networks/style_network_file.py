@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import remembered
-from impasto.networks.style_network import StyleNetwork
+from impasto.networks.style_network import PATCHES, StyleNetwork
 from impasto.storage.registry import locate
 from impasto.storage.style_file import StyleFile, StyleRecord, is_number
 from impasto.storage.tensors import checksum, read_tensors
@@ -67,9 +67,8 @@ def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str)
 def to_style_file(network: StyleNetwork, record: StyleRecord, *, start: StyleNetwork | None = None) -> StyleFile:
     """A style file of a network; with `start`, of its affine parameters alone, to be used on that network."""
     settings = dict(record.settings) | {
-        "inputs": network.inputs,
+        **{name: value for name, value in network.shape.items() if name != "width"},
         "outputs": network.outputs,
-        "blocks": network.blocks,
         "grain": network.grain,
         "smooth": network.smooth,
     }
@@ -89,7 +88,7 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     record, origin = style.record, f"the style {style.record.name!r}"
     if record.method not in METHODS or record.network != NETWORK:
         raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
-    width, blocks = built(record)
+    width, blocks, patch = built(record)
     inputs = record.settings.get("inputs", "centred")
     outputs = record.settings.get("outputs", "sigmoid")
     if inputs not in ("centred", "bytes") or outputs not in ("sigmoid", "tanh"):
@@ -101,13 +100,13 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     smooth = record.settings.get("smooth", False) is True
 
     def build() -> StyleNetwork:
-        return StyleNetwork(width, blocks, inputs=inputs, outputs=outputs, grain=grain, smooth=smooth)
+        return StyleNetwork(width, blocks, patch=patch, inputs=inputs, outputs=outputs, grain=grain, smooth=smooth)
 
     if set(style.tensors) != {"affine"}:
         return unpack(style.tensors, build, origin)
     if start is None or record.settings.get("start") != fingerprint(start):
         raise StyleError(f"{origin} holds only the scales and shifts for a network that this version of Impasto does not bundle")
-    if (width, blocks) != (start.width, start.blocks):
+    if (width, blocks, patch) != (start.width, start.blocks, start.patch):
         raise StyleError(f"{origin} does not say the width of the network that its scales and shifts are for")
     network = build()
     network.load_state_dict(start.state_dict())
@@ -118,14 +117,16 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     return network
 
 
-def built(record: StyleRecord) -> tuple[int, int]:
-    """Width and number of blocks of a record's network, checked before anything is allocated. Raises StyleError."""
-    width, blocks = record.width, record.settings.get("blocks", 5)
+def built(record: StyleRecord) -> tuple[int, int, int]:
+    """Width, number of blocks and side of the patches of a record's network, checked before anything is allocated. Raises StyleError."""
+    width, blocks, patch = record.width, record.settings.get("blocks", 5), record.settings.get("patch", 1)
     if not is_number(width) or width != int(width) or not 1 <= width <= WIDEST:
         raise StyleError(f"the style {record.name!r} names a network of width {width!r}, which there cannot be")
     if not is_number(blocks) or not isinstance(blocks, int) or not 1 <= blocks <= MOST_BLOCKS:
         raise StyleError(f"the style {record.name!r} names a network of {blocks!r} blocks, which there cannot be")
-    return int(width), blocks
+    if not isinstance(patch, int) or isinstance(patch, bool) or patch not in PATCHES:
+        raise StyleError(f"the style {record.name!r} names a network with patches of side {patch!r}, which there cannot be")
+    return int(width), blocks, patch
 
 
 def read_network(path: Path) -> StyleNetwork:
@@ -136,10 +137,12 @@ def read_network(path: Path) -> StyleNetwork:
         raise StyleError(str(error)) from None
     if "last.weight" not in stored or stored["last.weight"].ndim != 4:
         raise StyleError(f"{path} does not hold the weights of an image transformation network")
-    width = stored["last.weight"].shape[1]
+    colours, width = stored["last.weight"].shape[:2]
+    blocks = sum(name.startswith("residual.") and name.endswith(".first.convolution.weight") for name in stored)
+    patch = next((side for side in PATCHES if 3 * side**2 == colours), 1)
     if not 1 <= width <= WIDEST:
         raise StyleError(f"{path} holds a network of width {width}, which there cannot be")
-    return unpack(stored, lambda: StyleNetwork(width), str(path))
+    return unpack(stored, lambda: StyleNetwork(width, blocks, patch=patch), str(path))
 
 
 def load_network(name: str) -> StyleNetwork:
@@ -162,6 +165,8 @@ def fingerprint(network: StyleNetwork) -> str:
 
 START = "metastyle"
 """Registered name of the bundled meta-learned network."""
+LIVE_START = "live"
+"""Registered name of the bundled weights that networks for live films begin with."""
 
 
 def bundled_start() -> StyleNetwork:

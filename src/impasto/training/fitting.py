@@ -25,6 +25,9 @@ from impasto.training.loop import train
 from impasto.training.schedules import linear
 from impasto.training.settings import FittingSettings
 
+Guide = Callable[[Tensor], Tensor]
+"""A network that paints already: from what a network is given (B, 3, H, W) to the picture, alike, without gradient."""
+
 TemporalTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From painted frames (K, 3, H, W), the flow from each to the one before (K-1, 2, H, W) and its mask (K-1, 1, H, W) to a loss."""
 
@@ -110,6 +113,7 @@ def fit_network(
     place: Place,
     steadiness: Steadiness | None = None,
     texture: TextureTerm | None = None,
+    guide: Guide | None = None,
     data: dict[str, str] | None = None,
     checkpoint: Path | None = None,
     listener: Listener = silence,
@@ -117,7 +121,8 @@ def fit_network(
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
     steadiness: with it, every other step is on a pair of frames, without grain, so that one network paints pictures and steady films.
-    texture: what holds flat places to the painting's texture. data, checkpoint: see `impasto.training.loop.train`; whoever writes the
+    texture: what holds flat places to the painting's texture. guide: what the pictures are brought near, by their mean absolute difference.
+    data, checkpoint: see `impasto.training.loop.train`; whoever writes the
     result removes the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError
     if the loss becomes NaN or infinite.
     """
@@ -158,6 +163,8 @@ def fit_network(
         pictures = painted(inputs, kurtosis)
         value = loss(pictures, loss.content_target(photos), style).total
         total = value + settings.blob_weight * blobs(kurtosis)
+        if guide is not None:
+            total = total + settings.guide_weight * (pictures - guide(inputs)).abs().mean()
         if textures:
             total = total + settings.texture_weight * textures[moving is not None](pictures, photos)
         if clip is not None and moving is not None:

@@ -35,7 +35,7 @@ def learned_stylizer(
     """
     networks = [network_of(file) for file in files]
     network = mix(networks, weights) if len(networks) > 1 else networks[0]
-    engine = engine_for(network, place, controls.backend, controls.precision, lambda: _given(network))
+    engine = engine_for(network, place, controls.backend, controls.precision, lambda: given_examples(network))
     return NetworkStylizer(
         network, place, strength=controls.strength, stroke=stroke, grain=grain, engine=None if engine is None else engine.run
     )
@@ -48,7 +48,7 @@ def examples(pictures: Pictures | None = None) -> list[Tensor]:
     return [drawn.draw(1, SIDE, generator, zoom=(0.5, 1.8)) for _ in range(EXAMPLES)]
 
 
-def _given(network: StyleNetwork) -> list[Tensor]:
+def given_examples(network: StyleNetwork) -> list[Tensor]:
     """What a network is given when it paints: every other picture with its grain, if it has any."""
     generator = torch.Generator().manual_seed(1)
     return [network.grained(picture, generator) if number % 2 else picture for number, picture in enumerate(examples())]

@@ -20,7 +20,8 @@ class FittingSettings(Settings):
     parameters: "all" weights, or "affine", the scales and shifts of the instance norms alone. batch and crop: contents per step and their
     side in pixels; a crop's side in the picture is drawn from `zoom` times that. The learning rate falls linearly to `final_rate` times
     its start. blob_weight: of the penalty against blobs. texture_weight: of the term that holds the texture of flat places to the
-    autocorrelation of the painting, so that nothing repeats there.
+    autocorrelation of the painting, so that nothing repeats there. guide_weight: of the distance to the pictures of the network that it
+    learns from, if there is one.
     """
 
     steps: int = setting(150, "Steps to learn a style picture.", low=0, says=_LEAST)
@@ -31,6 +32,7 @@ class FittingSettings(Settings):
     crop: int = setting(256, "Side of the crops that are learned on, in pixels.", low=64, says=_LEAST)
     zoom: tuple[float, float] = setting((0.6, 1.6), "Sides of the crops in the photo, times the crop.", above=0)
     texture_weight: float = setting(300.0, "Weight of the term against texture that repeats in flat places.", low=0)
+    guide_weight: float = setting(4.0, "Weight of the distance to what the large network paints, for live.", low=0)
     clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
     blob_weight: float = setting(0.02, "Weight of the penalty against blobs.", low=0)
     preview_every: int = setting(0, "Steps between previews, 0 for none.", low=0, shown=False)

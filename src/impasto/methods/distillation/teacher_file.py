@@ -20,5 +20,5 @@ def from_teacher_file(style: StyleFile) -> VideoNetwork:
     record, origin = style.record, f"the style {style.record.name!r}"
     if record.method != "distillation" or record.network != TEACHER:
         raise StyleError(f"{origin} is no teacher: it is for {record.method!r} with the network {record.network!r}")
-    width, blocks = built(record)
+    width, blocks, _ = built(record)
     return unpack(style.tensors, lambda: VideoNetwork(width, blocks), origin)

@@ -20,7 +20,7 @@ from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.training.clips import MovingPictures
 from impasto.training.data import Pictures
-from impasto.training.fitting import Curve, Steadiness, TemporalTerm, fit_network
+from impasto.training.fitting import Curve, Guide, Steadiness, TemporalTerm, fit_network
 from impasto.training.made_pictures import made_pictures
 from impasto.training.settings import Kind
 
@@ -49,6 +49,7 @@ def adapt(
     *,
     contents: Pictures | None = None,
     temporal: TemporalTerm | None = None,
+    guide: Guide | None = None,
     place: Place,
     checkpoint: Path | None = None,
     listener: Listener = silence,
@@ -56,8 +57,8 @@ def adapt(
     """A network for one or several paintings (1, 3, h, w), RGB in [0, 1], as one style; `start` stays as it is.
 
     loss: over an encoder at the place. contents: photos, made ones by default. temporal: how far painted neighbours are apart, needed to
-    learn for films. checkpoint: see `impasto.training.loop.train`. Returns the network in float32 on the CPU, and the
-    curve of the loss.
+    learn for films. guide: the network that it is to paint like. checkpoint: see `impasto.training.loop.train`. Returns the network in
+    float32 on the CPU, and the curve of the loss.
     """
     settings = settings or Adaptation()
     sized = [style_at(painting.to(place.device), settings.style_size) for painting in paintings]
@@ -80,6 +81,7 @@ def adapt(
         place=place,
         steadiness=steadiness,
         texture=texture_term(sized),
+        guide=guide,
         data={"contents": chosen.digest},
         checkpoint=checkpoint,
         listener=listener,

@@ -1,5 +1,6 @@
 """Learned paintings on this machine: the cache by content, so that the second photo is immediate."""
 
+import copy
 import hashlib
 import json
 from dataclasses import asdict, replace
@@ -12,10 +13,10 @@ from impasto.errors import StyleError, WeightsError
 from impasto.events import Listener, silence
 from impasto.files import stamp
 from impasto.methods.metastyle.adaptation import adapt
-from impasto.methods.metastyle.settings import Adaptation
+from impasto.methods.metastyle.settings import FOR_FILMS, Adaptation
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.style_network_file import bundled_start, fingerprint, to_style_file
-from impasto.runtime.device import Place
+from impasto.networks.style_network_file import LIVE_START, bundled_start, fingerprint, load_network, network_of, to_style_file
+from impasto.runtime.device import Place, settle
 from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.registry import bundled, cache_folder
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
@@ -33,6 +34,7 @@ def learned(
     place: Place,
     photos: list[Path] | None = None,
     start: StyleNetwork | None = None,
+    guide: StyleNetwork | None = None,
     temporal: TemporalTerm | None = None,
     licence: str = "not stated",
     source: str = "",
@@ -41,10 +43,15 @@ def learned(
     """The style file of one style, out of the cache if the same paintings were learned in the same way before.
 
     paintings: (1, 3, h, w) each. photos: folders of contents instead of made ones. temporal: needed where the settings are for films.
-    Interrupted, it is resumed the next time.
+    guide: for live films, the large network that a small one learns from; learned first if it is not given. Interrupted, it is
+    resumed the next time.
     """
     contents = None if photos is None else PictureFolder(photos)
-    start = start or bundled_start()
+    if settings.live and guide is None:
+        large = replace(settings, live=False, training=replace(FOR_FILMS.training, seed=settings.training.seed))
+        first = learned(name, paintings, large, encoder=encoder, place=place, photos=photos, temporal=temporal, listener=listener)
+        guide = network_of(first)
+    start = start or (load_network(LIVE_START) if settings.live else bundled_start())
     written = asdict(settings)
     identity = written | {"training": {key: value for key, value in written["training"].items() if key != "preview_every"}}
     made_of = {
@@ -54,6 +61,7 @@ def learned(
         "precision": str(place.dtype),
         "photos": None if contents is None else [(str(f.resolve()), stamp(f)) for f in contents.files],
         "start": fingerprint(start),
+        "guide": None if guide is None else fingerprint(guide),
     }
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "adapted" / f"{key}.safetensors"
@@ -68,6 +76,7 @@ def learned(
     checkpoint = path.with_suffix(".checkpoint")
     if not _usable(checkpoint):
         checkpoint.unlink(missing_ok=True)
+    painter = None if guide is None else settle(copy.deepcopy(guide), place).requires_grad_(False)
     network, curve = adapt(
         start,
         loss,
@@ -75,6 +84,7 @@ def learned(
         settings,
         contents=contents,
         temporal=temporal,
+        guide=painter,
         place=place,
         checkpoint=checkpoint,
         listener=listener,

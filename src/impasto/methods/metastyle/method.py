@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from impasto.events import Listener
 from impasto.methods.declaration import Method, Option, StyleSource, refuse_learning
-from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
+from impasto.methods.metastyle.settings import FOR_FILMS, FOR_LIVE, FOR_PHOTOS, Adaptation
 from impasto.methods.metastyle.training_settings import OFFICIAL, MetaTraining
 from impasto.settings import Controls
 from impasto.training.recipe import ENCODER, PAINTINGS, PHOTOS, Material, Recipe
@@ -25,7 +25,7 @@ def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
 
     options = dict(controls.options or {})
     photos = options.pop("photos", None)
-    usual = FOR_FILMS if options.get("film") else FOR_PHOTOS
+    usual = FOR_LIVE if options.get("live") else FOR_FILMS if options.get("film") else FOR_PHOTOS
     training = {key: options.pop(key) for key in [*options] if key in {item.name for item in fields(FittingSettings)}}
     size = controls.style_size or stroke_side(controls.strokes, usual.style_size)
     return replace(usual, training=replace(usual.training, seed=controls.seed, **training), style_size=size, **options), photos

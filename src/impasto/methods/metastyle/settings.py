@@ -21,6 +21,8 @@ class Adaptation(Settings):
     film: learn it for films too, so that they are stable without optical flow: every other step is on a pair of frames of moving scenes
     made of those pictures, with noise and without grain, and neighbours are held together along their exact motion. Films are then painted
     without the grain, which would stand still while the film moves; photos with it, as ever.
+
+    live: learn a network for live films, with a sixth of the work, from the large one that is learned first.
     """
 
     training: FittingSettings = field(default_factory=FittingSettings)
@@ -31,6 +33,7 @@ class Adaptation(Settings):
     made: int = setting(48, "Pictures that are made to learn on, where no photos are given.", low=1)
     kinds: tuple[Kind, ...] = setting(USUAL_KINDS, f"Which ones, in turn: {', '.join(_KINDS)}.")
     film: bool = setting(False, "Learn it for films.", shown=False)
+    live: bool = setting(False, "Learn a small network, for live films.", shown=False)
     temporal_weight: float = setting(15.0, "For films: higher is steadier, and less of the style.", low=0)
     camera_noise: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
 
@@ -44,5 +47,7 @@ class Adaptation(Settings):
 
 FOR_PHOTOS = Adaptation()
 """How a painting is learned when nothing else is said."""
+FOR_LIVE = Adaptation(training=FittingSettings(steps=500, crop=224), content_weight=0.18, film=True, live=True)
+"""How a small network is learned from the large one."""
 FOR_FILMS = Adaptation(training=FittingSettings(steps=300, crop=224), content_weight=0.18, film=True)
 """How it is learned for films too. Neighbours that are held together keep contours, so that less of the content term is needed."""
