@@ -23,7 +23,8 @@ from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import write_report
 from impasto.job.build import make_stylizer
 from impasto.job.styles import gather_styles
-from impasto.media.images import fit_within, read_picture, rescale, style_at
+from impasto.media.images import read_picture, rescale, style_at
+from impasto.media.stills import fit_within
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls

@@ -16,8 +16,9 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 import impasto
-from impasto.media.images import Picture, fit_within, read_picture, rescale, resize, write_picture
+from impasto.media.images import Picture, read_picture, rescale, resize, write_picture
 from impasto.media.masks import tinted
+from impasto.media.stills import fit_within
 from impasto.methods.doodle.doodle import NeuralDoodle
 from impasto.methods.doodle.settings import DoodleSettings
 from impasto.methods.gatys.gatys import Gatys

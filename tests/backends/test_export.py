@@ -12,7 +12,8 @@ from impasto.backends.openvino_file import compiled
 from impasto.errors import ImpastoError, InputError, StyleError, UnavailableError
 from impasto.media.images import Picture, write_picture
 from impasto.networks.decoder_file import coder
-from impasto.networks.style_network import StyleNetwork, noise
+from impasto.networks.grain import painted as painted_grain
+from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import network_of, to_style_file
 from impasto.networks.stylizer import NetworkStylizer
 from impasto.runtime.device import Place
@@ -60,7 +61,7 @@ def test_a_style_paints_any_size_by_itself_and_says_what_it_is(style, tmp_path):
 def test_with_grain_and_strength_as_inputs_it_paints_what_impasto_paints(style, tmp_path):
     path = impasto.export(style, tmp_path / "mine.onnx", inputs=["strength", "grain"])
     photo = torch.rand(1, 3, 50, 41)
-    grain = noise((1, 1, 50, 41), torch.Generator().manual_seed(0), smooth=True)
+    grain = torch.from_numpy(painted_grain((50, 41), smooth=True))
     for strength in (0.0, 0.4, 1.0):
         painted = NetworkStylizer(network(), EXACT, strength=strength)(photo)
         found = run(path, photo=photo, grain=grain, strength=torch.tensor(strength))[0]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from impasto.errors import InputError, PictureError
-from impasto.media.images import Picture, check_writable, fit_within, list_pictures, read_picture, resize, write_picture
+from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
+from impasto.media.stills import check_writable, fit_within
 from tests.conftest import scene
 
 

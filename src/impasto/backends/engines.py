@@ -1,6 +1,7 @@
 """What a style network runs on: PyTorch, or the same network on OpenVINO or ONNX Runtime where they are installed.
 
-A network is converted once and kept in the cache by content. An engine is given the photo with its grain, as the network is.
+What takes a while to make, files of ONNX and of eight bits, is made once and kept in the cache by content. An engine is given the photo
+with its grain, as the network is.
 """
 
 import copy
@@ -13,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from impasto.backends import onnx_file, openvino_file
+from impasto.backends import onnx_file, openvino_file, openvino_graph
 from impasto.backends.exported import ExportedNetwork
 from impasto.backends.extras import is_installed, needed
 from impasto.errors import InputError, unknown
@@ -30,9 +32,7 @@ from impasto.storage.registry import cache_folder
 
 LEAST_DECIBELS = 42.0
 """What eight bits differ from the network at most on the pictures that they are calibrated on, as a signal-to-noise ratio in dB."""
-_EXACT = 60.0
-"""What files in float32 differ from the network at most, in dB; a mean difference of 1/255 is 48."""
-_FORMAT = 1
+_FORMAT = 2
 """Changes when files in the cache are of no use any more."""
 _TRIED = (256, 384)
 """Height and width that engines are timed at."""
@@ -85,26 +85,29 @@ def engine_for(
 
 
 def _openvino(network: StyleNetwork, place: Place, precision: str, pictures: Callable[[], Sequence[Tensor]]) -> Engine:
-    version = needed("openvino", openvino_file.EXTRA).__version__.split("-")[0]
-    kind = INT8 if precision == INT8 else "float32"
-    path = _kept(network, f"openvino {version} {kind}", ".xml")
+    version = needed("openvino", openvino_graph.EXTRA).__version__.split("-")[0]
+    here, threads = "float32" if place.dtype == torch.float32 else "bfloat16", torch.get_num_threads()
+    if precision != INT8:
+        run = openvino_file.compiled(_graph(network), precision=here, threads=threads)
+        return Engine(f"OpenVINO {version}, {here}", lambda seen: run([seen]))
+    path = _kept(network, f"openvino {version} {INT8}", ".xml")
     note = path.with_suffix(".json")
     if not (path.is_file() and note.is_file()):
-        module = ExportedNetwork(network, grain=False)
-        given = [(picture,) for picture in pictures()] if kind == INT8 else []
-        model = openvino_file.converted(
-            module, module.example(_TRIED), {"photo": (-1, 3, -1, -1)}, (lambda: given) if kind == INT8 else None
-        )
-        openvino_file.write_openvino(model, path, facts={}, half=kind == INT8)
-        least = openvino_file.check_openvino(path, module, given or [module.example(_TRIED)], 0.0 if given else _EXACT)
+        given = [(picture,) for picture in pictures()]
+        openvino_file.write_openvino(openvino_file.in_eight_bits(_graph(network), given), path, facts={}, half=True)
+        least = openvino_file.check_openvino(path, ExportedNetwork(network, grain=False), given, 0.0)
         with atomic_file(note) as part:
             part.write_text(json.dumps({"decibels": round(least, 1)}))
     least = json.loads(note.read_text())["decibels"]
-    if kind == INT8 and least < LEAST_DECIBELS:
+    if least < LEAST_DECIBELS:
         log.warning("eight bits differ from this network by %.1f dB, at least %g are usual", least, LEAST_DECIBELS)
-    here = "float32" if place.dtype == torch.float32 else "bfloat16"
-    run = openvino_file.compiled(path, precision=here, threads=torch.get_num_threads())
-    return Engine(f"OpenVINO {version}, {f'int8, {least:.1f} dB' if kind == INT8 else here}", lambda seen: run([seen]))
+    run = openvino_file.compiled(path, precision=here, threads=threads)
+    return Engine(f"OpenVINO {version}, int8, {least:.1f} dB", lambda seen: run([seen]))
+
+
+def _graph(network: StyleNetwork) -> Any:
+    weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
+    return openvino_graph.network_graph(weights, network.shape)
 
 
 def _onnx(network: StyleNetwork, place: Place, precision: str, pictures: Callable[[], Sequence[Tensor]]) -> Engine:
@@ -120,7 +123,7 @@ def _onnx(network: StyleNetwork, place: Place, precision: str, pictures: Callabl
 
 def _kept(network: StyleNetwork, kind: str, suffix: str) -> Path:
     """Where the file of a network is kept, by what is in it."""
-    content = f"{_FORMAT} {kind} {fingerprint(network)} {network.inputs} {network.outputs}"
+    content = f"{_FORMAT} {kind} {fingerprint(network)} {network.shape}"
     return cache_folder() / "engines" / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}{suffix}"
 
 
@@ -128,7 +131,7 @@ def _faster(network: StyleNetwork, place: Place, precision: str, pictures: Calla
     """The faster of PyTorch and OpenVINO for this kind of network on this machine; tried once, and noted in the cache."""
     version = metadata.version("openvino")
     machine = f"{processor()}, {torch.get_num_threads()} threads, {place.dtype}, PyTorch {torch.__version__}, OpenVINO {version}"
-    kind = f"{machine}, width {network.width}, {network.blocks} blocks"
+    kind = f"{machine}, width {network.width}, {network.blocks} blocks, patch {network.patch}"
     notes = cache_folder() / "engines" / "tried.json"
     try:
         known = json.loads(notes.read_text())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.networks.decoder import Decoder, block_of
+from impasto.networks.grain import painted as grain_of
 from impasto.networks.style_network import StyleNetwork, noise
 from impasto.perception.encoder import Encoder
 
@@ -31,7 +32,7 @@ class ExportedNetwork(nn.Module):
         self.network.grain *= grain
         self.inputs, self.strength = tuple(inputs), strength
         self.tile: Tensor
-        tile = noise((1, 1, TILE, TILE), torch.Generator().manual_seed(0), smooth=network.smooth)
+        tile = torch.from_numpy(grain_of((TILE, TILE), smooth=network.smooth))
         self.register_buffer("tile", tile.to(self.dtype) if self.network.grain and "grain" not in inputs else torch.zeros(1, 1, 1, 1))
 
     def example(self, size: tuple[int, int]) -> tuple[Tensor, ...]:

@@ -16,32 +16,32 @@ from impasto.backends.extras import needed, quiet
 from impasto.errors import ImpastoError
 
 EXTRA = "openvino"
-Pictures = Callable[[], Sequence[tuple[Tensor, ...]]]
-"""What eight bits take the ranges of features from: examples of what the module takes, made when they are needed."""
 
 
-def converted(
-    module: nn.Module, example: tuple[Tensor, ...], shapes: Mapping[str, Sequence[int]], eight_bits: Pictures | None = None
-) -> Any:
-    """A module as a model of OpenVINO, in float32, or in eight bits with features within their ranges on some examples.
+def converted(module: nn.Module, example: tuple[Tensor, ...], shapes: Mapping[str, Sequence[int]]) -> Any:
+    """A module as a model of OpenVINO, in float32.
 
     example: what the module takes. shapes: the names of that, in order, with their dimensions, -1 for those that are free.
 
     Raises UnavailableError without the extra.
     """
     openvino = needed("openvino", EXTRA)
-    with torch.no_grad(), quiet("nncf", "openvino"):
+    with torch.no_grad(), quiet("openvino"):
         model = openvino.convert_model(
             module.eval(), example_input=example if len(example) > 1 else example[0], input=[list(shape) for shape in shapes.values()]
         )
         for port, name in zip(model.inputs, shapes, strict=True):
             port.get_tensor().set_names({name})
         model.outputs[0].get_tensor().set_names({"picture"})
-        if eight_bits is not None:
-            nncf = needed("nncf", EXTRA)
-            seen = [[value.numpy() for value in given] for given in eight_bits()]
-            model = nncf.quantize(model, nncf.Dataset(seen), preset=nncf.QuantizationPreset.MIXED, subset_size=len(seen))
     return model
+
+
+def in_eight_bits(model: Any, examples: Sequence[tuple[Tensor, ...]]) -> Any:
+    """A model in eight bits, with features within their ranges on examples of what it takes. Raises UnavailableError without the extra."""
+    with quiet("nncf", "openvino"):
+        nncf = needed("nncf", EXTRA)
+        seen = [[value.numpy() for value in given] for given in examples]
+        return nncf.quantize(model, nncf.Dataset(seen), preset=nncf.QuantizationPreset.MIXED, subset_size=len(seen))
 
 
 def compiled(model: Any, *, precision: str, threads: int) -> Callable[[Sequence[Tensor]], Tensor]:

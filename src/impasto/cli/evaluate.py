@@ -150,7 +150,7 @@ def evaluate_speed(
     device: Device = DEFAULT.device,
 ) -> None:
     """Time networks on every engine, encoders, and methods, beside what the machine can do at most; interleaved medians of one run."""
-    from impasto.cli.evaluation import run_speed
+    from impasto.cli.timing import run_speed
 
     check_report(json, [])
     with watching("timing") as watch:

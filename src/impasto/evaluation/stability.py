@@ -23,7 +23,8 @@ from impasto.evaluation.fidelity import Judge, distinct
 from impasto.evaluation.footage import Footage
 from impasto.evaluation.report import write_report
 from impasto.events import Event, Listener, silence
-from impasto.media.images import Picture, fit_within, resize, style_at, write_picture
+from impasto.media.images import Picture, resize, style_at, write_picture
+from impasto.media.stills import fit_within
 from impasto.media.videos import even
 from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow

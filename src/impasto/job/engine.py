@@ -14,8 +14,9 @@ from impasto.job.film import paint_film
 from impasto.media.color import KEEP_COLOR, named_color
 from impasto.media.film_writer import film_suffix
 from impasto.media.folders import contents
-from impasto.media.images import Picture, check_writable, read_picture, resize, write_picture
+from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.opening import is_animation
+from impasto.media.stills import check_writable
 from impasto.media.videos import is_film
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from impasto import __version__
 from impasto.backends.exported import INPUTS, ExportedDecoder, ExportedEncoder, ExportedNetwork
 from impasto.backends.onnx_file import write_onnx
-from impasto.backends.openvino_file import check_openvino, converted, write_openvino
+from impasto.backends.openvino_file import check_openvino, converted, in_eight_bits, write_openvino
 from impasto.errors import InputError, StyleError, unknown
 from impasto.files import check_folder
 from impasto.job.request import PathLike
 from impasto.job.styles import find_style
 from impasto.networks.decoder_file import coder
 from impasto.networks.layers import LAYERS
-from impasto.networks.style_network_file import NETWORK, network_of
+from impasto.networks.shape import NETWORK
+from impasto.networks.style_network_file import network_of
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import Outputs
 from impasto.settings import INT8, check_strength
@@ -98,7 +99,9 @@ def _style(
         pictures = examples(None if photos is None else PictureFolder([Path(folder) for folder in photos]))
         checked = [(picture, *module.example((picture.shape[-2], picture.shape[-1]))[1:]) for picture in pictures]
     shapes = {name: [1, 3 if name == "photo" else 1, -1, -1] if named[name] else [] for name in taken}
-    model = converted(module, module.example(CHECKED[0]), shapes, (lambda: checked) if precision == INT8 else None)
+    model = converted(module, module.example(CHECKED[0]), shapes)
+    if precision == INT8:
+        model = in_eight_bits(model, checked)
     write_openvino(model, path, facts=_facts(record), half=precision != "float32")
     check_openvino(path, module, checked, tolerance)
     return path

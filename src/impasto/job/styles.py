@@ -10,7 +10,8 @@ import torch
 from impasto.errors import InputError, StyleError, unknown
 from impasto.job.request import PathLike
 from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
-from impasto.media.images import fit_within, read_picture, resize
+from impasto.media.images import read_picture, resize
+from impasto.media.stills import fit_within
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name

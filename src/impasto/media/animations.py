@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 from impasto.errors import ImpastoError
 from impasto.files import atomic_file, check_folder
 from impasto.media.frames import FrameWriter
-from impasto.media.images import MAX_PIXELS
 from impasto.media.opening import MADE_BY, SOFTWARE, frames_of, opened
+from impasto.media.stills import MAX_PIXELS
 from impasto.media.videos import FilmError, FilmInfo, Frame
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}

@@ -10,7 +10,8 @@ import torch
 
 from impasto.errors import InputError
 from impasto.files import check_folder, check_space
-from impasto.media.images import MAX_PIXELS, Picture, list_pictures, read_picture, write_picture
+from impasto.media.images import Picture, list_pictures, read_picture, write_picture
+from impasto.media.stills import MAX_PIXELS
 from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes
 
 RATE = Fraction(25)

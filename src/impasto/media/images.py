@@ -1,6 +1,5 @@
 """Pictures in and out: the only place where picture files are opened, decoded, encoded or written."""
 
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,28 +7,33 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from impasto.errors import ImpastoError, PictureError
-from impasto.files import atomic_file, check_folder, in_order
+from impasto.files import in_order
 from impasto.media.color import laid_on
-from impasto.media.deep import as_channels, decoded
-from impasto.media.opening import HEIF, MADE_BY, ORIENTATION, READABLE, SOFTWARE, frames_of, has_heif, opened
-
-MAX_PIXELS = 100_000_000
-"""Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
+from impasto.media.deep import as_channels
+from impasto.media.deep import decoded as values_of
+from impasto.media.opening import HEIF, READABLE, has_heif, opened
+from impasto.media.stills import (
+    MAX_PIXELS,
+    Still,
+    check_size,
+    check_writable,
+    decoded,
+    exif_of,
+    holds_alpha,
+    is_deep,
+    reading,
+    resized,
+    to_srgb,
+    upright,
+    write_still,
+)
 
 LONGEST_STYLE = 4
 """A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
-
-WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-_SAVE_OPTIONS: dict[str, dict[str, object]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
 
 
 @dataclass(frozen=True)
@@ -59,21 +63,10 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     """
     path = Path(path)
     try:
-        with opened(path) as image:
-            _check_size(path, image.size, max_pixels)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                what = "frames" if frames_of(image) > 1 else "pages"
-                raise PictureError(f"{path} holds {frames} {what}, and one picture was expected")
-            return _decode(image, path)
-    except ImpastoError:
-        raise
+        with reading(path, max_pixels) as image:
+            return _decode_sixteen(image, path) if is_deep(image) else _as_picture(decoded(image))
     except UnidentifiedImageError:
         return _decode_deep(path, max_pixels)
-    except MemoryError:
-        raise PictureError(f"{path} needs more memory than there is") from None
-    except Exception as error:  # decoders raise whatever they stumble over
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
 
 
 def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:
@@ -84,54 +77,36 @@ def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     path = Path(path)
     try:
         with opened(path) as image:
-            _check_size(path, image.size, max_pixels)
+            check_size(path, image.size, max_pixels)
             if image.format == "JPEG" or not image.mode.startswith(("L", "I", "1")):
                 return None
-            exif = _exif(image)
+            _, turned = exif_of(image)
             values = np.array(image.getchannel(0) if image.mode == "LA" else image).astype(np.int64)
-            turned = 1 if exif is None else exif.get(ORIENTATION, 1)
-            return _upright(torch.from_numpy(values)[None], turned)[0]
+            return torch.from_numpy(upright(values, turned))
     except ImpastoError:
         raise
     except Exception as error:
         raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
 
 
-def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width < 1 or height < 1:
-        raise PictureError(f"{path} has {width}x{height} pixels")
-    if width * height > max_pixels:
-        raise PictureError(
-            f"{path} has {width}x{height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels; "
-            f"raise the limit (--max-megapixels {-(-width * height // 1_000_000)}) if there is memory for it"
-        )
+def _as_picture(still: Still) -> Picture:
+    alpha = None if still.alpha is None else _to_tensor(still.alpha)
+    return Picture(_to_tensor(still.pixels), alpha, still.exif)
 
 
-def _decode(image: Image.Image, path: Path) -> Picture:
-    profile = image.info.get("icc_profile")
-    deep = any(
-        ";16" in str(part) for tile in getattr(image, "tile", ()) for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
-    )
+def _decode_sixteen(image: Image.Image, path: Path) -> Picture:
+    """A picture of integers of 16 bits, or of floats."""
+    profile, plain = image.info.get("icc_profile"), image.mode.startswith(("I", "F"))
     image.load()
-    exif = _exif(image)
-    transparent = image.info.get("transparency")
-    turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
-    if image.mode.startswith(("I", "F")):
-        pixels, alpha = as_channels(np.asarray(image), transparent=transparent if isinstance(transparent, int) else None)
-    elif deep and image.mode in ("RGB", "RGBA", "LA") and image.format in ("PNG", "TIFF"):
-        pixels, alpha = as_channels(decoded(path))
-        if profile:
-            pixels = _to_tensor(_to_srgb(_to_image(pixels), profile))
-    else:
-        alpha = None
-        if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or transparent is not None:
-            image = image.convert("RGBA")
-            alpha = _to_tensor(image.getchannel("A"))
-            image = image.convert("RGB")
-        pixels = _to_tensor(_to_srgb(image, profile))
-    kept = None if exif is None else _exif_bytes(exif)
-    return Picture(_upright(pixels, turned), None if alpha is None else _upright(alpha, turned), kept)
+    kept, turned = exif_of(image)
+    if plain:
+        grey = image.info.get("transparency")
+        pixels, alpha = as_channels(upright(np.asarray(image), turned), transparent=grey if isinstance(grey, int) else None)
+        return Picture(pixels, alpha, kept)
+    pixels, alpha = as_channels(upright(values_of(path), turned))
+    if profile:
+        pixels = _to_tensor(np.array(to_srgb(Image.fromarray(_to_bytes(pixels)), profile)))
+    return Picture(pixels, alpha, kept)
 
 
 def _decode_deep(path: Path, max_pixels: int) -> Picture:
@@ -139,8 +114,8 @@ def _decode_deep(path: Path, max_pixels: int) -> Picture:
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise PictureError(f"{path} is not a picture in any format that can be read")
     try:
-        values = decoded(path)
-        _check_size(path, (values.shape[1], values.shape[0]), max_pixels)
+        values = values_of(path)
+        check_size(path, (values.shape[1], values.shape[0]), max_pixels)
         return Picture(*as_channels(values))
     except ImpastoError:
         raise
@@ -148,73 +123,16 @@ def _decode_deep(path: Path, max_pixels: int) -> Picture:
         raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
 
 
-def _exif(image: Image.Image) -> Image.Exif | None:
-    """The EXIF block; a broken one is treated as absent."""
-    try:
-        exif = image.getexif()
-        exif.tobytes()
-    except Exception:
-        return None
-    return exif or None
+def _to_tensor(values: np.ndarray) -> Tensor:
+    if values.ndim == 2:
+        values = values[:, :, None]
+    return torch.from_numpy(values).permute(2, 0, 1).float().div_(255)
 
 
-def _exif_bytes(exif: Image.Exif) -> bytes | None:
-    try:
-        return exif.tobytes()
-    except Exception:
-        return None
-
-
-def _upright(pixels: Tensor, orientation: object) -> Tensor:
-    """Pixels (C, H, W) turned and mirrored as EXIF says, 1 to 8."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(-2, -1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels.flip(-1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels.flip(-2)
-    return pixels.contiguous()
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert through the embedded profile if it fits the pixels; a broken profile is treated as absent."""
-    if profile and image.mode in ("RGB", "L", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass
-    return image.convert("RGB")
-
-
-def _to_tensor(image: Image.Image) -> Tensor:
-    array = np.array(image)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    return torch.from_numpy(array).permute(2, 0, 1).float().div_(255)
-
-
-def _to_image(pixels: Tensor) -> Image.Image:
-    array = pixels.detach().float().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-
-
-def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Say before any long work whether a picture could be written here: raises InputError if not.
-
-    The suffix has to be one that can be written, the folder has to exist or to be makeable, and the file must not be
-    one of the inputs.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(WRITERS)}")
-    if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
-        raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
-    if path.is_dir():
-        raise PictureError(f"cannot write {path}: it is a folder")
-    check_folder(path)
+def _to_bytes(pixels: Tensor) -> np.ndarray:
+    """(C, H, W) in [0, 1] as bytes, (H, W, C), or (H, W) of one channel."""
+    values = pixels.detach().float().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    return values[:, :, 0] if values.shape[2] == 1 else values
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> Path:
@@ -225,33 +143,10 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool 
     """
     path = Path(path)
     check_writable(path)
-    kind = WRITERS[path.suffix.lower()]
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        flat = kind in ("JPEG", "BMP")
-        pixels = laid_on(background, pixels, picture.alpha) if flat else torch.cat([pixels, picture.alpha])
-    options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, picture.exif if exif else None)
-    try:
-        with atomic_file(path) as temporary:
-            _to_image(pixels).save(temporary, format=kind, **options)
-    except Exception as error:  # encoders have limits of their own: sides, metadata
-        raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    return path
-
-
-def _marked(kind: str, exif: bytes | None = None) -> dict[str, object]:
-    """What Pillow is told so that the file says who made it, and keeps an EXIF block."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    if kind == "BMP":
-        return {}
-    if kind == "PNG":
-        software = PngInfo()
-        software.add_text("Software", MADE_BY)
-        return {"pnginfo": software} | ({"exif": exif} if exif else {})
-    block[SOFTWARE] = MADE_BY
-    return {"exif": _exif_bytes(block) or b""}
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and not holds_alpha(path):
+        pixels, alpha = laid_on(background, pixels, alpha), None
+    return write_still(Still(_to_bytes(pixels), None if alpha is None else _to_bytes(alpha), picture.exif), path, exif=exif)
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
@@ -267,8 +162,7 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter, 8 bits per channel."""
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
-    height, width = size
-    return _to_tensor(_to_image(pixels).resize((width, height), Image.Resampling.LANCZOS))
+    return _to_tensor(resized(_to_bytes(pixels), size))
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -296,9 +190,3 @@ def style_at(style: Tensor, short_side: int) -> Tensor:
 def stroke_side(stroke: float, short_side: int) -> int:
     """The shorter side of a style picture for a photo of this shorter side: `stroke` times that, at least 32 pixels."""
     return max(32, round(stroke * short_side))
-
-
-def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """Height and width with the same aspect ratio and the given longer side; no side becomes less than one pixel."""
-    scale = long_side / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

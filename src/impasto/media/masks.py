@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import MAX_PIXELS, read_indices, read_picture
+from impasto.media.images import read_indices, read_picture
+from impasto.media.stills import MAX_PIXELS
 
 MAX_LABELS = 64
 NEARNESS = 48

@@ -17,7 +17,7 @@ def mix(networks: Sequence[StyleNetwork], weights: Sequence[float] | None = None
     if not networks or len(shares) != len(networks) or not all(0 <= share < float("inf") for share in shares) or sum(shares) <= 0:
         raise InputError("mixing needs one or more styles with a weight of at least 0 each, not all of them 0")
     first = networks[0]
-    if any(network.shape != first.shape for network in networks):
+    if any((n.width, n.blocks, n.patch, n.inputs) != (first.width, first.blocks, first.patch, first.inputs) for n in networks):
         raise InputError(f"networks of different shape cannot be mixed (widths {', '.join(str(n.width) for n in networks)})")
     for name in ("outputs", "grain"):
         if any(getattr(network, name) != getattr(first, name) for network in networks):

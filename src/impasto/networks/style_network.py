@@ -5,37 +5,25 @@ Zhang et al. 2019 (MetaStyle), Fig. 2. Padding is by reflection everywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import pairwise
-from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from impasto.networks import grain
 from impasto.networks.layers import GRAIN
 from impasto.networks.rewrites import enlarged_convolution, is_exported, narrow_convolution
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Per-channel mean and deviation of photographs, RGB in [0, 1]."""
-PATCHES = {1: 9, 2: 5, 4: 3}
-"""Sides of the squares of pixels that a network can take as one, with the filters of its first and last layer."""
+from impasto.networks.shape import PATCHES, Shape
 
 
-def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, scales: int = 5, smooth: bool = False) -> Tensor:
-    """Gaussian noise (B, C, H, W) of about unit deviation with equal parts of cells of 1, 2, 4, ... pixels.
-
-    smooth: cells run into one another; otherwise they have edges, which a network trained with them takes for its own.
-    """
-    total = torch.zeros(shape)
-    for scale in range(scales):
-        cells = [-(-side // 2**scale) for side in shape[2:]]
-        part = torch.randn(*shape[:2], *cells, generator=generator)
-        if scale:
-            part = F.interpolate(part, size=shape[2:], mode="bicubic" if smooth else "nearest")
-        total += part
-    mixed: Tensor = total / scales**0.5
-    return mixed
+def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, smooth: bool = False) -> Tensor:
+    """Noise (B, C, H, W) as in `impasto.networks.grain`, its seed drawn from a generator."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.from_numpy(grain.noise(shape, np.random.default_rng(seed), smooth=smooth))
 
 
 def instance_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
@@ -140,18 +128,18 @@ class StyleNetwork(nn.Module):
         self.last = nn.Conv2d(width, colours, kernel, padding=kernel // 2, padding_mode="reflect")
         self.mean: Tensor
         self.std: Tensor
-        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if inputs == "centred" else ((0.0,) * 3, (1 / 255,) * 3)
+        mean, std = Shape(inputs=inputs).colours  # type: ignore[arg-type]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def empty_copy(self) -> "StyleNetwork":
         """A network of the same shape with random weights."""
-        return StyleNetwork(**self.shape, outputs=self.outputs, grain=self.grain, smooth=self.smooth)
+        return StyleNetwork(**asdict(self.shape))
 
     @property
-    def shape(self) -> dict[str, Any]:
-        """What two networks have in common whose weights can be exchanged."""
-        return {"width": self.width, "blocks": self.blocks, "patch": self.patch, "inputs": self.inputs}
+    def shape(self) -> Shape:
+        """What it is built with."""
+        return Shape(**{item.name: getattr(self, item.name) for item in fields(Shape)})
 
     def grained(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """The picture (B, 3, H, W) with a grain: what the network is given, in training and when it paints.

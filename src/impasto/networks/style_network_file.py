@@ -5,7 +5,7 @@ affine parameters were adapted, they are all that the file holds, 6.4 kB, and it
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,18 +14,16 @@ from torch import Tensor, nn
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import remembered
-from impasto.networks.style_network import PATCHES, StyleNetwork
+from impasto.networks.shape import NETWORK, PATCHES, SCALE, WIDEST, shape_of, unpacked
+from impasto.networks.style_network import StyleNetwork
 from impasto.storage.registry import locate
-from impasto.storage.style_file import StyleFile, StyleRecord, is_number
+from impasto.storage.style_file import StyleFile, StyleRecord
 from impasto.storage.tensors import checksum, read_tensors
 from impasto.storage.weights_file import misfit
 
 Network = TypeVar("Network", bound=nn.Module)
 
-METHODS, NETWORK = ("metastyle", "johnson", "distillation"), "transformer"
-_SCALE = ".scale"
-WIDEST, MOST_BLOCKS = 512, 64
-"""Bounds of what is built after a file's record."""
+METHODS = ("metastyle", "johnson", "distillation")
 
 
 def pack(network: nn.Module) -> dict[str, Tensor]:
@@ -36,7 +34,7 @@ def pack(network: nn.Module) -> dict[str, Tensor]:
         if value.ndim == 4:
             scale = value.abs().amax((1, 2, 3)).clamp_min(1e-8).div(127).half().float().clamp_min(6e-8)
             stored[name] = (value / scale[:, None, None, None]).round().clamp(-127, 127).to(torch.int8).contiguous()
-            stored[name + _SCALE] = scale.half()
+            stored[name + SCALE] = scale.half()
         else:
             stored[name] = value.half()
     return stored
@@ -44,21 +42,11 @@ def pack(network: nn.Module) -> dict[str, Tensor]:
 
 def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str) -> Network:
     """A network with stored weights. Raises StyleError that names `origin` if they do not fit; then nothing is allocated."""
-    names = [name for name in stored if not name.endswith(_SCALE)]
-    wrong = misfit(build, {name: tuple(stored[name].shape) for name in names})
+    wrong = misfit(build, {name: tuple(value.shape) for name, value in stored.items() if not name.endswith(SCALE)})
     if wrong:
         raise StyleError(f"{origin} does not hold the weights of the network that it names ({wrong})")
-    weights = {}
-    for name in names:
-        value = stored[name]
-        weights[name] = value.float()
-        if value.dtype == torch.int8:
-            scale = stored.get(name + _SCALE)
-            if scale is None or scale.shape != value.shape[:1]:
-                raise StyleError(f"{origin} has filters {name} without their scale: it is not whole")
-            weights[name] = weights[name] * scale.float().view(-1, *[1] * (value.ndim - 1))
-    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
-        raise StyleError(f"{origin} holds weights that are not finite numbers")
+    arrays = {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in stored.items()}
+    weights = {name: torch.from_numpy(value) for name, value in unpacked(arrays, origin).items()}
     network = build()
     network.load_state_dict(weights)
     return network
@@ -66,12 +54,7 @@ def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str)
 
 def to_style_file(network: StyleNetwork, record: StyleRecord, *, start: StyleNetwork | None = None) -> StyleFile:
     """A style file of a network; with `start`, of its affine parameters alone, to be used on that network."""
-    settings = dict(record.settings) | {
-        **{name: value for name, value in network.shape.items() if name != "width"},
-        "outputs": network.outputs,
-        "grain": network.grain,
-        "smooth": network.smooth,
-    }
+    settings = dict(record.settings) | {name: value for name, value in asdict(network.shape).items() if name != "width"}
     tensors = pack(network)
     if start is not None:
         tensors = {"affine": network.affine().detach().cpu().half()}
@@ -88,25 +71,16 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     record, origin = style.record, f"the style {style.record.name!r}"
     if record.method not in METHODS or record.network != NETWORK:
         raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
-    width, blocks, patch = built(record)
-    inputs = record.settings.get("inputs", "centred")
-    outputs = record.settings.get("outputs", "sigmoid")
-    if inputs not in ("centred", "bytes") or outputs not in ("sigmoid", "tanh"):
-        raise StyleError(f"{origin} names network inputs {inputs!r} and outputs {outputs!r}, which this version does not know")
-    grain = record.settings.get("grain", 0.0)
-    if not is_number(grain) or not 0 <= grain <= 1:
-        raise StyleError(f"{origin} names a grain of {grain!r}, which is no number from 0 to 1")
-
-    smooth = record.settings.get("smooth", False) is True
+    shape = shape_of(record)
 
     def build() -> StyleNetwork:
-        return StyleNetwork(width, blocks, patch=patch, inputs=inputs, outputs=outputs, grain=grain, smooth=smooth)
+        return StyleNetwork(**asdict(shape))
 
     if set(style.tensors) != {"affine"}:
         return unpack(style.tensors, build, origin)
     if start is None or record.settings.get("start") != fingerprint(start):
         raise StyleError(f"{origin} holds only the scales and shifts for a network that this version of Impasto does not bundle")
-    if (width, blocks, patch) != (start.width, start.blocks, start.patch):
+    if (shape.width, shape.blocks, shape.patch) != (start.width, start.blocks, start.patch):
         raise StyleError(f"{origin} does not say the width of the network that its scales and shifts are for")
     network = build()
     network.load_state_dict(start.state_dict())
@@ -115,18 +89,6 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
         raise StyleError(f"{origin} does not hold the {len(network.affine())} scales and shifts of a network of width {network.width}")
     network.load_affine(affine)
     return network
-
-
-def built(record: StyleRecord) -> tuple[int, int, int]:
-    """Width, number of blocks and side of the patches of a record's network, checked before anything is allocated. Raises StyleError."""
-    width, blocks, patch = record.width, record.settings.get("blocks", 5), record.settings.get("patch", 1)
-    if not is_number(width) or width != int(width) or not 1 <= width <= WIDEST:
-        raise StyleError(f"the style {record.name!r} names a network of width {width!r}, which there cannot be")
-    if not is_number(blocks) or not isinstance(blocks, int) or not 1 <= blocks <= MOST_BLOCKS:
-        raise StyleError(f"the style {record.name!r} names a network of {blocks!r} blocks, which there cannot be")
-    if not isinstance(patch, int) or isinstance(patch, bool) or patch not in PATCHES:
-        raise StyleError(f"the style {record.name!r} names a network with patches of side {patch!r}, which there cannot be")
-    return int(width), blocks, patch
 
 
 def read_network(path: Path) -> StyleNetwork:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.images import finer_detail, rescale
+from impasto.networks import grain
 from impasto.networks.style_network import StyleNetwork
 from impasto.runtime.device import Place, settle
 from impasto.runtime.size import pyramid
@@ -88,6 +89,5 @@ class NetworkStylizer:
         """The grain of this size, always the same, so that frames of a film and the same photo twice are painted alike."""
         size = (photo.shape[-2], photo.shape[-1])
         if size not in self._grains:
-            flat = torch.zeros(1, 1, *size)
-            self._grains[size] = self.network.grained(flat, torch.Generator().manual_seed(0)).to(photo)
+            self._grains[size] = self.network.grain * torch.from_numpy(grain.painted(size, smooth=self.network.smooth)).to(photo)
         return self._grains[size]

@@ -3,7 +3,7 @@
 from itertools import count
 
 from impasto.errors import PictureError
-from impasto.media.images import fit_within
+from impasto.media.stills import fit_within
 
 LEAST_SIDE = 32
 """Pictures with a shorter side below this, after fitting to the size, are refused."""

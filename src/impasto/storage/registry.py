@@ -10,14 +10,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
-from torch import Tensor
 
 from impasto.errors import ImpastoError, UnavailableError, unknown
 from impasto.files import atomic_file, sha256_of
 from impasto.names import is_plain_name
 from impasto.storage.tensors import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 NETWORK_TIMEOUT = 10.0
@@ -70,7 +73,7 @@ FETCHABLE = tuple(
     for name, title in (("vgg19", "VGG-19"), ("vgg16", "VGG-16"))
 )
 
-Converter = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+Converter = Callable[["dict[str, Tensor]"], "dict[str, Tensor]"]
 
 
 def cache_folder() -> Path:

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from impasto.errors import StyleError
 from impasto.names import as_plain_name
 from impasto.storage.tensors import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _STATISTICS = "statistics/"
 """What the names of statistics begin with in a file."""
@@ -46,8 +47,8 @@ class StyleFile:
     """
 
     record: StyleRecord
-    tensors: dict[str, Tensor]
-    statistics: dict[str, Tensor] = field(default_factory=dict)
+    tensors: "dict[str, Tensor]"
+    statistics: "dict[str, Tensor]" = field(default_factory=dict)
 
 
 def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
@@ -70,10 +71,13 @@ def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
     return path
 
 
-def read_style(path: str | os.PathLike[str]) -> StyleFile:
-    """Read and check a style file. Raises StyleError that says what was expected, for any other file."""
+def read_style(path: str | os.PathLike[str], *, arrays: bool = False) -> StyleFile:
+    """Read and check a style file. Raises StyleError that says what was expected, for any other file.
+
+    arrays: its tensors as NumPy's arrays, without PyTorch.
+    """
     path = Path(path)
-    tensors, block = read_tensors(path, "style", "a style file was expected", StyleError)
+    tensors, block = read_tensors(path, "style", "a style file was expected", StyleError, arrays=arrays)
     if not block.kind:
         raise StyleError(f"{path} has no record of Impasto: it holds weights of something else, not a style")
     record = {**block.record, **block.build}

@@ -14,15 +14,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from impasto.errors import InputError, WeightsError
 from impasto.files import atomic_file, looks_like_pickle
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 2
 _KEY = "impasto"
@@ -48,25 +49,38 @@ class Block:
     checksum: str = ""
 
 
-def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of the tensors, in order of name."""
+def checksum(tensors: "Mapping[str, Tensor | np.ndarray]") -> str:
+    """SHA-256 over names, types, shapes and bytes of the tensors, in order of name; of arrays the same as of tensors."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        value = tensors[name]
+        if isinstance(value, np.ndarray):
+            kind, stored = f"torch.{value.dtype}", value.tobytes()
+        else:
+            kind, stored = str(value.dtype), _bytes_of(value)
+        digest.update(f"{name}|{kind}|{tuple(value.shape)}|".encode())
+        digest.update(stored)
     return digest.hexdigest()
+
+
+def _bytes_of(tensor: "Tensor") -> bytes:
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().view(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
 def write_tensors(
     path: Path,
-    tensors: Mapping[str, Tensor],
+    tensors: "Mapping[str, Tensor]",
     kind: str,
     *,
     build: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write tensors, on any device, with their block; the file appears whole or not at all."""
+    from safetensors.torch import save
+
     kept = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     block = {"kind": kind, "format": FORMAT, "build": build or {}, "record": record or {}, "checksum": checksum(kept)}
     with atomic_file(path) as temporary:
@@ -79,10 +93,13 @@ def read_tensors(
     kind: str | None,
     expected: str = "a safetensors file of weights was expected",
     error: type[InputError] = WeightsError,
-) -> tuple[dict[str, Tensor], Block]:
+    *,
+    arrays: bool = False,
+) -> tuple[dict[str, Any], Block]:
     """All tensors of a file, on the CPU, and what it says of itself; of this kind, of any for None; or without a block, which is
     for the caller to judge.
 
+    arrays: give NumPy's arrays instead, without PyTorch.
     expected: what errors say should have been there. error: their class. Raises it for anything that is no whole safetensors file, for one
     of another kind or of a later version, and for one that does not match its checksum.
     """
@@ -92,7 +109,7 @@ def read_tensors(
     if looks_like_pickle(path):
         raise error(f"{path} is a pickle (.pt, .pth), which can run code when loaded; {expected}, and Impasto takes safetensors files only")
     try:
-        with safe_open(path, framework="pt") as stored:
+        with safe_open(path, framework="np" if arrays else "pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  (not a dict)
             written = dict(stored.metadata() or {})
     except (SafetensorError, OSError, ValueError, RuntimeError) as problem:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.files import in_order, stamp
-from impasto.media.images import fit_within, list_pictures, read_picture, resize
+from impasto.media.images import list_pictures, read_picture, resize
+from impasto.media.stills import fit_within
 from impasto.media.videos import FilmReader, is_film
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability

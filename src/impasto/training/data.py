@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError, PictureError
-from impasto.media.images import fit_within, list_pictures, read_picture, resize
+from impasto.media.images import list_pictures, read_picture, resize
+from impasto.media.stills import fit_within
 
 
 class Pictures:

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import InputError, unknown
-from impasto.networks.style_network import IMAGENET_MEAN, IMAGENET_STD, ConvolutionNorm, Residual, StyleNetwork, instance_norm
+from impasto.networks.shape import IMAGENET_MEAN, IMAGENET_STD
+from impasto.networks.style_network import ConvolutionNorm, Residual, StyleNetwork, instance_norm
 
 
 class Doubling(nn.Module):

@@ -5,7 +5,8 @@ from dataclasses import replace
 from impasto.errors import StyleError
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import VideoNetwork
-from impasto.networks.style_network_file import built, pack, unpack
+from impasto.networks.shape import built
+from impasto.networks.style_network_file import pack, unpack
 from impasto.storage.style_file import StyleFile, StyleRecord
 
 

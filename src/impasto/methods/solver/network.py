@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from impasto.networks.style_network import IMAGENET_MEAN, IMAGENET_STD, noise
+from impasto.networks.shape import IMAGENET_MEAN, IMAGENET_STD
+from impasto.networks.style_network import noise
 from impasto.perception.encoder import VGG19_CHANNELS
 
 SCALES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -1,0 +1,103 @@
+"""A style network as a model of OpenVINO, made of its weights alone: at once, and without PyTorch. Needs the extra `openvino`.
+
+The layers are those of `impasto.networks.style_network`, and the last one is written as `impasto.networks.rewrites` says, which is what
+makes eight bits fast.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from impasto.backends.extras import needed
+from impasto.networks.shape import Shape
+
+EXTRA = "openvino"
+_EPS = 1e-5
+"""Of the instance norms."""
+
+
+def network_graph(weights: Mapping[str, np.ndarray], shape: Shape) -> Any:
+    """The model: "photo", (B, 3, H, W), float32, RGB in [0, 1], with its grain, to "picture", the same size, in [0, 1].
+
+    weights: float32, by the names of the network's parameters.
+
+    Raises UnavailableError without the extra.
+    """
+    graph = _Graph(weights)
+    ops = graph.ops
+    photo = ops.parameter([-1, 3, -1, -1], np.float32, name="photo")
+    sides = ops.gather(ops.shape_of(photo, "i64"), np.array([2, 3]), np.array(0, dtype=np.int64))
+    over = ops.mod(ops.subtract(np.array([4, 4]), ops.mod(sides, np.array([4, 4]))), np.array([4, 4]))
+    mean, std = (np.array(value, np.float32).reshape(1, 3, 1, 1) for value in shape.colours)
+    x = ops.pad(ops.divide(ops.subtract(photo, mean), std), np.zeros(4, np.int64), ops.concat([np.zeros(2, np.int64), over], 0), "reflect")
+    if shape.patch > 1:
+        x = ops.space_to_depth(x, "depth_first", shape.patch)
+    for number in range(shape.strides + 1):
+        x = graph.layer(x, f"down.{number}", stride=2 if number else 1)
+    for number in range(shape.blocks):
+        changed = graph.layer(graph.layer(x, f"residual.{number}.first"), f"residual.{number}.second", relu=False)
+        x = ops.add(x, changed)
+    for number in range(shape.strides):
+        x = graph.layer(graph.doubled(x), f"up.{number}")
+    x = graph.narrow(x, "last") if shape.patch == 1 else ops.depth_to_space(graph.convolution(x, "last"), "depth_first", shape.patch)
+    if shape.outputs == "sigmoid":
+        picture = ops.sigmoid(x)
+    else:
+        picture = ops.add(ops.multiply(ops.tanh(ops.divide(x, np.float32(255))), np.float32(150 / 255)), np.float32(0.5))
+    picture = ops.slice(picture, np.zeros(2, np.int64), sides, np.ones(2, np.int64), np.array([2, 3]))
+    picture = ops.clamp(picture, 0.0, 1.0, name="picture")
+    picture.output(0).get_tensor().set_names({"picture"})
+    photo.output(0).get_tensor().set_names({"photo"})
+    return graph.openvino.Model([picture], [photo], "impasto")
+
+
+class _Graph:
+    """Layers with weights by their names."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]):
+        self.openvino = needed("openvino", EXTRA)
+        self.ops = needed("openvino.opset13", EXTRA)
+        self.weights = weights
+
+    def layer(self, x: Any, name: str, *, stride: int = 1, relu: bool = True) -> Any:
+        """Convolution, instance norm, ReLU."""
+        x = self.convolution(x, f"{name}.convolution", stride=stride)
+        x = self.ops.mvn(x, np.array([2, 3]), True, _EPS, "inside_sqrt")
+        scale, shift = (self.weights[f"{name}.norm.{kind}"].reshape(1, -1, 1, 1) for kind in ("weight", "bias"))
+        x = self.ops.add(self.ops.multiply(x, scale), shift)
+        return self.ops.relu(x) if relu else x
+
+    def convolution(self, x: Any, name: str, *, stride: int = 1) -> Any:
+        """With reflection padding."""
+        filters, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return self._convolved(self._padded(x, filters.shape[-1] // 2), filters, bias, stride)
+
+    def narrow(self, x: Any, name: str) -> Any:
+        """A convolution to few channels, as one of stride 2 to four times as many, each a pixel of a square."""
+        filters, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        padding = ((0, 0), (0, 0))
+        places = [np.pad(filters, (*padding, (lower, 1 - lower), (right, 1 - right))) for lower in (0, 1) for right in (0, 1)]
+        four = np.stack(places, 1).reshape(-1, *places[0].shape[1:])
+        x = self._convolved(self._padded(x, filters.shape[-1] // 2), four, bias.repeat(4), 2)
+        return self.ops.depth_to_space(x, "depth_first", 2)
+
+    def doubled(self, x: Any) -> Any:
+        """Nearest neighbours to twice the size."""
+        return self.ops.interpolate(
+            x,
+            np.array([2.0, 2.0], np.float32),
+            "nearest",
+            "scales",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+            axes=np.array([2, 3]),
+        )
+
+    def _padded(self, x: Any, count: int) -> Any:
+        ends = np.array([0, 0, count, count])
+        return self.ops.pad(x, ends, ends, "reflect")
+
+    def _convolved(self, x: Any, filters: np.ndarray, bias: np.ndarray, stride: int) -> Any:
+        made = self.ops.convolution(x, np.ascontiguousarray(filters), [stride, stride], [0, 0], [0, 0], [1, 1])
+        return self.ops.add(made, bias.reshape(1, -1, 1, 1))
