@@ -37,7 +37,8 @@ from impasto.errors import ImpastoError
 from impasto.evaluation.fidelity import read_pairs
 from impasto.evaluation.report import write_report
 from impasto.job.build import make_stylizer
-from impasto.job.engine import plan, run
+from impasto.job.engine import run
+from impasto.job.plan import plan
 from impasto.job.styles import find_style
 from impasto.media.masks import load_shares, read_labels
 from impasto.methods.declaration import Style, StyleSource

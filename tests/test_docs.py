@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from impasto.cli import app
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @lru_cache
 def help_of(command):
-    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "300"})
+    result = CliRunner().invoke(loaded([]), [*command.split(), "--help"], env={"COLUMNS": "300"})
     assert result.exit_code == 0, command
     return result.output
 

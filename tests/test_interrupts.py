@@ -14,7 +14,8 @@ import torch
 
 from impasto.events import Event
 from impasto.interrupts import between_steps
-from impasto.job.engine import plan, run
+from impasto.job.engine import run
+from impasto.job.plan import plan
 from impasto.media.animations import AnimationReader
 from impasto.media.film_writer import FilmWriter
 from impasto.media.images import read_picture

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 
 import impasto
-from impasto.cli.app import app
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader
 from impasto.networks.style_network import StyleNetwork
@@ -142,6 +141,7 @@ def test_every_command_that_writes_is_in_the_list():
     """A new command has to be added above."""
     listed = {tuple(word for word in command[:2] if word.isalpha()) for command in COMMANDS}
     listed = {words if words[0] in ("train", "evaluate") else words[:1] for words in listed}
+    app = loaded([])
     there = {(command.name or command.callback.__name__,) for command in app.registered_commands}
     for group in app.registered_groups:
         there |= {(group.name, command.name) for command in group.typer_instance.registered_commands}

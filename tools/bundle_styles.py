@@ -2,12 +2,14 @@
 
     python tools/bundle_styles.py --paintings FOLDER --photos FOLDER [NAME ...]
     python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --steps 0 --film-steps 240 --texture-weight 900 NAME ...
+    python tools/bundle_styles.py --paintings FOLDER --photos FOLDER --live [NAME ...]
     python tools/bundle_styles.py --paintings FOLDER --statistics [NAME ...]
 
 FOLDER of paintings holds NAME.jpg for the public-domain works of the table below; our own three come from the package. Each
 network begins at the bundled meta-learned weights, learns the painting on photos, then on photos and films in turn. Styles that are already
-there are left alone unless they are named. With --steps 0 the first stage is left out: it begins at the bundled style. With --statistics
-nothing is trained: the statistics of their paintings are put into the styles that are there.
+there are left alone unless they are named. With --steps 0 the first stage is left out: it begins at the bundled style. With --live small
+networks for live films learn from the bundled styles, as NAME-live. With --statistics nothing is trained: the statistics of their paintings
+are put into the styles that are there.
 """
 
 import argparse
@@ -15,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import impasto
+from impasto.events import Event
 from impasto.job.styles import find_style
 from impasto.media.images import read_picture
 from impasto.methods.metastyle.cache import learned
-from impasto.methods.metastyle.settings import FOR_FILMS, FOR_PHOTOS, Adaptation
+from impasto.methods.metastyle.settings import FOR_FILMS, FOR_LIVE, FOR_PHOTOS, Adaptation
 from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import bundled_start, network_of
@@ -60,6 +63,32 @@ def put_statistics(paintings: Path, names: list[str]) -> None:
             print(name, f"{path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
+def learned_live(name: str, options: argparse.Namespace, licence: str, source: str) -> StyleFile:
+    """A small network learned from the bundled style, without the statistics of the painting, which are larger than it."""
+    painting = find_style(painting_of(name, options.paintings), method="gatys").picture
+    assert painting is not None
+    file = learned(
+        f"{name}-live",
+        [painting],
+        replace(FOR_LIVE, training=replace(FOR_LIVE.training, steps=options.live_steps)),
+        encoder=Controls.encoder,
+        place=choose_place(),
+        photos=[options.photos],
+        guide=network_of(read_style(ASSETS / "styles" / bundled("style")[name].file)),
+        temporal=temporal_loss,
+        licence=licence,
+        source=source,
+        listener=shown,
+    )
+    return replace(file, record=replace(file.record, impasto_version=impasto.__version__), statistics={})
+
+
+def shown(event: Event) -> None:
+    """A line now and then."""
+    if event.step % 50 == 0:
+        print(f"  step {event.step} of {event.total}, {event.seconds:.0f} s, loss {event.values['loss']:.4f}", flush=True)
+
+
 def trained(name: str, options: argparse.Namespace, licence: str, source: str) -> StyleFile:
     """A style learned on photos, then on photos and films in turn; stopped, it is resumed the next time."""
     place, painting = choose_place(), find_style(painting_of(name, options.paintings), method="gatys").picture
@@ -96,6 +125,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--statistics", action="store_true")
     parser.add_argument("--steps", type=int, default=2250)
+    parser.add_argument("--live", action="store_true")
+    parser.add_argument("--live-steps", type=int, default=FOR_LIVE.training.steps)
     parser.add_argument("--film-steps", type=int, default=400)
     parser.add_argument("--texture-weight", type=float, default=FittingSettings.texture_weight)
     parser.add_argument("names", nargs="*")
@@ -108,16 +139,18 @@ def main() -> None:
         parser.error("--photos is needed to train")
     ours = bundled("painting")
     folder = ASSETS / "styles"
-    chosen = options.names or [name for name in [*WORKS, *ours] if not (folder / f"{name}.json").exists()]
+    ending = "-live" if options.live else ""
+    chosen = options.names or [name for name in [*WORKS, *ours] if not (folder / f"{name}{ending}.json").exists()]
     for name in chosen:
         if name in ours:
             title, source, licence = ours[name].title, ours[name].source, ours[name].licence
         else:
             (title, source), licence = WORKS[name], PUBLIC_DOMAIN
-        path = write_style(folder / f"{name}.safetensors", trained(name, options, licence, source))
-        record = Record(name, "style", path.name, licence, title, source, PAPER)
+        style = (learned_live if options.live else trained)(name, options, licence, source)
+        path = write_style(folder / f"{style.record.name}.safetensors", style)
+        record = Record(style.record.name, "style", path.name, licence, title + ", for live films" * options.live, source, PAPER)
         write_record(record, folder)
-        print(name, f"{path.stat().st_size / 1e6:.2f} MB", f"loss {read_style(path).record.loss:.3f}", flush=True)
+        print(style.record.name, f"{path.stat().st_size / 1e6:.2f} MB", f"loss {read_style(path).record.loss:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import BinaryIO
 from impasto.events import Listener, silence
 from impasto.interrupts import between_steps
 from impasto.job.build import make_stylizer
-from impasto.job.engine import Summary
 from impasto.job.enlarge import enlarge_file
 from impasto.job.export import export_file
 from impasto.job.learn import keep_picture, learn_painting, mix_styles
+from impasto.job.outcome import Summary
 from impasto.job.perform import perform
 from impasto.job.pipe import paint_pipe
 from impasto.job.request import PathLike, RegionRequest, Request, count_of

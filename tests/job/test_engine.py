@@ -6,7 +6,8 @@ from PIL import Image
 
 from impasto.errors import ImpastoError, InputError, PictureError
 from impasto.events import Interrupted
-from impasto.job.engine import Job, plan, run, working_size
+from impasto.job.engine import run, working_size
+from impasto.job.plan import Job, plan
 from impasto.media.images import read_picture
 from impasto.runtime.device import Place
 from impasto.settings import Controls

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from impasto.errors import InputError
-from impasto.job.engine import plan, run
+from impasto.job.engine import run
+from impasto.job.plan import plan
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.videos import FilmReader
 from impasto.runtime.device import Place

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import InputError
-from impasto.job.engine import plan
+from impasto.job.plan import plan
 from impasto.media.images import Picture, write_picture
 from impasto.runtime.outputs import Outputs, is_folder, names_of
 from tests.conftest import scene

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from impasto.errors import InputError
-from impasto.job.engine import plan, run
+from impasto.job.engine import run
+from impasto.job.plan import plan
 from impasto.media.animations import AnimationReader
 from impasto.media.opening import is_animation, made_here
 from impasto.media.videos import FilmError, FilmReader

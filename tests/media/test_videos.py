@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from impasto.media.film_writer import FilmWriter, check_film_output
-from impasto.media.videos import FilmError, FilmReader, even, is_film
+from impasto.media.opening import is_film
+from impasto.media.videos import FilmError, FilmReader, even
 from tests.films import make_film
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.backends.extras import needed, quiet
+from impasto.backends.openvino_graph import running
 from impasto.errors import ImpastoError
 
 EXTRA = "openvino"
@@ -49,14 +50,8 @@ def compiled(model: Any, *, precision: str, threads: int) -> Callable[[Sequence[
 
     precision: "float32" or "bfloat16", in which the processor computes what is not in eight bits.
     """
-    openvino = needed("openvino", EXTRA)
-    hints = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-    }
-    runs = openvino.Core().compile_model(model, "CPU", hints)
-    return lambda given: torch.from_numpy(runs([value.numpy() for value in given])[0])
+    runs = running(model, precision=precision, threads=threads)
+    return lambda given: torch.from_numpy(runs([value.numpy() for value in given]))
 
 
 def write_openvino(model: Any, path: Path, *, facts: Mapping[str, str], half: bool) -> None:

@@ -4,7 +4,7 @@ The layers are those of `impasto.networks.style_network`, and the last one is wr
 makes eight bits fast.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,16 @@ _EPS = 1e-5
 """Of the instance norms."""
 
 
-def network_graph(weights: Mapping[str, np.ndarray], shape: Shape) -> Any:
+def network_graph(weights: Mapping[str, np.ndarray], shape: Shape, size: tuple[int, int] | None = None) -> Any:
     """The model: "photo", (B, 3, H, W), float32, RGB in [0, 1], with its grain, to "picture", the same size, in [0, 1].
 
-    weights: float32, by the names of the network's parameters.
+    weights: float32, by the names of the network's parameters. size: height and width of all pictures, one at a time; any by default.
 
     Raises UnavailableError without the extra.
     """
     graph = _Graph(weights)
     ops = graph.ops
-    photo = ops.parameter([-1, 3, -1, -1], np.float32, name="photo")
+    photo = ops.parameter([-1, 3, -1, -1] if size is None else [1, 3, *size], np.float32, name="photo")
     sides = ops.gather(ops.shape_of(photo, "i64"), np.array([2, 3]), np.array(0, dtype=np.int64))
     over = ops.mod(ops.subtract(np.array([4, 4]), ops.mod(sides, np.array([4, 4]))), np.array([4, 4]))
     mean, std = (np.array(value, np.float32).reshape(1, 3, 1, 1) for value in shape.colours)
@@ -50,6 +50,19 @@ def network_graph(weights: Mapping[str, np.ndarray], shape: Shape) -> Any:
     picture.output(0).get_tensor().set_names({"picture"})
     photo.output(0).get_tensor().set_names({"photo"})
     return graph.openvino.Model([picture], [photo], "impasto")
+
+
+def running(model: Any, *, precision: str = "auto", threads: int = 0) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """A model, or the path of its .xml file, ready to run: from arrays to the picture.
+
+    precision: "float32" or "bfloat16", in which the processor computes what is not in eight bits; "auto" for the best that it has.
+    threads: 0 for all cores.
+    """
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    if precision != "auto":
+        hints["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
+    compiled = needed("openvino", EXTRA).Core().compile_model(model, "CPU", hints)
+    return lambda given: compiled(list(given))[0].copy()  # the engine uses its own memory again
 
 
 class _Graph:
@@ -99,5 +112,7 @@ class _Graph:
         return self.ops.pad(x, ends, ends, "reflect")
 
     def _convolved(self, x: Any, filters: np.ndarray, bias: np.ndarray, stride: int) -> Any:
-        made = self.ops.convolution(x, np.ascontiguousarray(filters), [stride, stride], [0, 0], [0, 0], [1, 1])
+        # Shared, not copied: the network of a photo is made anew for it.
+        constant = self.ops.constant(np.ascontiguousarray(filters), shared_memory=True)
+        made = self.ops.convolution(x, constant, [stride, stride], [0, 0], [0, 0], [1, 1])
         return self.ops.add(made, bias.reshape(1, -1, 1, 1))

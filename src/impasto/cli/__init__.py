@@ -4,14 +4,25 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
-from impasto.cli import catalog, evaluate, export, learn, stylize, train  # noqa: F401  commands register themselves
-from impasto.cli.app import app
 from impasto.cli.console import fail, warn
 from impasto.errors import ImpastoError
 
+COMMANDS = ("catalog", "evaluate", "export", "learn", "stylize", "train")
+"""The modules whose commands register themselves when they are loaded."""
+
 FORMER = {"--sensor": "--camera-noise"}
 """Options that had another name before, with what they are called now."""
+
+
+def loaded(words: Sequence[str]) -> Any:
+    """The program with the command that is typed, or with all of them."""
+    for name in [words[0]] if words and words[0] in COMMANDS else COMMANDS:
+        import_module(f"impasto.cli.{name}")
+    return import_module("impasto.cli.app").app
 
 
 def renamed(words: list[str]) -> list[str]:
@@ -35,11 +46,12 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.filterwarnings("ignore", module="PIL")  # on metadata that are not needed; what is wrong with a picture is said by ours
     try:
-        app(renamed(sys.argv[1:]), standalone_mode=True)
+        words = renamed(sys.argv[1:])
+        loaded(words)(words, standalone_mode=True)
     except ImpastoError as error:
         fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

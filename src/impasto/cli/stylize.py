@@ -1,7 +1,7 @@
 """`impasto stylize`: photos and films in the style of pictures."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,11 @@ from impasto.cli.console import console, fail, resumable, say_more, warn
 from impasto.cli.options import DEFAULT, Backend, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
 from impasto.cli.pipe import paint_pipe
 from impasto.errors import InputError
+from impasto.job.request import RegionRequest, Request, count_of
 from impasto.settings import FILM_SIDE, PHOTO_SIDE, Controls
+
+if TYPE_CHECKING:
+    from impasto.job.outcome import Summary
 
 Inputs = Annotated[
     list[Path],
@@ -110,7 +114,7 @@ def stylize(
     options: dict[str, Any],
 ) -> None:
     """Paint photos and films in the style of a picture, or of several. An interrupted film is resumed by the same command."""
-    from impasto import api
+    from impasto.job.quick import paint_at_once
 
     if verbose:
         say_more()
@@ -146,22 +150,16 @@ def stylize(
                 raise InputError(f"{name} is for files, and frames come through the pipe")
         paint_pipe(names, weights, raw_size, controls)
         return
-    with resumable("learning the style") as watch:
-        summary = api.stylize(
-            list(inputs),
-            *names,
-            output=output,
-            weights=weights,
-            mask=mask or None,
-            style_masks=style_mask or (),
-            regions=regions,
-            show_regions=show_regions,
-            frames=frames,
-            controls=controls,
-            listener=watch,
-            on_file=lambda index, count, source: watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}"),
-            on_regions=lambda regions: console.print("\n".join(regions.report)),
-        )
+    request = Request(
+        list(inputs),
+        names,
+        output,
+        weights,
+        RegionRequest(mask or [], style_mask or [], None if regions is None else count_of(regions), show_regions),
+        frames,
+        controls,
+    )
+    summary = paint_at_once(request) or _performed(request)
     for sentence in summary.left_out:
         warn(sentence)
     for outcome in summary.painted:
@@ -179,3 +177,15 @@ def stylize(
     if summary.failed:
         warn(f"{len(summary.failed)} of {len(summary.outcomes)} files could not be painted")
         raise typer.Exit(max(1 if summary.painted else outcome.error.exit_code for outcome in summary.failed if outcome.error))
+
+
+def _performed(request: Request) -> "Summary":
+    """The job as it usually is done, with its progress."""
+    from impasto.interrupts import between_steps
+    from impasto.job.perform import perform
+
+    def on_file(index: int, count: int, source: Path) -> None:
+        watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}")
+
+    with resumable("learning the style") as watch, between_steps(watch) as noticed:
+        return perform(request, noticed, on_file, lambda regions: console.print("\n".join(regions.report)))

@@ -11,7 +11,8 @@ from impasto.errors import InputError
 from impasto.files import in_order
 from impasto.media.frames import FrameFolder
 from impasto.media.images import list_pictures, read_picture
-from impasto.media.videos import FilmReader, is_film
+from impasto.media.opening import is_film
+from impasto.media.videos import FilmReader
 from impasto.motion.flow_files import read_flow
 from impasto.motion.synthetic import Scene, moving_scene
 from impasto.training.data import PictureFolder

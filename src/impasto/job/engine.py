@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -11,140 +10,15 @@ from impasto.errors import ImpastoError, InputError, unknown
 from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
 from impasto.job.film import paint_film
+from impasto.job.outcome import Outcome, Summary
+from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, named_color
-from impasto.media.film_writer import film_suffix
-from impasto.media.folders import contents
 from impasto.media.images import Picture, read_picture, resize, write_picture
-from impasto.media.opening import is_animation
 from impasto.media.stills import check_writable
-from impasto.media.videos import is_film
 from impasto.runtime.device import Place
-from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import PHOTO_SIDE, Controls
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file: where the result lies, its size (height, width) and seconds; or the error.
-
-    remark: what was wrong with a source that was painted all the same, such as a film that is cut off, or was changed on the way.
-    """
-
-    source: Path
-    output: Path | None = None
-    size: tuple[int, int] | None = None
-    seconds: float = 0.0
-    error: ImpastoError | None = None
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """All outcomes of one run, in order; interrupted if the user stopped it. left_out: sentences on what folders hold beside."""
-
-    outcomes: list[Outcome]
-    interrupted: bool = False
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def painted(self) -> list[Outcome]:
-        """Those that were written."""
-        return [outcome for outcome in self.outcomes if outcome.error is None]
-
-    @property
-    def failed(self) -> list[Outcome]:
-        """Those that were not."""
-        return [outcome for outcome in self.outcomes if outcome.error is not None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture or film to paint and where it goes. moving: whether it is a film: a file of one, an animation, or a folder of frames.
-
-    shown: where its regions are shown, if they are.
-    """
-
-    source: Path
-    output: Path
-    moving: bool = False
-    shown: Path | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be painted, and sentences on what folders hold beside."""
-
-    jobs: list[Job]
-    left_out: tuple[str, ...] = field(default=())
-
-
-def plan(
-    inputs: Sequence[PathLike],
-    output: PathLike | None,
-    style_name: str,
-    *,
-    frames: bool = False,
-    regions: bool = False,
-    beside: Sequence[PathLike] = (),
-) -> Plan:
-    """Which file becomes which: folders are searched for photos and films; results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
-
-    output: a file (one photo only), a folder, or None for the current folder. frames: folders hold the frames of a film each, and become
-    folders FOLDER-STYLE, or the output itself if there is one of them. regions: are shown beside each result. beside: other files that the
-    job reads. No two outputs are the same, and none is an input. Raises InputError.
-    """
-    if frames:
-        sources, left_out = [Path(entry) for entry in inputs], list[str]()
-        wrong = [folder for folder in sources if not folder.is_dir()]
-        if wrong:
-            raise InputError(f"{wrong[0]} is no folder of frames")
-    else:
-        sources, left_out = _searched(inputs, [Path(path) for path in beside])
-    if not sources:
-        raise InputError("no photo was given")
-    outputs = Outputs([*inputs, *sources, *beside])
-    moving = [frames or is_film(source) or is_animation(source) for source in sources]
-    searched = not frames and Path(inputs[0]).is_dir()
-    single = output is not None and (frames or not is_folder(output)) and len(sources) == 1 and not searched
-    if output is not None and not single and not is_folder(output):
-        what = "folders of frames" if frames else "photos"
-        raise InputError(f"{output} is one file and there are {len(sources)} {what}; give a folder as output")
-    if single and output is not None:
-        targets = [outputs.asked(output)]
-    else:
-        folder = Path() if output is None else Path(output)
-        names = [source.resolve().name for source in sources] if frames else names_of(sources)
-        endings = ["" if frames else _ending(source, moves) for source, moves in zip(sources, moving, strict=True)]
-        targets = [outputs.chosen(folder / f"{name}-{style_name}{end}") for name, end in zip(names, endings, strict=True)]
-    shown = [outputs.chosen(target.with_name(f"{target.stem}-regions.png")) if regions else None for target in targets]
-    return Plan([Job(*parts) for parts in zip(sources, targets, moving, shown, strict=True)], tuple(left_out))
-
-
-def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    sources: list[Path] = []
-    left_out: list[str] = []
-    empty: list[str] = []
-    for entry in map(Path, inputs):
-        if not entry.is_dir():
-            sources.append(entry)
-            continue
-        found = contents(entry, beside=beside)
-        sources += found.files
-        if not found.files:
-            empty.append(f"there is nothing to paint in {entry}" + (f" ({found.left_out})" if found.left_out else ""))
-        elif found.left_out:
-            left_out.append(found.left_out)
-    if empty and not sources:
-        raise InputError("; ".join(empty))
-    return sources, left_out + empty
-
-
-def _ending(source: Path, moving: bool) -> str:
-    if not moving:
-        return ".png"
-    return film_suffix(source) if is_film(source) else source.suffix.lower()
 
 
 def paint(

@@ -25,7 +25,8 @@ from impasto.media.color import KEEP_COLOR, laid_on
 from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.frames import FrameFolder, FrameWriter
 from impasto.media.images import resize
-from impasto.media.videos import FilmError, FilmInfo, FilmReader, Frame, as_bytes, even, is_film
+from impasto.media.opening import is_film
+from impasto.media.videos import FilmError, FilmInfo, FilmReader, Frame, as_bytes, even
 from impasto.runtime.device import Place
 from impasto.runtime.outputs import names_of
 from impasto.runtime.size import usual_size, working_size

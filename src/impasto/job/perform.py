@@ -10,7 +10,9 @@ from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.files import stamp
 from impasto.job.build import for_films, for_pictures
-from impasto.job.engine import Job, Outcome, Summary, as_sentence, plan, run
+from impasto.job.engine import as_sentence, run
+from impasto.job.outcome import Outcome, Summary
+from impasto.job.plan import Job, plan
 from impasto.job.regions import matched_regions, shares_of, with_regions
 from impasto.job.request import Request
 from impasto.job.resolve import resolve

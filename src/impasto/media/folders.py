@@ -7,8 +7,8 @@ from pathlib import Path
 
 from impasto.errors import InputError
 from impasto.files import in_order
-from impasto.media.opening import HEIF, READABLE, has_heif, made_here
-from impasto.media.videos import READABLE_FILMS, film_made_here
+from impasto.media.opening import HEIF, READABLE, READABLE_FILMS, has_heif, made_here
+from impasto.media.videos import film_made_here
 
 
 @dataclass(frozen=True)

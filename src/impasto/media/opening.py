@@ -1,6 +1,7 @@
 """Picture files opened with Pillow: what is read of the header, before anything is decoded."""
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,6 +25,12 @@ READABLE = frozenset(
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
+READABLE_FILMS = frozenset(
+    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"}
+)
+"""Suffixes by which a file is taken for a film."""
+
+_USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
 _NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC"})
 """Formats that Pillow hands to other programs, or cannot decode at all."""
 
@@ -39,11 +46,19 @@ def has_heif() -> bool:
     return True
 
 
-@lru_cache(maxsize=1)
-def _openers() -> tuple[tuple[str, Any, Any], ...]:
+def _openers() -> Iterator[tuple[str, Any, Any]]:
+    """Pillow's formats: the usual ones, and then, which takes a while to load, all others."""
+    Image.preinit()
+    usual = [name for name in Image.ID if name in _USUAL]
+    yield from ((name, *Image.OPEN[name]) for name in usual)
     Image.init()
     has_heif()
-    return tuple((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES)
+    yield from ((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES and name not in usual)
+
+
+def is_film(path: str | os.PathLike[str]) -> bool:
+    """True for a file that its suffix says is a film."""
+    return Path(path).suffix.lower() in READABLE_FILMS
 
 
 @contextmanager

@@ -58,12 +58,14 @@ def reading(path: Path, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def read_still(path: Path, *, max_pixels: int = MAX_PIXELS) -> Still | None:
-    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits.
-
-    Raises PictureError, and UnidentifiedImageError for what Pillow does not know.
+    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits, or one that Pillow does
+    not know. Raises PictureError.
     """
-    with reading(path, max_pixels) as image:
-        return None if is_deep(image) else decoded(image)
+    try:
+        with reading(path, max_pixels) as image:
+            return None if is_deep(image) else decoded(image)
+    except UnidentifiedImageError:
+        return None
 
 
 def is_deep(image: Image.Image) -> bool:

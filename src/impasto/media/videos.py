@@ -18,11 +18,6 @@ from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
 from impasto.media.opening import MADE_BY
 
-READABLE_FILMS = frozenset(
-    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"}
-)
-"""Suffixes by which a file is taken for a film."""
-
 MOST_FILM_PIXELS = 100_000_000
 """Largest frames that are decoded, width times height."""
 
@@ -74,11 +69,6 @@ class Frame:
     def alpha(self) -> Tensor | None:
         """(1, H, W) float32 in [0, 1], None where the film has none."""
         return torch.from_numpy(self.bytes[..., 3:]).permute(2, 0, 1).float().div_(255) if self.bytes.shape[2] == 4 else None
-
-
-def is_film(path: str | os.PathLike[str]) -> bool:
-    """True for a file that its suffix says is a film."""
-    return Path(path).suffix.lower() in READABLE_FILMS
 
 
 def film_made_here(path: Path) -> bool:

@@ -7,3 +7,5 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 """Layers whose features are changed and decoded, from shallow to deep; layer n at a stride of 2^(n-1)."""
 GRAIN = 0.04
 """Usual deviation of the grain, where white is 1."""
+FIRST = 640
+"""Longer side, in pixels, up to which a picture is painted in one pass."""

@@ -13,13 +13,12 @@ from torch import Tensor
 from impasto.errors import InputError
 from impasto.media.images import finer_detail, rescale
 from impasto.networks import grain
+from impasto.networks.layers import FIRST
 from impasto.networks.style_network import StyleNetwork
 from impasto.runtime.device import Place, settle
 from impasto.runtime.size import pyramid
 from impasto.settings import check_strength
 
-FIRST = 640
-"""Longer side, in pixels, up to which a picture is painted in one pass."""
 KEPT = 0.5
 """Share of the smaller picture in what is painted at the next size: with all of it, thin contours are painted over."""
 COARSEST = 80

@@ -15,8 +15,9 @@ from torch import Tensor
 from impasto.errors import InputError
 from impasto.files import in_order, stamp
 from impasto.media.images import list_pictures, read_picture, resize
+from impasto.media.opening import is_film
 from impasto.media.stills import fit_within
-from impasto.media.videos import FilmReader, is_film
+from impasto.media.videos import FilmReader
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability
 from impasto.motion.synthetic import Course, moving_scene

@@ -1,0 +1,40 @@
+"""What became of a job; free of heavy imports."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.errors import ImpastoError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: where the result lies, its size (height, width) and seconds; or the error.
+
+    remark: what was wrong with a source that was painted all the same, such as a film that is cut off, or was changed on the way.
+    """
+
+    source: Path
+    output: Path | None = None
+    size: tuple[int, int] | None = None
+    seconds: float = 0.0
+    error: ImpastoError | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All outcomes of one run, in order; interrupted if the user stopped it. left_out: sentences on what folders hold beside."""
+
+    outcomes: list[Outcome]
+    interrupted: bool = False
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def painted(self) -> list[Outcome]:
+        """Those that were written."""
+        return [outcome for outcome in self.outcomes if outcome.error is None]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Those that were not."""
+        return [outcome for outcome in self.outcomes if outcome.error is not None]
