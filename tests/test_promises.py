@@ -329,6 +329,7 @@ def version(name):
 
 metadata.version = version
 import impasto
+from impasto.cli import loaded
 print(impasto.__version__)
 """
     done = subprocess.run(
