@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import impasto
+from impasto.cli import loaded
 from impasto.media.images import list_pictures, read_picture
 from impasto.media.videos import FilmReader
 from impasto.networks.style_network import StyleNetwork
@@ -329,7 +330,6 @@ def version(name):
 
 metadata.version = version
 import impasto
-from impasto.cli import loaded
 print(impasto.__version__)
 """
     done = subprocess.run(

@@ -15,6 +15,7 @@ from impasto.media.images import finer_detail, rescale
 from impasto.networks import grain
 from impasto.networks.layers import FIRST
 from impasto.networks.style_network import StyleNetwork
+from impasto.runtime.cuda_graphs import RepeatedShapes
 from impasto.runtime.device import Place, settle
 from impasto.runtime.size import pyramid
 from impasto.settings import check_strength
@@ -54,6 +55,8 @@ class NetworkStylizer:
         self._grains: dict[tuple[int, int], Tensor] = {}
         self.affine = None if affine is None else affine.to(place.device, place.dtype)
         self._paint = engine or (lambda seen: self.network(seen, self.affine))
+        if engine is None and place.device.type == "cuda":
+            self._paint = RepeatedShapes(self._paint)
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
