@@ -47,6 +47,7 @@ def trained(options: argparse.Namespace, styles: list[str]) -> StyleNetwork:
     settings = FittingSettings(steps=options.steps, crop=160, batch=TOGETHER, learning_rate=2e-3)
 
     def gradient(step: int) -> dict[str, float]:
+        network.level()
         drawn = photos.draw(TOGETHER, settings.crop, generator, zoom=(0.6, 1.6))
         if step % 2:
             drawn = torch.cat([moving.draw(1, settings.crop, generator).frames for _ in range(TOGETHER)])
@@ -74,6 +75,7 @@ def trained(options: argparse.Namespace, styles: list[str]) -> StyleNetwork:
             listener=watch,
         )
     network.load_affine(rows.detach().mean(0))
+    network.level()
     return network
 
 

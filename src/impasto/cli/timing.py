@@ -20,6 +20,7 @@ from impasto.methods.table import methods as all_methods
 from impasto.networks.shape import NETWORK
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import network_of
+from impasto.runtime.cuda_graphs import RepeatedShapes
 from impasto.runtime.device import Place, choose_place, settle
 from impasto.runtime.encoders import load_encoder
 from impasto.settings import INT8, Controls
@@ -69,6 +70,9 @@ def _time_network(
     dtypes = {str(dtype).removeprefix("torch."): dtype for dtype in dict.fromkeys((torch.float32, place.dtype))}
     for precision, dtype in dtypes.items():
         painters[f"PyTorch, {precision}"] = Painter(precision, settle(copy.deepcopy(network), Place(place.device, dtype)))
+    if place.device.type == "cuda":
+        name_here = str(place.dtype).removeprefix("torch.")
+        painters[f"PyTorch, {name_here}, CUDA graph"] = Painter(name_here, RepeatedShapes(painters[f"PyTorch, {name_here}"].run))
     if place.device.type == "cpu":
         cases = [("onnx", "onnxruntime", "float32"), *(("openvino", "openvino", precision) for precision in dtypes)]
         cases += [("openvino", "nncf", INT8)]

@@ -151,6 +151,18 @@ class StyleNetwork(nn.Module):
             return image
         return image + self.grain * noise((len(image), 1, *image.shape[-2:]), generator, smooth=self.smooth).to(image)
 
+    @torch.no_grad()
+    def level(self) -> None:
+        """Bring the filters that give the pixels of a patch to the same sum for each feature: what is flat is painted without a grid."""
+        if self.patch == 1:
+            return
+        patches = self.last.weight.unflatten(0, (3, -1))
+        sums = patches.sum((-2, -1), keepdim=True)
+        patches += (sums.mean(1, keepdim=True) - sums) / patches[0, 0, 0].numel()
+        biases = self.last.bias
+        assert biases is not None
+        biases.copy_(biases.unflatten(0, (3, -1)).mean(1, keepdim=True).expand(-1, self.patch**2).flatten())
+
     def norms(self) -> Iterator[tuple[str, nn.InstanceNorm2d]]:
         """The instance norms in the order of the forward pass, with their names."""
         for name, module in self.named_modules():

@@ -157,6 +157,7 @@ def fit_network(
         return paint(network, weights, photos, place.dtype, kurtosis=kurtosis)
 
     def gradient(step: int) -> dict[str, float]:
+        network.level()
         moving = steadiness if step % 2 else None
         photos, inputs, clip = draw(moving)
         kurtosis: list[Tensor] = []
@@ -191,6 +192,7 @@ def fit_network(
         alone=True,
         listener=listener,
     )
+    network.level()
     if only_affine:
         network.load_affine(affine.detach())
     return curve
