@@ -92,7 +92,7 @@ def gallery() -> None:
     rows = [torch.cat(tiles[first : first + 3], 2) for first in (0, 3)]
     write_picture(Picture(torch.cat(rows, 1)), FIGURES / "gallery.jpg")
     astronaut = photo("astronaut", 400)
-    shown = [astronaut, *(painted(astronaut, name, quality="fine") for name in bundled("style"))]
+    shown = [astronaut, *(painted(astronaut, name, quality="fine") for name in bundled("style") if not name.endswith("-live"))]
     third = (len(shown) + 2) // 3
     write_picture(Picture(grid([shown[:third], shown[third : 2 * third], shown[2 * third :]])), FIGURES / "styles.jpg")
 

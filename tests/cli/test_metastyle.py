@@ -131,12 +131,15 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
         (["stylize", photo, "-s", painting, "--rate", "0.5"], "--rate is for films, and there is none"),
         (["stylize", photo, "-s", painting, "--method", "johnson"], "impasto train johnson"),
         (["stylize", photo, "-s", "starry-night", "--method", "gatys"], "gatys needs the picture that it was learned from"),
-        (["stylize", photo, "-s", narrow, "-s", "dusk"], "widths 8, 32"),
+        (["stylize", photo, "-s", narrow, "-s", "dusk"], "width 8, 5 blocks, pixels by 1x1; width 32"),
         (["mix", narrow, painting, "-o", tmp_path / "m.safetensors"], "only trained styles are mixed"),
         (["mix", "dusk:0", "woodcut:0", "-o", tmp_path / "m.safetensors"], "not all of them may be 0"),
         (["adapt", tmp_path / "none.jpg"], "does not exist"),
         (["adapt", painting, "-o", tmp_path / "style.pt"], "ends in .safetensors"),
         (["adapt", narrow], "style file already"),
+        (["adapt", painting, "--for", "films"], "there is no purpose 'films'; there are live, photos, video"),
+        (["adapt", painting, "--for", "live", "--parameters", "affine"], "a network for live films is learned whole"),
+        (["adapt", painting, "--temporal-weight", "3"], "--temporal-weight is of --for video and --for live"),
         (["adapt", painting, "--parameters", "some"], "there is no parameters 'some'; there are all, affine"),
         (["adapt", painting, "--photos", tmp_path / "cache"], "no pictures|is not a folder|does not exist"),
         (["train", "metastyle", "--content", tmp_path, "--style", tmp_path, "--preset", "x"], "no preset 'x'"),
@@ -146,7 +149,7 @@ def test_what_cannot_be_is_said_in_one_sentence(photo, painting, tmp_path):
     for words, sentence in cases:
         assert_sentence(impasto_command(*words, cwd=tmp_path), 2, sentence)
     words = ["train", "johnson", painting, "--content", tmp_path, "--start", "zero"]
-    assert_sentence(impasto_command(*words, cwd=tmp_path), 1, "no network .zero.; there is metastyle")
+    assert_sentence(impasto_command(*words, cwd=tmp_path), 1, "no network .zero.; there are live, metastyle")
 
 
 def test_training_writes_a_network_with_its_record_and_johnson_a_style(photo, painting, tmp_path):

@@ -156,3 +156,38 @@ def test_smooth_noise_has_no_cells_with_edges():
 
     assert at_edges(smooth=False) > 1.15
     assert 0.85 < at_edges(smooth=True) < 1.1
+
+
+@pytest.mark.parametrize("patch", [2, 4])
+def test_patches_are_as_a_whole_network_of_another_first_and_last_layer(patch):
+    torch.manual_seed(0)
+    network = StyleNetwork(8, 1, patch=patch)
+    assert network.down[0].convolution.in_channels == network.last.out_channels == 3 * patch**2
+    for size in ((16, 16), (37, 50)):
+        painted = network(torch.rand(1, 3, *size))
+        assert painted.shape == (1, 3, *size)
+    again = network.empty_copy()
+    assert again.shape == network.shape
+    assert {name: value.shape for name, value in again.state_dict().items()} == {n: v.shape for n, v in network.state_dict().items()}
+    with pytest.raises(ValueError, match="side of a patch"):
+        StyleNetwork(8, 1, patch=3)
+
+
+def test_levelled_patches_paint_what_is_flat_without_a_grid():
+    torch.manual_seed(0)
+    network = StyleNetwork(8, 1, patch=2).requires_grad_(False)
+    flat = torch.full((1, 3, 64, 64), 0.7)
+
+    def grid():
+        inner = network(flat)[0, :, 16:-16, 16:-16]
+        return float(inner.std((1, 2)).max())
+
+    before, middle = grid(), float(network.last.weight.mean())
+    network.level()
+    assert before > 1e-3
+    assert grid() < 1e-6
+    assert float(network.last.weight.mean()) == pytest.approx(middle, abs=1e-6)
+    plain = StyleNetwork(8, 1)
+    weights = plain.last.weight.clone()
+    plain.level()
+    assert torch.equal(plain.last.weight, weights)

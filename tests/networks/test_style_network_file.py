@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from impasto.errors import StyleError, UnavailableError
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.style_network_file import from_style_file, load_network, pack, read_network, to_style_file, unpack
+from impasto.networks.style_network_file import from_style_file, load_network, network_of, pack, read_network, to_style_file, unpack
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 
 RECORD = StyleRecord("mine", "metastyle")
@@ -112,6 +112,23 @@ def test_weights_of_a_network_are_read_at_any_width_and_nothing_else_is(tmp_path
         load_network(str(tmp_path / "none.safetensors"))
     with pytest.raises(UnavailableError, match="there is no network 'unknown'"):
         load_network("unknown")
+
+
+def test_patches_are_kept_and_their_last_filters_are_not_rounded_to_eight_bits(tmp_path):
+    torch.manual_seed(0)
+    network = StyleNetwork(8, 1, patch=2)
+    network.level()
+    file = to_style_file(network, StyleRecord("live", "metastyle"))
+    assert file.tensors["last.weight"].dtype == torch.float16
+    assert file.tensors["down.0.convolution.weight"].dtype == torch.int8
+    again = network_of(read_style(write_style(tmp_path / "live.safetensors", file)))
+    assert again.shape == network.shape
+    sums = again.last.weight.detach().unflatten(0, (3, -1)).sum((-2, -1))
+    assert (sums - sums.mean(1, keepdim=True)).abs().max() < 1e-3
+    for patch in (3, True, "2"):
+        settings = file.record.settings | {"patch": patch}
+        with pytest.raises(StyleError, match="patches of side"):
+            network_of(replace(file, record=replace(file.record, settings=settings)))
 
 
 def test_how_the_grain_is_made_is_kept(tmp_path):

@@ -18,7 +18,8 @@ def mix(networks: Sequence[StyleNetwork], weights: Sequence[float] | None = None
         raise InputError("mixing needs one or more styles with a weight of at least 0 each, not all of them 0")
     first = networks[0]
     if any((n.width, n.blocks, n.patch, n.inputs) != (first.width, first.blocks, first.patch, first.inputs) for n in networks):
-        raise InputError(f"networks of different shape cannot be mixed (widths {', '.join(str(n.width) for n in networks)})")
+        shapes = "; ".join(f"width {n.width}, {n.blocks} blocks, pixels by {n.patch}x{n.patch}" for n in networks)
+        raise InputError(f"networks of different shape cannot be mixed ({shapes})")
     for name in ("outputs", "grain"):
         if any(getattr(network, name) != getattr(first, name) for network in networks):
             shown = ", ".join(str(getattr(network, name)) for network in networks)

@@ -156,12 +156,12 @@ class StyleNetwork(nn.Module):
         """Bring the filters that give the pixels of a patch to the same sum for each feature: what is flat is painted without a grid."""
         if self.patch == 1:
             return
-        patches = self.last.weight.unflatten(0, (3, -1))
+        patches = self.last.weight.view(3, self.patch**2, *self.last.weight.shape[1:])
         sums = patches.sum((-2, -1), keepdim=True)
         patches += (sums.mean(1, keepdim=True) - sums) / patches[0, 0, 0].numel()
         biases = self.last.bias
         assert biases is not None
-        biases.copy_(biases.unflatten(0, (3, -1)).mean(1, keepdim=True).expand(-1, self.patch**2).flatten())
+        biases.copy_(biases.view(3, -1).mean(1, keepdim=True).expand(-1, self.patch**2).flatten())
 
     def norms(self) -> Iterator[tuple[str, nn.InstanceNorm2d]]:
         """The instance norms in the order of the forward pass, with their names."""

@@ -17,7 +17,7 @@ log = logging.getLogger("impasto")
 def captured(paint: Paint, example: Tensor) -> Paint:
     """The kernels of `paint` for the shape of an example, to be replayed. Raises RuntimeError for what cannot be captured."""
     given, here = example.clone(), torch.cuda.current_stream(example.device)
-    aside = torch.cuda.Stream(example.device)
+    aside = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
     aside.wait_stream(here)
     with torch.cuda.stream(aside):
         for _ in range(3):  # libraries choose their algorithms in the first runs, which cannot be captured
