@@ -54,6 +54,16 @@ def decibels(found, wanted):
     return -10 * torch.log10((found - wanted).square().mean())
 
 
+def test_the_pixels_of_patches_are_not_rounded_apart(openvino):
+    """A flat photo stays flat in eight bits."""
+    torch.manual_seed(0)
+    live = StyleNetwork(8, 1, patch=2)
+    live.level()
+    run = engine_for(live, EXACT, "openvino", "int8", examples).run
+    painted = run(torch.full((1, 3, 64, 64), 0.6))[0, :, 16:-16, 16:-16]
+    assert painted.std((1, 2)).max() < 1e-4
+
+
 def check_exact(found):
     plain = network().requires_grad_(False)
     for batch, *size in SIZES:

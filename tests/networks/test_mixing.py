@@ -38,7 +38,7 @@ def test_weights_that_mix_nothing_are_refused(networks, weights):
 
 
 def test_networks_of_other_shape_are_refused(networks):
-    with pytest.raises(InputError, match="width 4, 1 blocks.*width 8"):
+    with pytest.raises(InputError, match=r"width 4, 1 blocks.*width 8"):
         mix([networks[0], StyleNetwork(8, 1)])
 
 

@@ -94,7 +94,8 @@ def _openvino(network: StyleNetwork, place: Place, precision: str, pictures: Cal
     note = path.with_suffix(".json")
     if not (path.is_file() and note.is_file()):
         given = [(picture,) for picture in pictures()]
-        openvino_file.write_openvino(openvino_file.in_eight_bits(_graph(network), given), path, facts={}, half=True)
+        model = openvino_file.in_eight_bits(_graph(network), given, patches=network.patch > 1)
+        openvino_file.write_openvino(model, path, facts={}, half=True)
         least = openvino_file.check_openvino(path, ExportedNetwork(network, grain=False), given, 0.0)
         with atomic_file(note) as part:
             part.write_text(json.dumps({"decibels": round(least, 1)}))

@@ -37,12 +37,19 @@ def converted(module: nn.Module, example: tuple[Tensor, ...], shapes: Mapping[st
     return model
 
 
-def in_eight_bits(model: Any, examples: Sequence[tuple[Tensor, ...]]) -> Any:
-    """A model in eight bits, with features within their ranges on examples of what it takes. Raises UnavailableError without the extra."""
+def in_eight_bits(model: Any, examples: Sequence[tuple[Tensor, ...]], *, patches: bool = False) -> Any:
+    """A model in eight bits, with features within their ranges on examples of what it takes.
+
+    patches: the last convolution gives several pixels at once, and stays as it is: rounded, they would differ where all is flat.
+
+    Raises UnavailableError without the extra.
+    """
     with quiet("nncf", "openvino"):
         nncf = needed("nncf", EXTRA)
         seen = [[value.numpy() for value in given] for given in examples]
-        return nncf.quantize(model, nncf.Dataset(seen), preset=nncf.QuantizationPreset.MIXED, subset_size=len(seen))
+        convolutions = [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+        kept = nncf.IgnoredScope(names=convolutions[-1:]) if patches else None
+        return nncf.quantize(model, nncf.Dataset(seen), preset=nncf.QuantizationPreset.MIXED, subset_size=len(seen), ignored_scope=kept)
 
 
 def compiled(model: Any, *, precision: str, threads: int) -> Callable[[Sequence[Tensor]], Tensor]:

@@ -101,7 +101,7 @@ def _style(
     shapes = {name: [1, 3 if name == "photo" else 1, -1, -1] if named[name] else [] for name in taken}
     model = converted(module, module.example(CHECKED[0]), shapes)
     if precision == INT8:
-        model = in_eight_bits(model, checked)
+        model = in_eight_bits(model, checked, patches=network.patch > 1)
     write_openvino(model, path, facts=_facts(record), half=precision != "float32")
     check_openvino(path, module, checked, tolerance)
     return path
