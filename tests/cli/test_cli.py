@@ -252,8 +252,13 @@ def test_training_and_evaluation_from_the_command_line(tmp_path):
         "evaluate", "speed", "--size", "64", "--repeats", "1", "--encoder", "teacher.safetensors", "--json", "s.json", cwd=tmp_path
     )
     assert result.returncode == 0, said(result)
-    assert "channels last" in said(result)
-    assert "painting network" in said(result)
+    assert "dusk, PyTorch, float32, as written, default layout" in said(result)
+    assert "teacher, there and back" in said(result)
+    report = json.loads((tmp_path / "s.json").read_text())
+    assert report["peak"]["float32"] > 0
+    assert report["work"] == {"dusk": 153_792}
+    assert all(row["share"] > 0 for row in report["timings"] if row["what"].startswith("dusk, PyTorch, float32"))
+    assert_sentence(impasto_command("evaluate", "speed", "-s", tmp_path / "photos", cwd=tmp_path), 2, "photos")
     assert_sentence(
         impasto_command("evaluate", "fidelity", "--content", "photos", cwd=tmp_path), 2, "give --content and --style, or --pairs"
     )

@@ -59,7 +59,7 @@ def test_a_painting_is_learned_for_video(painting, film, tmp_path):
     done = impasto_command("stylize", film, "-s", tmp_path / "steady.safetensors", "--stabilize", "student", "-o", tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr
     assert len(list(FilmReader(tmp_path / "out.mp4"))) == 5
-    assert_sentence(impasto_command("adapt", painting, "--for", "cinema"), 2, "not for 'cinema'")
+    assert_sentence(impasto_command("adapt", painting, "--for", "cinema"), 2, "there is no purpose 'cinema'; there are photos, video, live")
     assert_sentence(impasto_command("adapt", painting, "--temporal-weight", "3"), 2, "--for video")
     assert_sentence(impasto_command("adapt", painting, "--precision", "int8"), 2, "eight bits are for painting")
 

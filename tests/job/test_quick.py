@@ -51,6 +51,12 @@ def test_it_is_what_the_usual_way_paints(photo, style, tmp_path, controls):
     assert torch.equal(ours.alpha, theirs.alpha)
 
 
+def test_where_openvino_cannot_be_loaded_it_is_left_to_the_usual_way(photo, style, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert paint_at_once(request(photo, style, tmp_path / "quick.png")) is None
+    assert not (tmp_path / "quick.png").exists()
+
+
 def test_results_are_named_as_ever(photo, style, tmp_path):
     (painted,) = paint_at_once(request(photo, style, f"{tmp_path}/results/")).painted
     assert painted.output == tmp_path / "results" / "photo-mine.png"

@@ -14,7 +14,7 @@ import numpy as np
 
 from impasto.backends.extras import is_installed
 from impasto.backends.openvino_graph import network_graph, running
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, UnavailableError
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import plan
 from impasto.job.request import PathLike, Request
@@ -49,8 +49,11 @@ def paint_at_once(request: Request) -> Summary | None:
     ready = _prepared(request)
     if ready is None:
         return None
+    try:
+        pixels = _painted(ready, request.controls)
+    except UnavailableError:  # it is installed, and cannot be loaded
+        return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    pixels = _painted(ready, request.controls)
     write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.output, exif=request.controls.keep_metadata)
     return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began)])
 
