@@ -18,7 +18,7 @@ _EPS = 1e-5
 
 
 def network_graph(weights: Mapping[str, np.ndarray], shape: Shape, size: tuple[int, int] | None = None) -> Any:
-    """The model: "photo", (B, 3, H, W), float32, RGB in [0, 1], with its grain, to "picture", the same size, in [0, 1].
+    """The model: "photo", (B, H, W, 3), float32, RGB in [0, 1], with its grain, to "picture", alike, in [0, 1].
 
     weights: float32, by the names of the network's parameters. size: height and width of all pictures, one at a time; any by default.
 
@@ -26,11 +26,12 @@ def network_graph(weights: Mapping[str, np.ndarray], shape: Shape, size: tuple[i
     """
     graph = _Graph(weights)
     ops = graph.ops
-    photo = ops.parameter([-1, 3, -1, -1] if size is None else [1, 3, *size], np.float32, name="photo")
-    sides = ops.gather(ops.shape_of(photo, "i64"), np.array([2, 3]), np.array(0, dtype=np.int64))
+    photo = ops.parameter([-1, -1, -1, 3] if size is None else [1, *size, 3], np.float32, name="photo")
+    sides = ops.gather(ops.shape_of(photo, "i64"), np.array([1, 2]), np.array(0, dtype=np.int64))
     over = ops.mod(ops.subtract(np.array([4, 4]), ops.mod(sides, np.array([4, 4]))), np.array([4, 4]))
     mean, std = (np.array(value, np.float32).reshape(1, 3, 1, 1) for value in shape.colours)
-    x = ops.pad(ops.divide(ops.subtract(photo, mean), std), np.zeros(4, np.int64), ops.concat([np.zeros(2, np.int64), over], 0), "reflect")
+    x = ops.divide(ops.subtract(ops.transpose(photo, np.array([0, 3, 1, 2])), mean), std)
+    x = ops.pad(x, np.zeros(4, np.int64), ops.concat([np.zeros(2, np.int64), over], 0), "reflect")
     if shape.patch > 1:
         x = ops.space_to_depth(x, "depth_first", shape.patch)
     for number in range(shape.strides + 1):
@@ -46,7 +47,7 @@ def network_graph(weights: Mapping[str, np.ndarray], shape: Shape, size: tuple[i
     else:
         picture = ops.add(ops.multiply(ops.tanh(ops.divide(x, np.float32(255))), np.float32(150 / 255)), np.float32(0.5))
     picture = ops.slice(picture, np.zeros(2, np.int64), sides, np.ones(2, np.int64), np.array([2, 3]))
-    picture = ops.clamp(picture, 0.0, 1.0, name="picture")
+    picture = ops.transpose(ops.clamp(picture, 0.0, 1.0), np.array([0, 2, 3, 1]), name="picture")
     picture.output(0).get_tensor().set_names({"picture"})
     photo.output(0).get_tensor().set_names({"photo"})
     return graph.openvino.Model([picture], [photo], "impasto")

@@ -115,8 +115,9 @@ def _painted(ready: _Ready, controls: Controls) -> np.ndarray:
     weights = unpacked(ready.style.tensors, ready.style.record.name)  # type: ignore[arg-type]
     size = ready.still.pixels.shape[:2]
     run = running(network_graph(weights, shape, size), precision=controls.precision, threads=threads)
-    photo = ready.still.pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255
-    grain = shape.grain * grain_of(size, smooth=shape.smooth) if shape.grain else np.float32(0)
+    photo = ready.still.pixels[None].astype(np.float32) / 255
+    grain = shape.grain * grain_of(size, smooth=shape.smooth)[0, 0, :, :, None] if shape.grain else np.float32(0)
     painted = run([photo + grain])
     mixed = photo + np.float32(controls.strength) * (painted - photo) if controls.strength < 1 else painted
-    return np.ascontiguousarray(np.rint(mixed[0].clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
+    made: np.ndarray = np.rint(mixed[0].clip(0, 1) * 255).astype(np.uint8)
+    return made
