@@ -134,6 +134,9 @@ def evaluate_stability(
 
 @evaluate_app.command("speed")
 def evaluate_speed(
+    part: Annotated[
+        list[str] | None, typer.Option(help="networks, encoders or methods; repeatable. (default: all)", show_default=False)
+    ] = None,
     size: Annotated[
         list[int] | None, typer.Option(min=64, help="Square sizes in pixels; repeatable. (default: 256, 512)", show_default=False)
     ] = None,
@@ -150,11 +153,17 @@ def evaluate_speed(
     device: Device = DEFAULT.device,
 ) -> None:
     """Time networks on every engine, encoders, and methods, beside what the machine can do at most; interleaved medians of one run."""
-    from impasto.cli.timing import run_speed
+    from impasto.cli.timing import PARTS, run_speed
 
     check_report(json, [])
     with watching("timing") as watch:
         report = run_speed(
-            sizes=size or [256, 512], encoders=encoder, styles=style or ["dusk"], repeats=repeats, device=device, listener=watch
+            parts=part or PARTS,
+            sizes=size or [256, 512],
+            encoders=encoder,
+            styles=style or ["dusk"],
+            repeats=repeats,
+            device=device,
+            listener=watch,
         )
     tell(report, json)

@@ -10,7 +10,7 @@ import torch
 
 from impasto.backends.engines import engine_for
 from impasto.backends.extras import is_installed
-from impasto.errors import StyleError
+from impasto.errors import InputError, StyleError, unknown
 from impasto.evaluation.speed import Painter, SpeedReport, Timing, median_seconds, multiply_adds, peaks, time_encoders, time_painters
 from impasto.events import Event, Listener
 from impasto.job.build import make_stylizer
@@ -27,25 +27,38 @@ from impasto.settings import INT8, Controls
 from impasto.storage.registry import fetchable, is_cached
 from impasto.training.learned import given_examples
 
+PARTS = ("networks", "encoders", "methods")
+"""What can be timed."""
+
 
 def run_speed(
-    *, sizes: Sequence[int], encoders: Sequence[str] | None, styles: Sequence[str], repeats: int, device: str, listener: Listener
+    *,
+    parts: Sequence[str],
+    sizes: Sequence[int],
+    encoders: Sequence[str] | None,
+    styles: Sequence[str],
+    repeats: int,
+    device: str,
+    listener: Listener,
 ) -> SpeedReport:
     """Time networks on everything that runs them, encoders, and methods. By default compact, and vgg19 if it was fetched before: timing
-    fetches nothing.
+    fetches nothing. Raises InputError.
 
-    styles: whose networks; none leaves them out.
+    parts: of `PARTS`. styles: whose networks.
     """
+    for part in parts:
+        if part not in PARTS:
+            raise InputError(unknown("part", part, PARTS))
     place = choose_place(device)
     started = time.monotonic()
-    networks = {name: _network(name) for name in styles}
+    networks = {name: _network(name) for name in styles} if "networks" in parts else {}
     cached = [name for name, record in fetchable("encoder").items() if name == "vgg19" and is_cached(record)]
     loaded = {Path(name).stem: copy.deepcopy(load_encoder(name, place)) for name in encoders or ["compact", *cached]}
     peak = peaks(place)
     stages = [
         *(partial(_time_network, name, network, sizes, peak, repeats, place) for name, network in networks.items()),
-        partial(time_encoders, loaded, sizes, repeats=repeats, place=place),
-        partial(_time_methods, sizes, place),
+        *([partial(time_encoders, loaded, sizes, repeats=repeats, place=place)] * ("encoders" in parts)),
+        *([partial(_time_methods, sizes, place)] * ("methods" in parts)),
     ]
     timings: list[Timing] = []
     for done, stage in enumerate(stages):
