@@ -61,7 +61,7 @@ def there_and_back(frames: list[Tensor]) -> Iterator[Tensor]:
 def write_film(path: Path, frames: list[Tensor], count: int) -> None:
     """A film of so many frames."""
     rate = Fraction(RATE)
-    writer = FilmWriter(path, path, FilmInfo(SIZE, rate, 1 / rate, count, count / RATE), SIZE, "benchmark", part=500)
+    writer = FilmWriter(path, None, FilmInfo(SIZE, rate, 1 / rate, count, count / RATE), SIZE, "benchmark", part=500)
     for number, frame in enumerate(islice(there_and_back(frames), count)):
         writer.write(as_bytes(frame), number)
     writer.finish()
@@ -95,7 +95,7 @@ def film(arguments: argparse.Namespace) -> None:
                     assert summary.painted, summary.failed
                     rows.append({"style": style, "backend": backend, "precision": precision, "film_seconds": seconds, "fps": fps})
                     print(rows[-1], flush=True)
-    write_report(RESULTS / "live-film.json", {"size": "640x320", "multiply_adds": work, "rows": rows})
+    write_report(arguments.json, {"size": "640x320", "multiply_adds": work, "rows": rows})
 
 
 def sheet(arguments: argparse.Namespace) -> None:
@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--style", nargs="+", default=["starry-night"])
     parser.add_argument("--film", type=Path, required=True)
     parser.add_argument("--seconds", type=int, nargs="+", default=[10])
+    parser.add_argument("--json", type=Path, default=RESULTS / "live-film.json")
     parser.add_argument("--small-alone", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("out") / "live.png")
     arguments = parser.parse_args()

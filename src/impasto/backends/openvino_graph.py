@@ -45,9 +45,10 @@ def network_graph(weights: Mapping[str, np.ndarray], shape: Shape, size: tuple[i
     if shape.outputs == "sigmoid":
         picture = ops.sigmoid(x)
     else:
-        picture = ops.add(ops.multiply(ops.tanh(ops.divide(x, np.float32(255))), np.float32(150 / 255)), np.float32(0.5))
+        painted = ops.add(ops.multiply(ops.tanh(ops.divide(x, np.float32(255))), np.float32(150 / 255)), np.float32(0.5))
+        picture = ops.clamp(painted, 0.0, 1.0)
     picture = ops.slice(picture, np.zeros(2, np.int64), sides, np.ones(2, np.int64), np.array([2, 3]))
-    picture = ops.transpose(ops.clamp(picture, 0.0, 1.0), np.array([0, 2, 3, 1]), name="picture")
+    picture = ops.transpose(picture, np.array([0, 2, 3, 1]), name="picture")
     picture.output(0).get_tensor().set_names({"picture"})
     photo.output(0).get_tensor().set_names({"photo"})
     return graph.openvino.Model([picture], [photo], "impasto")
