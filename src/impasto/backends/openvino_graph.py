@@ -114,7 +114,6 @@ class _Graph:
         return self.ops.pad(x, ends, ends, "reflect")
 
     def _convolved(self, x: Any, filters: np.ndarray, bias: np.ndarray, stride: int) -> Any:
-        # Shared, not copied: the network of a photo is made anew for it.
-        constant = self.ops.constant(np.ascontiguousarray(filters), shared_memory=True)
+        constant = self.ops.constant(np.ascontiguousarray(filters))
         made = self.ops.convolution(x, constant, [stride, stride], [0, 0], [0, 0], [1, 1])
         return self.ops.add(made, bias.reshape(1, -1, 1, 1))
