@@ -61,7 +61,7 @@ def interleaved(works: Mapping[str, Callable[[], object]], *, repeats: int, devi
 def multiply_adds(network: nn.Module) -> float:
     """Multiply-adds a pixel of a network that paints, of its convolutions as they are written."""
     empty = copy.deepcopy(network).to("meta")
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, as_written():
         empty(torch.rand(1, 3, _COUNTED, _COUNTED, device="meta"))
     return float(counter.get_total_flops() / 2 / _COUNTED**2)
 
