@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import impasto
-from impasto.backends import extras
+from impasto.backends import extras, openvino_graph
 from impasto.backends.exported import TILE, ExportedNetwork
 from impasto.backends.openvino_file import compiled
 from impasto.errors import ImpastoError, InputError, StyleError, UnavailableError
@@ -157,7 +157,7 @@ def openvino():
 
 def test_a_style_is_written_for_openvino_with_what_it_says(style, tmp_path, openvino):
     path = impasto.export(style, tmp_path / "mine.xml", inputs=["strength", "grain"])
-    model = openvino.Core().read_model(path)
+    model = openvino_graph.core().read_model(path)
     assert [port.any_name for port in model.inputs] == ["photo", *ExportedNetwork(network(), inputs=["strength", "grain"]).inputs]
     assert json.loads(model.get_rt_info(["impasto", "impasto"]).astype(str))["licence"] == "CC0"
     exported = ExportedNetwork(network_of(read_style(style)), inputs=["strength", "grain"])

@@ -1,5 +1,7 @@
 """The model that is built of a network's weights does what the network does."""
 
+import subprocess
+import sys
 from dataclasses import asdict
 
 import pytest
@@ -41,3 +43,28 @@ def test_a_picture_is_not_changed_by_the_next_one():
     kept = first.clone()
     run(torch.ones(1, 3, 32, 32))
     assert torch.equal(first, kept)
+
+
+SIGNALLED = """
+import os, signal
+import numpy, openvino
+from openvino import opset13
+from impasto.backends.openvino_graph import running
+
+def run():
+    x = opset13.parameter([1, 8], numpy.float32)
+    return running(openvino.Model([opset13.relu(x)], [x]))
+
+runs = [run() for _ in range(3)]
+while runs:
+    runs.pop(0)
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for one process")
+def test_signals_are_heard_after_models_are_freed_in_the_order_they_were_made_in():
+    """With an OpenVINO for every model, processors with AVX-512 ended here in a segmentation fault."""
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

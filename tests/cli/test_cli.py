@@ -248,11 +248,12 @@ def test_training_and_evaluation_from_the_command_line(tmp_path):
     }  # fmt: skip
     assert report["date"]
     assert report["machine"]
-    # In a process of its own: after all engines have run in one, a signal ends it (seen with OpenVINO, NNCF and ONNX Runtime together).
-    words = ["evaluate", "speed", "--size", "64", "--repeats", "1", "--encoder", "teacher.safetensors", "--json", "s.json"]
-    done = subprocess.run([sys.executable, "-m", "impasto", *words], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "dusk, PyTorch, float32, as written" in " ".join(done.stdout.split())
-    assert "teacher, there and back" in done.stdout
+    result = impasto_command(
+        "evaluate", "speed", "--size", "64", "--repeats", "1", "--encoder", "teacher.safetensors", "--json", "s.json", cwd=tmp_path
+    )
+    assert result.returncode == 0, said(result)
+    assert "dusk, PyTorch, float32, as written" in said(result)
+    assert "teacher, there and back" in said(result)
     report = json.loads((tmp_path / "s.json").read_text())
     assert report["peak"]["float32"] > 0
     assert report["work"] == {"dusk": 153_792}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.backends.extras import needed, quiet
-from impasto.backends.openvino_graph import running
+from impasto.backends.openvino_graph import core, running
 from impasto.errors import ImpastoError
 
 EXTRA = "openvino"
@@ -45,6 +45,7 @@ def in_eight_bits(model: Any, examples: Sequence[tuple[Tensor, ...]], *, patches
     Raises UnavailableError without the extra.
     """
     with quiet("nncf", "openvino"):
+        core()  # before NNCF makes its own, which it frees
         nncf = needed("nncf", EXTRA)
         seen = [[value.numpy() for value in given] for given in examples]
         convolutions = [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]

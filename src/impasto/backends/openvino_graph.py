@@ -5,6 +5,7 @@ makes eight bits fast.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,18 @@ def running(model: Any, *, precision: str = "auto", threads: int = 0) -> Callabl
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     if precision != "auto":
         hints["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
-    compiled = needed("openvino", EXTRA).Core().compile_model(model, "CPU", hints)
+    compiled = core().compile_model(model, "CPU", hints)
     return lambda given: compiled(list(given))[0].copy()  # the engine uses its own memory again
+
+
+@cache
+def core() -> Any:
+    """OpenVINO itself, one for the whole process, never freed. Raises UnavailableError without the extra.
+
+    On processors with AVX-512 every core gives signals a stack of its own. Where cores are freed in another order than they were made,
+    that stack can be one that is freed already, and the next Ctrl-C ends in a segmentation fault.
+    """
+    return needed("openvino", EXTRA).Core()
 
 
 class _Graph:
