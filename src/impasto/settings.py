@@ -48,6 +48,8 @@ class Controls:
     device: "auto", "cpu", "cuda", "cuda:1", "mps".
     backend: what learned networks run on: "auto", "torch", "openvino" or "onnx".
     precision: "auto", "float32", "bfloat16", "float16"; of learned networks "int8" too.
+    memory: what painting a photo may take in all, such as "4G"; half of what is free if None. What needs more is painted by tiles.
+    exact: tiles have the statistics of the whole picture, which takes several passes, instead of those of a sample.
     max_megapixels: larger pictures are refused.
     options: settings of the method itself, by name, e.g. {"iterations": 300}; their types and ranges are those of its fields.
     """
@@ -67,6 +69,8 @@ class Controls:
     device: str = AUTO
     backend: str = AUTO
     precision: str = AUTO
+    memory: str | None = None
+    exact: bool = False
     max_megapixels: int = 100
     options: dict[str, Any] | None = None
 

@@ -11,7 +11,7 @@ from impasto.networks import grain
 @pytest.mark.parametrize(("cells", "size"), [((13, 9), (25, 17)), ((4, 4), (64, 50))])
 def test_cells_run_into_one_another_by_cubic_interpolation(cells, size):
     given = np.random.default_rng(1).random((1, 1, *cells), dtype=np.float32)
-    rows, columns = (grain._brought_up(few, many, smooth=True) for few, many in zip(cells, size, strict=True))
+    (_, rows), (_, columns) = (grain._brought_up(few, many, 0, many, smooth=True) for few, many in zip(cells, size, strict=True))
     wanted = F.interpolate(torch.from_numpy(given), size=size, mode="bicubic", align_corners=False)
     np.testing.assert_allclose(rows @ given @ columns.T, wanted.numpy(), atol=1e-5)
 

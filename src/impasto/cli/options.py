@@ -32,6 +32,14 @@ Backend = Annotated[
         "auto: for films, of PyTorch and OpenVINO what is faster here; for photos PyTorch."
     ),
 ]
+Memory = Annotated[
+    str | None,
+    rarely(
+        "What painting a photo may take in all, as 4G; larger ones are painted by tiles. (default: half of what is free)",
+        show_default=False,
+    ),
+]
+Exact = Annotated[bool, rarely("Tiles have the statistics of the whole photo: slower, and the same as in one piece.", "--exact")]
 
 
 def chosen(options: dict[str, Any]) -> dict[str, Any]:

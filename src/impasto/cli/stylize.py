@@ -7,7 +7,19 @@ import typer
 
 from impasto.cli.app import app
 from impasto.cli.console import console, fail, resumable, say_more, warn
-from impasto.cli.options import DEFAULT, Backend, Device, Encoder, Precision, method_options, rarely, split_weights, usual_style_sizes
+from impasto.cli.options import (
+    DEFAULT,
+    Backend,
+    Device,
+    Encoder,
+    Exact,
+    Memory,
+    Precision,
+    method_options,
+    rarely,
+    split_weights,
+    usual_style_sizes,
+)
 from impasto.cli.pipe import paint_pipe
 from impasto.errors import InputError
 from impasto.job.request import RegionRequest, Request, count_of
@@ -108,6 +120,8 @@ def stylize(
     device: Device = DEFAULT.device,
     backend: Backend = DEFAULT.backend,
     precision: Precision = DEFAULT.precision,
+    memory: Memory = DEFAULT.memory,
+    exact: Exact = DEFAULT.exact,
     max_megapixels: Annotated[int, rarely("Refuse larger pictures.", min=1)] = DEFAULT.max_megapixels,
     verbose: Annotated[bool, rarely("Say what paints.", "--verbose", "-v")] = False,
     *,
@@ -135,6 +149,8 @@ def stylize(
         device=device,
         backend=backend,
         precision=precision,
+        memory=memory,
+        exact=exact,
         max_megapixels=max_megapixels,
         options=options,
     )

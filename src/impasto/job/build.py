@@ -10,7 +10,7 @@ from impasto.methods.table import methods
 from impasto.perception.style_sizes import StyleSizes, unpacked
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
-from impasto.runtime.finished import EFFORTS, Finished
+from impasto.runtime.finished import BYTES_A_PIXEL, EFFORTS, Finished
 from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -23,6 +23,12 @@ def for_pictures(decision: Decision, source: StyleSource, place: Place, listener
     """The stylizer for pictures, finished as it was decided. Raises ImpastoError."""
     draft = decision.method.build(source, decision.controls, place, listener)
     return draft if decision.quality == "draft" else _finished(draft, decision, source, place, listener)
+
+
+def bytes_a_pixel(decision: Decision, place: Place) -> int:
+    """What painting a photo in one piece takes for each of its pixels."""
+    half = decision.method.bytes_a_pixel if decision.quality == "draft" else BYTES_A_PIXEL
+    return half * (2 if place.dtype.itemsize > 2 else 1)
 
 
 def for_films(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:

@@ -10,9 +10,10 @@ from impasto.errors import ImpastoError, InputError, unknown
 from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
 from impasto.job.film import paint_film
+from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
-from impasto.media.color import KEEP_COLOR, named_color
+from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
@@ -38,7 +39,7 @@ def paint(
         painted, finished = stop.picture, False
     pixels = resize(painted[0].float().cpu(), size)
     if controls.keep_color is not None:
-        pixels = KEEP_COLOR[controls.keep_color](pixels, photo)
+        pixels = keep_color(controls.keep_color, pixels, photo)
     return Picture(pixels, alpha, picture.exif), finished
 
 
@@ -50,13 +51,15 @@ def run(
     *,
     masks: Tensor | None = None,
     identity: str = "",
+    bytes_a_pixel: int = 0,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
     listener: Listener = silence,
 ) -> Summary:
     """Paint all jobs. Whatever goes wrong with a file becomes an outcome with an error; the others go on.
 
-    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film is resumed
-    another time, if the style's `identity` is the same. listener: hears the frames of films.
+    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film, and a photo
+    that is painted by tiles, is resumed another time, if the style's `identity` is the same. bytes_a_pixel: what the stylizer takes to
+    paint a photo in one piece; those that do not fit into memory are painted by tiles. listener: hears the frames of films, and tiles.
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
         raise InputError(unknown("way to keep colours", controls.keep_color, KEEP_COLOR))
@@ -72,12 +75,16 @@ def run(
                     size, remark = paint_film(
                         stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=noticed
                     )
+                elif (found := cut(job, controls, bytes_a_pixel)) is not None:
+                    check_writable(job.output, inputs=everything)
+                    size = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
+                    remark = _shrunk(found.header.size, size, controls)
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
                     write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, _shrunk(picture, result, controls)
+                    size, remark = result.size, _shrunk(picture.size, result.size, controls)
                 outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:
@@ -89,12 +96,11 @@ def run(
     return Summary(outcomes)
 
 
-def _shrunk(picture: Picture, result: Picture, controls: Controls) -> str:
+def _shrunk(own: tuple[int, int], painted: tuple[int, int], controls: Controls) -> str:
     """What is said of a photo that was painted smaller than it is, where nobody asked for it."""
-    if controls.size is not None or result.size == picture.size:
+    if controls.size is not None or own == painted:
         return ""
-    height, width = picture.size
-    return f"{width}x{height} pixels were painted at {result.size[1]}x{result.size[0]}; --size 0 paints all of them, --size 512 is faster"
+    return f"{own[1]}x{own[0]} pixels were painted at {painted[1]}x{painted[0]}; --size 0 paints all of them, --size 512 is faster"
 
 
 def as_sentence(error: Exception, source: Path) -> ImpastoError:

@@ -21,7 +21,7 @@ from impasto import __version__
 from impasto.events import Event, Listener, silence
 from impasto.files import stamp
 from impasto.media.animations import ANIMATIONS, AnimationReader, AnimationWriter, check_animation_output
-from impasto.media.color import KEEP_COLOR, laid_on
+from impasto.media.color import keep_color, laid_on
 from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.frames import FrameFolder, FrameWriter
 from impasto.media.images import resize
@@ -201,7 +201,7 @@ def painted_frames(
     for pixels in stylizer.stream(photos(), masks=masks, first=first) if isinstance(stylizer, VideoStylizer) else one_by_one():
         frame, photo = waiting.popleft()
         if controls.keep_color is not None:
-            pixels = KEEP_COLOR[controls.keep_color](pixels, photo)
+            pixels = keep_color(controls.keep_color, pixels, photo)
         opaque = None if frame.alpha is None else resize(frame.alpha, size)
         if opaque is not None:
             pixels = torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque)

@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.files import stamp
-from impasto.job.build import for_films, for_pictures
+from impasto.job.build import bytes_a_pixel, for_films, for_pictures
 from impasto.job.engine import as_sentence, run
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job, plan
@@ -59,7 +59,17 @@ def perform(
             stylizer = (for_films if moving else for_pictures)(decision, styles, place, listener)
             before, identity = first + len(outcomes), f"{styles.identity} {stamps}"
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
-            done = run(stylizer, list(group), decision.controls, place, masks=masks, identity=identity, on_file=count, listener=listener)
+            done = run(
+                stylizer,
+                list(group),
+                decision.controls,
+                place,
+                masks=masks,
+                identity=identity,
+                bytes_a_pixel=bytes_a_pixel(decision, place),
+                on_file=count,
+                listener=listener,
+            )
             outcomes += done.outcomes
             if done.interrupted:
                 return Summary(outcomes, True, said)

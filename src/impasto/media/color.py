@@ -13,6 +13,9 @@ from impasto.errors import InputError
 
 _LUMA = (0.299, 0.587, 0.114)
 
+Recolor = Callable[[Tensor, Tensor], Tensor]
+"""A painted picture, or a part of it, and the photo's to that part in the photo's colours."""
+
 
 def named_color(name: str) -> Tensor:
     """A colour by its name in CSS ("black") or as "#rrggbb": RGB in [0, 1], (3, 1, 1). Raises InputError."""
@@ -35,7 +38,7 @@ def luma(image: Tensor) -> Tensor:
     return (image * weights).sum(-3, keepdim=True)
 
 
-def keep_luma_only(painted: Tensor, photo: Tensor) -> Tensor:
+def luma_of(painted: Tensor, photo: Tensor) -> Recolor:
     """The photo's colours under the painted picture's luma; clipped to [0, 1].
 
     Luma is first brought to the photo's mean and deviation, so that a dark painting does not darken the photo.
@@ -43,11 +46,16 @@ def keep_luma_only(painted: Tensor, photo: Tensor) -> Tensor:
     source, target = luma(painted), luma(photo)
     axes = (-2, -1)
     scale = target.std(axes, keepdim=True) / source.std(axes, keepdim=True).clamp_min(1e-4)
-    matched = (source - source.mean(axes, keepdim=True)) * scale + target.mean(axes, keepdim=True)
-    return (photo + (matched - target)).clamp(0, 1)
+    source_mean, target_mean = source.mean(axes, keepdim=True), target.mean(axes, keepdim=True)
+
+    def recolored(painted: Tensor, photo: Tensor) -> Tensor:
+        matched = (luma(painted) - source_mean) * scale + target_mean
+        return (photo + (matched - luma(photo))).clamp(0, 1)
+
+    return recolored
 
 
-def coral(painted: Tensor, photo: Tensor) -> Tensor:
+def coral_of(painted: Tensor, photo: Tensor) -> Recolor:
     """The painted picture with the photo's mean colour and colour covariance; clipped to [0, 1].
 
     The linear map with least movement that matches the covariance, A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2, computed in
@@ -58,8 +66,12 @@ def coral(painted: Tensor, photo: Tensor) -> Tensor:
     source_covariance, target_covariance = _covariance(source - own_mean), _covariance(target - target_mean)
     root, inverse = _power(source_covariance, 0.5), _power(source_covariance, -0.5)
     mapping = inverse @ _power(root @ target_covariance @ root, 0.5) @ inverse
-    moved: Tensor = mapping @ (source - own_mean) + target_mean
-    return moved.view(painted.shape).to(painted.dtype).clamp(0, 1)
+
+    def recolored(painted: Tensor, photo: Tensor) -> Tensor:
+        moved: Tensor = mapping @ (painted.double().flatten(-2) - own_mean) + target_mean
+        return moved.view(painted.shape).to(painted.dtype).clamp(0, 1)
+
+    return recolored
 
 
 def _covariance(centred: Tensor) -> Tensor:
@@ -72,5 +84,10 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
     return torch.matmul(vectors * values.clamp_min(1e-6).pow(exponent)[..., None, :], vectors.transpose(-2, -1))
 
 
-KEEP_COLOR: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luma": keep_luma_only, "coral": coral}
-"""What `--keep-color` can be told."""
+KEEP_COLOR: dict[str, Callable[[Tensor, Tensor], Recolor]] = {"luma": luma_of, "coral": coral_of}
+"""What `--keep-color` can be told: each is made of a painted picture and its photo, whole or small."""
+
+
+def keep_color(kind: str, painted: Tensor, photo: Tensor) -> Tensor:
+    """A painted picture in the photo's colours, as one of `KEEP_COLOR` keeps them."""
+    return KEEP_COLOR[kind](painted, photo)(painted, photo)

@@ -4,7 +4,7 @@ The network is Johnson et al. 2016 with instance norm (Ulyanov et al. 2016) and 
 Zhang et al. 2019 (MetaStyle), Fig. 2. Padding is by reflection everywhere.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import pairwise
 
@@ -24,6 +24,10 @@ def noise(shape: tuple[int, int, int, int], generator: torch.Generator, *, smoot
     """Noise (B, C, H, W) as in `impasto.networks.grain`, its seed drawn from a generator."""
     seed = int(torch.randint(2**62, (), generator=generator))
     return torch.from_numpy(grain.noise(shape, np.random.default_rng(seed), smooth=smooth))
+
+
+Norm = Callable[[Tensor, Tensor, float], Tensor]
+"""What normalises (B, C, H, W) instead of each picture's own moments, with scales and shifts (1, 2, C) and epsilon."""
 
 
 def instance_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
@@ -53,16 +57,24 @@ class ConvolutionNorm(nn.Module):
         self.norm = nn.InstanceNorm2d(outputs, affine=True)
         self.relu = relu
 
-    def forward(self, x: Tensor, affine: Tensor | None = None, kurtosis: list[Tensor] | None = None, *, enlarged: bool = False) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        affine: Tensor | None = None,
+        kurtosis: list[Tensor] | None = None,
+        norms: Norm | None = None,
+        *,
+        enlarged: bool = False,
+    ) -> Tensor:
         """(B, I, H, W) -> (B, O, H / stride, W / stride), or twice the size if it is enlarged first, nearest neighbour.
 
-        kurtosis: a list that takes this layer's, (B); see `blobs`.
+        kurtosis: a list that takes this layer's, (B); see `blobs`. norms: what normalises instead.
         """
         x = enlarged_convolution(x, self.convolution) if enlarged else self.convolution(x)
         if affine is None:
             affine = torch.stack([self.norm.weight, self.norm.bias])[None]
         rows = affine.to(x.dtype).expand(len(x), -1, -1)
-        x = instance_norm(x, rows, self.norm.eps)
+        x = (norms or instance_norm)(x, rows, self.norm.eps)
         if kurtosis is not None:
             scale, shift = rows[..., None, None].unbind(1)
             energy = ((x - shift) / scale.abs().clamp_min(0.05)).square().mean(1, dtype=torch.float32)
@@ -78,9 +90,16 @@ class Residual(nn.Module):
         self.first = ConvolutionNorm(channels, channels, 3)
         self.second = ConvolutionNorm(channels, channels, 3, relu=False)
 
-    def forward(self, x: Tensor, first: Tensor | None = None, second: Tensor | None = None, kurtosis: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        first: Tensor | None = None,
+        second: Tensor | None = None,
+        kurtosis: list[Tensor] | None = None,
+        norms: Norm | None = None,
+    ) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        changed: Tensor = self.second(self.first(x, first), second, kurtosis)
+        changed: Tensor = self.second(self.first(x, first, None, norms), second, kurtosis, norms)
         return x + changed
 
 
@@ -202,12 +221,13 @@ class StyleNetwork(nn.Module):
         affine: Tensor | None = None,
         kurtosis: list[Tensor] | None = None,
         features: list[Tensor] | None = None,
+        norms: Norm | None = None,
     ) -> Tensor:
         """Paint (B, 3, H, W).
 
         affine: None, a vector (P) for all pictures, or (B, P) with one for each: styles in one batch. kurtosis: a list that
         takes that of the layers after the way down, (B) each, for `blobs`. features: a list that takes what the last residual block
-        gives, (B, C, H / 4, W / 4), with sides rounded up.
+        gives, (B, C, H / 4, W / 4), with sides rounded up. norms: what normalises instead of each picture's own moments.
         """
         parts: list[Tensor | None] = [None] * (len(self.down) + 2 * self.blocks + len(self.up))
         if affine is not None:
@@ -219,13 +239,13 @@ class StyleNetwork(nn.Module):
         if self.patch > 1:
             x = F.pixel_unshuffle(x, self.patch)
         for layer in self.down:
-            x = layer(x, next(rows))
+            x = layer(x, next(rows), None, norms)
         for block in self.residual:
-            x = block(x, next(rows), next(rows), kurtosis)
+            x = block(x, next(rows), next(rows), kurtosis, norms)
         if features is not None:
             features.append(self._wide(x))
         for layer in self.up:
-            x = layer(x, next(rows), kurtosis, enlarged=True)
+            x = layer(x, next(rows), kurtosis, norms, enlarged=True)
         x = narrow_convolution(x, self.last) if self.patch == 1 else F.pixel_shuffle(self.last(x), self.patch)
         x = self._wide(x)
         painted = torch.sigmoid(x) if self.outputs == "sigmoid" else 0.5 + 150 / 255 * torch.tanh(x / 255)

@@ -4,15 +4,17 @@ A network learns strokes of some pixels. So that strokes belong to the picture, 
 detail that the photo has at the next size, and mixed with the photo there, it is what is painted next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.media.canvas import Box, Canvas, Size, tiles
 from impasto.media.images import finer_detail, rescale
-from impasto.networks import grain
+from impasto.networks import grain, tiled
 from impasto.networks.layers import FIRST
 from impasto.networks.style_network import StyleNetwork
 from impasto.runtime.cuda_graphs import RepeatedShapes
@@ -66,17 +68,33 @@ class NetworkStylizer:
         if self.strength == 0:
             return image.clone()
         photo = image.to(self.place.device)
-        sizes = self._sizes((photo.shape[-2], photo.shape[-1]))
+        painted = self.full(photo)
+        return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
+
+    @torch.inference_mode()
+    def full(self, photo: Tensor) -> Tensor:
+        """Paint at full strength."""
+        photo = photo.to(self.place.device)
+        sizes = self.sizes((photo.shape[-2], photo.shape[-1]))
         if sizes[-1] not in self._grains:
             self._grains.clear()
         painted = self._painted(rescale(photo, sizes[0]))
         for before, size in pairwise(sizes):
             there = rescale(photo, size)
-            brought_up = (rescale(painted, size) + finer_detail(there, before)).clamp(0, 1)
-            painted = self._painted(torch.lerp(there, brought_up, KEPT))
-        return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
+            larger = (rescale(painted, size) + finer_detail(there, before)).clamp(0, 1)
+            painted = self._painted(torch.lerp(there, larger, KEPT))
+        return painted
 
-    def _sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+    @property
+    def passes(self) -> int:
+        """Passes over all tiles that exact statistics take."""
+        return sum(1 for _ in self.network.norms())
+
+    def level(self, photo: Canvas, before: Canvas | None, size: Size, folder: Path) -> "TiledLevel":
+        """What paints a size by tiles, the next one after `before` if there is one. folder: for files that it needs."""
+        return TiledLevel(self, photo, before, size, folder)
+
+    def sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
         """Height and width of what is painted, from coarse to fine."""
         sizes = pyramid(size, 16, least=COARSEST)
         small = [number for number, one in enumerate(sizes) if max(one) <= self.first]
@@ -93,3 +111,38 @@ class NetworkStylizer:
         if size not in self._grains:
             self._grains[size] = self.network.grain * torch.from_numpy(grain.painted(size, smooth=self.network.smooth)).to(photo)
         return self._grains[size]
+
+
+class TiledLevel:
+    """One size of a picture that is painted by tiles: what the network is given there, and what it paints."""
+
+    def __init__(self, stylizer: NetworkStylizer, photo: Canvas, before: Canvas | None, size: Size, folder: Path):
+        self._stylizer, self._before, self._size, self._network = stylizer, before, size, stylizer.network
+        self._photo = photo if size == photo.size else photo.copied(folder / "photo-here.raw", size)
+        self._coarse = None if before is None else self._photo.copied(folder / "photo-before.raw", before.size)
+        self._grain = grain.Grain(size, folder / "grain.raw", smooth=self._network.smooth) if stylizer.grain else None
+
+    def read(self, box: Box) -> Tensor:
+        """A rectangle of what the network is given, with the photo's detail and the grain."""
+        seen = self._photo.read(box)
+        if self._before is not None and self._coarse is not None:
+            detail = seen - self._coarse.resized(self._size, box)
+            seen = torch.lerp(seen, (self._before.resized(self._size, box) + detail).clamp(0, 1), KEPT)
+        if self._grain is not None:
+            seen += self._network.grain * torch.from_numpy(self._grain.rectangle(box.top, box.left, box.bottom, box.right))
+        return seen.to(self._stylizer.place.device).contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def measured(self, side: int, exact: bool, known: Sequence[tiled.Moments], done: Callable[[], None]) -> Iterator[tiled.Moments]:
+        """The moments of the norms that all tiles share, after those that are known."""
+        if exact:
+            yield from tiled.exact(self._network, self.read, self._size, tiles(self._size, side), known, done)
+        else:
+            yield from tiled.frozen(self._network, self.read, self._size, side // 4)[len(known) :]
+
+    @torch.inference_mode()
+    def paint(self, tile: Box, statistics: list[tiled.Moments]) -> Tensor:
+        """One tile."""
+        device = self._stylizer.place.device
+        moments = [(mean.to(device), variance.to(device)) for mean, variance in statistics]
+        return tiled.painted(self._network, self.read, self._size, tile, moments).float().clamp(0, 1)

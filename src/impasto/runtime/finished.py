@@ -30,6 +30,10 @@ LARGEST = 4_200_000
 """Pixels of the largest size that is optimised; above, the photo's detail is added."""
 
 
+BYTES_A_PIXEL = 1100
+"""What finishing takes for each pixel, in half precision with the compact encoder."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """How much work finishing is: iterations at each size from the coarsest on, the last number for all that follow."""

@@ -30,4 +30,5 @@ METHOD = Method(
     build,
     [AdainSettings],
     more={"decoder": Option(str, "Decoder of another encoder: a safetensors file.")},
+    bytes_a_pixel=320,
 )

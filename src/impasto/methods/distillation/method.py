@@ -112,4 +112,5 @@ METHOD = Method(
     films="network",
     steady=is_student,
     trainings=(TEACHER_TRAINING, STUDENT_TRAINING),
+    bytes_a_pixel=400,
 )

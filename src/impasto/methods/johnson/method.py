@@ -49,4 +49,5 @@ METHOD = Method(
     style="file",
     films="network",
     trainings=(TRAINING,),
+    bytes_a_pixel=400,
 )

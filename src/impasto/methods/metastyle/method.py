@@ -88,4 +88,5 @@ METHOD = Method(
     steady=learned_films,
     steadied={"film": True},
     trainings=(TRAINING,),
+    bytes_a_pixel=400,
 )

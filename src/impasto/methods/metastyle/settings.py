@@ -47,7 +47,7 @@ class Adaptation(Settings):
 
 FOR_PHOTOS = Adaptation()
 """How a painting is learned when nothing else is said."""
-FOR_LIVE = Adaptation(training=FittingSettings(steps=500, crop=192), content_weight=0.18, film=True, live=True)
-"""How a small network is learned from the large one."""
+FOR_LIVE = Adaptation(training=FittingSettings(steps=1200, crop=192), content_weight=0.1, film=True, live=True, temporal_weight=5.0)
+"""How a small network is learned from the large one. Small networks are steady and near the photo by themselves."""
 FOR_FILMS = Adaptation(training=FittingSettings(steps=300, crop=224), content_weight=0.18, film=True)
 """How it is learned for films too. Neighbours that are held together keep contours, so that less of the content term is needed."""

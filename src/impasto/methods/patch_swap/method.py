@@ -36,4 +36,5 @@ METHOD = Method(
     [PatchSwapSettings],
     more={"decoder": Option(str, "Decoder of another encoder: a safetensors file.")},
     masks=frozenset({"regions"}),
+    bytes_a_pixel=1200,
 )

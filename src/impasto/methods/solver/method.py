@@ -57,4 +57,5 @@ METHOD = Method(
     style_size="the photo's up to 384",
     without_flow={"consistency": 0.0},
     trainings=(TRAINING,),
+    bytes_a_pixel=1000,
 )

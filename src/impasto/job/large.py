@@ -1,0 +1,128 @@
+"""Photos that would not fit into memory in one piece: how they are cut is planned before work begins, then they are painted by tiles."""
+
+import hashlib
+import math
+import re
+import shutil
+from dataclasses import asdict, dataclass, replace
+
+import psutil
+from torch import Tensor
+
+from impasto import __version__
+from impasto.errors import InputError
+from impasto.events import Listener
+from impasto.files import check_space, stamp
+from impasto.job.plan import Job
+from impasto.media.color import KEEP_COLOR
+from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
+from impasto.media.stills import check_writable
+from impasto.runtime.device import Place
+from impasto.runtime.large import Plan, Tiling, Work, paint_by_tiles
+from impasto.runtime.size import usual_size, working_size
+from impasto.runtime.stylizer import Stylizer
+from impasto.settings import PHOTO_SIDE, Controls
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+READING = 36
+"""Bytes that a pixel of the photo takes while it is read and resized in one piece, as floats."""
+DECODING = 12
+"""The same as bytes, with Pillow."""
+WORKING = 60
+"""Bytes that a pixel of what is painted takes beside the stylizer: the photo, the painting, and copies of both."""
+TILE = 500
+"""Bytes that a pixel of a tile takes."""
+LEAST_TILE, USUAL_TILE = 128, 1024
+"""Sides of tiles in pixels."""
+LEAST_WHOLE = 128 * 128
+"""Pixels that are painted in one piece at the least."""
+BESIDE = 96 * 2**20
+"""Bytes that libraries take for themselves while they work."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A photo that is painted by tiles: its header, the size that it is painted at, and how it is cut."""
+
+    header: Header
+    size: tuple[int, int]
+    plan: Plan
+
+
+def memory_of(asked: str | None) -> int:
+    """Bytes that this process may take in all: what was asked for, such as "4G" or "500M", or half of what is free. Raises InputError."""
+    if asked is None:
+        return _taken() + int(psutil.virtual_memory().available) // 2
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", asked.strip().upper())
+    if found is None or float(found[1]) == 0:
+        raise InputError(f"--memory is a number with K, M, G or T, as 4G or 500M, not {asked!r}")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _taken() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def cut(job: Job, controls: Controls, bytes_a_pixel: int) -> Cut | None:
+    """How a photo has to be cut; None if it fits into memory in one piece. Raises InputError if no way fits, PictureError."""
+    header = read_header(job.source, max_pixels=controls.max_megapixels * 1_000_000)
+    if header is None:
+        return None
+    size = working_size(header.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
+    own, left = math.prod(header.size), memory_of(controls.memory) - _taken() - BESIDE
+    if own * READING + math.prod(size) * (WORKING + bytes_a_pixel) <= left:
+        return None
+    reading = 0 if header.streamed else own * (DECODING if header.plain else READING)
+    whole = min(left / (WORKING + bytes_a_pixel), math.prod(size))
+    side = min(USUAL_TILE, int((max(0.0, left) / TILE) ** 0.5) - 2 * LEAST_TILE) // 4 * 4
+    if side < LEAST_TILE or whole < LEAST_WHOLE or reading > left:
+        there_is = memory_of(controls.memory)
+        needed = there_is - left + max(LEAST_WHOLE * (WORKING + bytes_a_pixel), TILE * (3 * LEAST_TILE + 4) ** 2, reading)
+        way = "" if reading <= left else "; with pip install 'impasto[large]' photos are read by strips"
+        raise InputError(
+            f"{job.source} needs at least {needed / 2**20:,.0f} MB to be painted, and may take {there_is / 2**20:,.0f} (--memory){way}"
+        )
+    return Cut(header, size, Plan(whole, side, controls.exact))
+
+
+def paint_large(
+    stylizer: Stylizer,
+    job: Job,
+    found: Cut,
+    controls: Controls,
+    place: Place,
+    *,
+    masks: Tensor | None,
+    identity: str,
+    listener: Listener,
+) -> tuple[int, int]:
+    """Paint a photo by tiles from file to file; returns its size. What is stopped is resumed if all is the same. Raises ImpastoError."""
+    if controls.exact and not isinstance(stylizer, Tiling):
+        raise InputError(
+            "--exact is for what learned networks paint as drafts (--quality draft); everything else has its statistics exactly"
+        )
+    check_writable(job.output, inputs=(job.source,))
+    check_space(job.output, math.prod(found.size) * 26)
+    facts = [__version__, str(job.source.resolve()), stamp(job.source), sorted(asdict(replace(controls, memory=None)).items()), identity]
+    facts += [found.size, "" if masks is None else hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()]
+    work = Work(job.output.with_name(f".{job.output.name}.parts"), hashlib.sha256(repr(facts).encode()).hexdigest())
+    plan = found.plan.kept(work)
+    if not work.done("read"):
+        photo = read_large(job.source, work.folder, found.size, found.header, max_pixels=controls.max_megapixels * 1_000_000)
+        work.note("read", 1 + (photo.alpha is not None))
+    else:
+        photo = LargePicture.there(work.folder, found.size, alpha=work.done("read") > 1, exif=found.header.exif)
+    painted = paint_by_tiles(
+        stylizer,
+        photo.pixels,
+        work,
+        plan,
+        device=place.device,
+        masks=masks,
+        keep=None if controls.keep_color is None else KEEP_COLOR[controls.keep_color],
+        listener=listener,
+    )
+    result = replace(photo, pixels=painted)
+    write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
+    shutil.rmtree(work.folder, ignore_errors=True)
+    return found.size

@@ -1,0 +1,139 @@
+"""Pictures that are larger than memory: kept in a file, read and written by rectangles, and resized a rectangle at a time."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+_STEP = 256
+"""Side of the tiles, in pixels, that whole pictures are resized by."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of a picture, in pixels: rows from `top` to before `bottom`, columns from `left` to before `right`."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    def grown(self, by: int, size: Size) -> "Box":
+        """With so many pixels more on every side, as far as a picture of this size goes."""
+        return Box(max(0, self.top - by), max(0, self.left - by), min(size[0], self.bottom + by), min(size[1], self.right + by))
+
+    def within(self, outer: "Box") -> "Box":
+        """The same place, counted from the corner of a rectangle that holds it."""
+        return Box(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
+
+    def of(self, pixels: Tensor) -> Tensor:
+        """This part of pictures (B, C, H, W)."""
+        return pixels[..., self.top : self.bottom, self.left : self.right]
+
+
+def tiles(size: Size, side: int) -> list[Box]:
+    """Rectangles of about `side` pixels that cover a picture, row by row; their sides are multiples of 4 but for the last ones."""
+    rows, columns = (_cut(length, side) for length in size)
+    return [Box(top, left, bottom, right) for top, bottom in rows for left, right in columns]
+
+
+def _cut(length: int, side: int) -> list[tuple[int, int]]:
+    count = max(1, round(length / side))
+    each = -(-length // (4 * count)) * 4
+    ends = [*range(each, length, each), length]
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+class Canvas:
+    """A picture (H, W, C) of 8 or 16 bits in a file of its own; what is not looked at takes no memory.
+
+    path: the file; one of the right size is taken as it is.
+    size: height and width. channels: 3, or 1 for alpha.
+    deep: 16 bits, for what is worked on further.
+    """
+
+    def __init__(self, path: Path, size: Size, *, channels: int = 3, deep: bool = False):
+        self.path, self.size, self.channels = path, size, channels
+        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
+        self._most = 65535 if deep else 255
+        needed = math.prod(size) * channels * self._dtype.itemsize
+        if not (path.is_file() and path.stat().st_size == needed):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as stream:
+                stream.truncate(needed)
+
+    def values(self, mode: str = "r") -> np.ndarray:
+        """The stored values (H, W, C), mapped to memory as long as they are held."""
+        return np.memmap(self.path, self._dtype, mode, shape=(*self.size, self.channels))  # type: ignore[call-overload,no-any-return]
+
+    def read(self, box: Box) -> Tensor:
+        """A rectangle as (1, C, h, w), float32 in [0, 1]."""
+        part = np.array(self.values()[box.top : box.bottom, box.left : box.right]).astype(np.float32)
+        return torch.from_numpy(part).permute(2, 0, 1)[None] / self._most
+
+    def write(self, box: Box, pixels: Tensor) -> None:
+        """Put (1, C, h, w) in [0, 1] there."""
+        values = pixels[0].float().cpu().clamp(0, 1).mul(self._most).round().permute(1, 2, 0).numpy()
+        stored = self.values("r+")
+        stored[box.top : box.bottom, box.left : box.right] = values.astype(self._dtype)
+
+    def resized(self, size: Size, box: Box) -> Tensor:
+        """A rectangle of this picture brought to another size, (1, C, h, w): what `impasto.media.images.rescale` gives there."""
+        if size == self.size:
+            return self.read(box)
+        rows, down = _weights(self.size[0], size[0], box.top, box.bottom)
+        columns, across = _weights(self.size[1], size[1], box.left, box.right)
+        return _weighted(self.read(Box(rows[0], columns[0], rows[1], columns[1])), down, across).clamp(0, 1)
+
+    def whole(self, size: Size) -> Tensor:
+        """All of it at another size, (1, C, h, w)."""
+        picture = torch.empty(1, self.channels, *size)
+        for box in tiles(size, _STEP):
+            box.of(picture).copy_(self.resized(size, box))
+        return picture
+
+    def copied(self, path: Path, size: Size) -> "Canvas":
+        """All of it at another size in another file, of 16 bits."""
+        copy = Canvas(path, size, channels=self.channels, deep=True)
+        for box in tiles(size, _STEP):
+            copy.write(box, self.resized(size, box))
+        return copy
+
+
+def brought_up(picture: Tensor, size: Size, box: Box) -> Tensor:
+    """A rectangle of (1, C, H, W) of any values brought to another size, by antialiased cubic interpolation."""
+    if tuple(picture.shape[-2:]) == size:
+        return box.of(picture)
+    rows, down = _weights(picture.shape[-2], size[0], box.top, box.bottom)
+    columns, across = _weights(picture.shape[-1], size[1], box.left, box.right)
+    return _weighted(picture[..., rows[0] : rows[1], columns[0] : columns[1]], down, across)
+
+
+def _weighted(part: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    return torch.matmul(torch.matmul(down, part), across.T)
+
+
+def _weights(before: int, after: int, begin: int, end: int) -> tuple[tuple[int, int], Tensor]:
+    """Which pixels of a line of `before` the pixels `begin` to `end` of a line of `after` are made of, and how much of each.
+
+    Cubic interpolation with a = -0.5 (Keys 1981), as wide as the pixels of the coarser line: the filter of PyTorch and Pillow.
+    """
+    scale = before / after
+    wide = max(scale, 1.0)
+    centres = (torch.arange(begin, end, dtype=torch.float64) + 0.5) * scale
+    first = max(0, int(float(centres[0]) - 2 * wide + 0.5))
+    last = min(before, int(float(centres[-1]) + 2 * wide + 0.5))
+    away = ((torch.arange(first, last, dtype=torch.float64) + 0.5 - centres[:, None]) / wide).abs()
+    near, far = (1.5 * away - 2.5) * away**2 + 1, ((-0.5 * away + 2.5) * away - 4) * away + 2
+    weights = torch.where(away < 1, near, torch.where(away < 2, far, 0.0))
+    return (first, last), (weights / weights.sum(1, keepdim=True)).float()
