@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import adapt, enlarge, export, load_style, mix, save_style, stylize
+    from impasto.api import adapt, enlarge, export, load_style, lut, mix, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
     from impasto.settings import Controls
@@ -26,6 +26,7 @@ _HOMES = {
     "adapt": "api",
     "enlarge": "api",
     "export": "api",
+    "lut": "api",
     "mix": "api",
     "stylize": "api",
     "load_style": "api",
@@ -53,6 +54,7 @@ __all__ = [
     "enlarge",
     "export",
     "load_style",
+    "lut",
     "mix",
     "save_style",
     "stylize",

@@ -11,6 +11,7 @@ from impasto.job.build import make_stylizer
 from impasto.job.enlarge import enlarge_file
 from impasto.job.export import export_file
 from impasto.job.learn import keep_picture, learn_painting, mix_styles
+from impasto.job.look import make_look
 from impasto.job.outcome import Summary
 from impasto.job.perform import perform
 from impasto.job.pipe import paint_pipe
@@ -60,6 +61,30 @@ def adapt(
     An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError.
     """
     return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener)
+
+
+def lut(
+    photo: PathLike,
+    *styles: PathLike,
+    output: PathLike | None = None,
+    weights: Sequence[float] | None = None,
+    size: int = 33,
+    controls: Controls | None = None,
+    listener: Listener = silence,
+) -> Path:
+    """Make a look: a table of colours, .cube, that grades other photos and films as a photo becomes in the style of a picture.
+
+    photo: of what shall be graded.
+    styles: pictures, style files or bundled names.
+    output: the file, PHOTO-STYLE.cube in the current folder by default.
+    weights: one per style, equal by default.
+    size: colours of the table along each side, 2 to 129.
+    controls: what paints the photo; by default the solver, photo-realistic (Puy and Perez 2019, section 4.3).
+    listener: is told of the steps of whatever takes long.
+
+    Raises ImpastoError.
+    """
+    return make_look(photo, list(styles), output, None if weights is None else list(weights), size, controls or Controls(), listener)
 
 
 def mix(

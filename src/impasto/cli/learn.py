@@ -33,7 +33,9 @@ def adapt(
     ] = "photos",
     temporal_weight: Annotated[
         float | None,
-        typer.Option(min=0, help="For video and live: higher is steadier, and less of the style. (default: 15)", show_default=False),
+        typer.Option(
+            min=0, help="For video and live: higher is steadier, and less of the style. (default: 15, live 5)", show_default=False
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Steps of the adaptation.", show_default=False)] = None,
     parameters: Annotated[str | None, typer.Option(help="all, or affine: 3,200 numbers that mix at run time.", show_default=False)] = None,

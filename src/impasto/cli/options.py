@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,23 @@ Backend = Annotated[
     rarely(
         "What learned networks run on: torch, openvino (--precision int8 there is the fastest) or onnx. "
         "auto: for films, of PyTorch and OpenVINO what is faster here; for photos PyTorch."
+    ),
+]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(help="Photos, films, or folders of them; - for raw frames from a pipe, with --raw-size.", show_default=False),
+]
+Styles = Annotated[
+    list[str],
+    typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, or a folder, with / at its end to be sure. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)",
+        show_default=False,
     ),
 ]
 Memory = Annotated[

@@ -13,8 +13,11 @@ from impasto.cli.options import (
     Device,
     Encoder,
     Exact,
+    Inputs,
     Memory,
+    Output,
     Precision,
+    Styles,
     method_options,
     rarely,
     split_weights,
@@ -27,24 +30,6 @@ from impasto.settings import FILM_SIDE, PHOTO_SIDE, Controls
 
 if TYPE_CHECKING:
     from impasto.job.outcome import Summary
-
-Inputs = Annotated[
-    list[Path],
-    typer.Argument(help="Photos, films, or folders of them; - for raw frames from a pipe, with --raw-size.", show_default=False),
-]
-Styles = Annotated[
-    list[str],
-    typer.Option("--style", "-s", help="A picture, a style file or a bundled name; several with weights as NAME:0.7.", show_default=False),
-]
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="A file, or a folder, with / at its end to be sure. (default: PHOTO-STYLE.png or FILM-STYLE.mp4 here)",
-        show_default=False,
-    ),
-]
 
 
 @app.command()

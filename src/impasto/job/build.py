@@ -11,6 +11,7 @@ from impasto.perception.style_sizes import StyleSizes, unpacked
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.runtime.finished import BYTES_A_PIXEL, EFFORTS, Finished
+from impasto.runtime.local_colors import LocalColors
 from impasto.runtime.steadied import EachFrame, Steadied
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
@@ -21,7 +22,9 @@ VGG19 = "vgg19"
 
 def for_pictures(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer for pictures, finished as it was decided. Raises ImpastoError."""
-    draft = decision.method.build(source, decision.controls, place, listener)
+    draft = _draft(decision, source, place, listener)
+    if any((decision.controls.options or {}).get(name) for name in decision.method.whole):
+        return LocalColors(draft)  # what stays a photograph has its detail from the photo
     return draft if decision.quality == "draft" else _finished(draft, decision, source, place, listener)
 
 
@@ -33,11 +36,18 @@ def bytes_a_pixel(decision: Decision, place: Place) -> int:
 
 def for_films(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer for films, stabilised as it was decided. Raises ImpastoError."""
-    stylizer = for_pictures(decision, source, place, listener)
+    stylizer = _draft(decision, source, place, listener)
+    if decision.quality != "draft":
+        stylizer = _finished(stylizer, decision, source, place, listener)
     uses_flow = hasattr(stylizer, "flow")
     if decision.film == "flow":
         return stylizer if uses_flow else Steadied(stylizer, place)
     return EachFrame(stylizer) if decision.film == "frames" and uses_flow else stylizer
+
+
+def _draft(decision: Decision, source: StyleSource, place: Place, listener: Listener) -> Stylizer:
+    """What the method paints."""
+    return decision.method.build(source, decision.controls, place, listener)
 
 
 def make_stylizer(source: StyleSource, controls: Controls, place: Place, listener: Listener = silence) -> Stylizer:

@@ -84,6 +84,8 @@ def resolve(
         )
     _check_effects(controls, photos, films)
     controls = _backend(method, controls, moving)
+    if method.own_size and controls.size is None:
+        controls = replace(controls, size=0)
     quality, remark = _quality(method, controls, styles, usual="draft" if moving or live else "fine")
     if not moving:
         return Decision(method, controls, kind, quality, remark=remark)

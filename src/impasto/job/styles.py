@@ -13,6 +13,7 @@ from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
 from impasto.media.images import read_picture, resize
 from impasto.media.stills import fit_within
 from impasto.methods.declaration import Style, StyleSource
+from impasto.methods.lut.cube import SUFFIX, read_cube
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
@@ -40,6 +41,9 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     path = Path(text)
     if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
+    if path.suffix.lower() == SUFFIX:
+        file = read_cube(path)
+        return Style(file.record.name, file=file, method=file.record.method)
     if not path.exists() and "," in text:
         separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")

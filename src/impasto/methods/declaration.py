@@ -105,6 +105,7 @@ class Method:
     without_flow: options that switch its own optical flow off.
     trainings: what trains its networks, each a command of `impasto train`.
     style_size: what the shorter side of style pictures is where nothing else is said.
+    own_size: whether pictures and films are painted at their own size where none is given.
     bytes_a_pixel: what painting a photo in one piece takes for each of its pixels, in half precision.
     slow: left out where all methods are measured, unless it is named.
     """
@@ -127,6 +128,7 @@ class Method:
     without_flow: Mapping[str, Any] = field(default_factory=dict)
     trainings: Sequence[Recipe] = ()
     style_size: str = "the photo's"
+    own_size: bool = False
     bytes_a_pixel: int = 3000
     slow: bool = False
 

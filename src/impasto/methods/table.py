@@ -11,7 +11,7 @@ from impasto.training.encoder_settings import RECIPE as ENCODER
 from impasto.training.recipe import Recipe
 
 GROUP = "impasto.methods"
-_OURS = ("metastyle", "solver", "semantic", "adain", "patch_swap", "gatys", "doodle", "distillation", "johnson")
+_OURS = ("metastyle", "solver", "semantic", "adain", "patch_swap", "gatys", "doodle", "distillation", "johnson", "lut")
 """The folders, in the order of lists; the first that has an option is chosen for it."""
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from impasto.events import Event, Listener, silence
 from impasto.files import atomic_file
 from impasto.media.canvas import Box, Canvas, Size, brought_up, tiles
+from impasto.media.images import rescale
 from impasto.runtime.size import pyramid
 from impasto.runtime.stylizer import Stylizer
 
@@ -67,6 +68,15 @@ class Tiling(Protocol):
 
     def level(self, photo: Canvas, before: Canvas | None, size: Size, folder: Path) -> Level:
         """What paints a size, the next one after `before` if there is one. folder: for files that it needs."""
+        ...
+
+
+@runtime_checkable
+class Local(Protocol):
+    """A stylizer that paints every rectangle of a photo by itself, once it knows the photo."""
+
+    def local(self, photo: Canvas, masks: Tensor | None) -> Callable[[Tensor, Box], Tensor]:
+        """What paints a rectangle, (1, 3, h, w), of a photo."""
         ...
 
 
@@ -169,11 +179,15 @@ def paint_by_tiles(
     progress = Progress(1 + (1 + passes) * sum(cuts) + len(tiles(photo.size, plan.side)), listener)
 
     canvas = None
-    if whole:
+    if isinstance(stylizer, Local):
+        canvas = _each(stylizer.local(photo, masks), photo, work, plan, progress)
+        levels = []
+    elif whole:
         canvas = Canvas(work.folder / "0.raw", whole[-1], deep=True)
         if not work.done("0"):
             small = photo.whole(canvas.size)
-            canvas.write(Box(0, 0, *canvas.size), tiling.full(small) if tiling is not None else stylizer(small.to(device), masks=masks))
+            there = masks if masks is None else rescale(masks, canvas.size)
+            canvas.write(Box(0, 0, *canvas.size), tiling.full(small) if tiling is not None else stylizer(small.to(device), masks=there))
             work.note("0", 1)
     progress.step()
     if tiling is not None:
@@ -222,6 +236,17 @@ def _measured(level: Level, work: Work, name: str, plan: Plan, progress: Progres
                 np.savez(stream, **arrays)
         work.note(whole, 1)
     return known
+
+
+def _each(paint: Callable[[Tensor, Box], Tensor], photo: Canvas, work: Work, plan: Plan, progress: Progress) -> Canvas:
+    """Every rectangle by itself."""
+    there = Canvas(work.folder / "each.raw", photo.size, deep=True)
+    for place, tile in enumerate(tiles(photo.size, plan.side), 1):
+        if place > work.done("each"):
+            there.write(tile, paint(photo.read(tile), tile))
+            work.note("each", place)
+            progress.step()
+    return there
 
 
 def _with_detail(photo: Canvas, small: Canvas, work: Work, plan: Plan, progress: Progress) -> Canvas:
