@@ -41,8 +41,8 @@ def paint(painter, folder, pixels, plan, **more):
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
-@pytest.mark.parametrize("whole", [0, 110 * 140])
-@pytest.mark.parametrize("size", [(200, 264), (341, 402)])
+@pytest.mark.parametrize("whole", [0, 110 * 140, 310 * 170])
+@pytest.mark.parametrize("size", [(200, 264), (341, 402), (610, 330)])
 def test_a_network_with_exact_statistics_paints_what_it_paints_in_one_piece(tmp_path, strength, whole, size):
     painter = stylizer(strength=strength, stroke=4.0)
     assert len(painter.sizes(size)) >= 2, "it is painted small first"

@@ -102,7 +102,7 @@ def paint_large(
             "--exact is for what learned networks paint as drafts (--quality draft); everything else has its statistics exactly"
         )
     check_writable(job.output, inputs=(job.source,))
-    check_space(job.output, math.prod(found.size) * 26)
+    check_space(job.output, math.prod(found.size) * 40)
     facts = [__version__, str(job.source.resolve()), stamp(job.source), sorted(asdict(replace(controls, memory=None)).items()), identity]
     facts += [found.size, "" if masks is None else hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()]
     work = Work(job.output.with_name(f".{job.output.name}.parts"), hashlib.sha256(repr(facts).encode()).hexdigest())

@@ -55,17 +55,16 @@ def _cut(length: int, side: int) -> list[tuple[int, int]]:
 
 
 class Canvas:
-    """A picture (H, W, C) of 8 or 16 bits in a file of its own; what is not looked at takes no memory.
+    """A picture (H, W, C) of bytes or floats in a file of its own; what is not looked at takes no memory.
 
     path: the file; one of the right size is taken as it is.
     size: height and width. channels: 3, or 1 for alpha.
-    deep: 16 bits, for what is worked on further.
+    deep: floats, for what is worked on further.
     """
 
     def __init__(self, path: Path, size: Size, *, channels: int = 3, deep: bool = False):
         self.path, self.size, self.channels = path, size, channels
-        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
-        self._most = 65535 if deep else 255
+        self._dtype = np.dtype(np.float32 if deep else np.uint8)
         needed = math.prod(size) * channels * self._dtype.itemsize
         if not (path.is_file() and path.stat().st_size == needed):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +78,14 @@ class Canvas:
     def read(self, box: Box) -> Tensor:
         """A rectangle as (1, C, h, w), float32 in [0, 1]."""
         part = np.array(self.values()[box.top : box.bottom, box.left : box.right]).astype(np.float32)
-        return torch.from_numpy(part).permute(2, 0, 1)[None] / self._most
+        pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
+        return pixels if self._dtype == np.float32 else pixels / 255
 
     def write(self, box: Box, pixels: Tensor) -> None:
         """Put (1, C, h, w) in [0, 1] there."""
-        values = pixels[0].float().cpu().clamp(0, 1).mul(self._most).round().permute(1, 2, 0).numpy()
+        values = pixels[0].float().cpu().clamp(0, 1).permute(1, 2, 0)
         stored = self.values("r+")
-        stored[box.top : box.bottom, box.left : box.right] = values.astype(self._dtype)
+        stored[box.top : box.bottom, box.left : box.right] = (values if self._dtype == np.float32 else values.mul(255).round()).numpy()
 
     def resized(self, size: Size, box: Box) -> Tensor:
         """A rectangle of this picture brought to another size, (1, C, h, w): what `impasto.media.images.rescale` gives there."""
@@ -103,7 +103,7 @@ class Canvas:
         return picture
 
     def copied(self, path: Path, size: Size) -> "Canvas":
-        """All of it at another size in another file, of 16 bits."""
+        """All of it at another size in another file, of floats."""
         copy = Canvas(path, size, channels=self.channels, deep=True)
         for box in tiles(size, _STEP):
             copy.write(box, self.resized(size, box))

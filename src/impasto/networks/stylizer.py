@@ -5,6 +5,7 @@ detail that the photo has at the next size, and mixed with the photo there, it i
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from impasto.networks.layers import FIRST
 from impasto.networks.style_network import StyleNetwork
 from impasto.runtime.cuda_graphs import RepeatedShapes
 from impasto.runtime.device import Place, settle
+from impasto.runtime.large import Plan
 from impasto.runtime.size import pyramid
 from impasto.settings import check_strength
 
@@ -68,19 +70,17 @@ class NetworkStylizer:
         if self.strength == 0:
             return image.clone()
         photo = image.to(self.place.device)
-        painted = self.full(photo)
+        painted = self.coarse_to_fine(partial(rescale, photo), self.sizes((photo.shape[-2], photo.shape[-1])))
         return torch.lerp(photo.float(), painted, self.strength) if self.strength < 1 else painted
 
     @torch.inference_mode()
-    def full(self, photo: Tensor) -> Tensor:
-        """Paint at full strength."""
-        photo = photo.to(self.place.device)
-        sizes = self.sizes((photo.shape[-2], photo.shape[-1]))
+    def coarse_to_fine(self, photo_at: Callable[[Size], Tensor], sizes: Sequence[Size]) -> Tensor:
+        """Paint at full strength. photo_at: the photo (B, 3, h, w) at a size. sizes: from the coarsest to that of the picture."""
         if sizes[-1] not in self._grains:
             self._grains.clear()
-        painted = self._painted(rescale(photo, sizes[0]))
+        painted = self._painted(photo_at(sizes[0]).to(self.place.device))
         for before, size in pairwise(sizes):
-            there = rescale(photo, size)
+            there = photo_at(size).to(self.place.device)
             larger = (rescale(painted, size) + finer_detail(there, before)).clamp(0, 1)
             painted = self._painted(torch.lerp(there, larger, KEPT))
         return painted
@@ -133,12 +133,12 @@ class TiledLevel:
         return seen.to(self._stylizer.place.device).contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def measured(self, side: int, exact: bool, known: Sequence[tiled.Moments], done: Callable[[], None]) -> Iterator[tiled.Moments]:
+    def measured(self, plan: Plan, known: Sequence[tiled.Moments], done: Callable[[], None]) -> Iterator[tiled.Moments]:
         """The moments of the norms that all tiles share, after those that are known."""
-        if exact:
-            yield from tiled.exact(self._network, self.read, self._size, tiles(self._size, side), known, done)
+        if plan.exact:
+            yield from tiled.exact(self._network, self.read, self._size, tiles(self._size, plan.side), known, done)
         else:
-            yield from tiled.frozen(self._network, self.read, self._size, side // 4)[len(known) :]
+            yield from tiled.frozen(self._network, self.read, self._size, plan.whole)[len(known) :]
 
     @torch.inference_mode()
     def paint(self, tile: Box, statistics: list[tiled.Moments]) -> Tensor:

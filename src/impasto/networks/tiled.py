@@ -2,7 +2,8 @@
 
 What a pixel becomes depends on its surroundings as far as `reach`, so that tiles overlap by it, and on the means and deviations of the
 instance norms, which are those of the whole picture. They are the same for all tiles: exact, by a pass over all tiles for each norm, which
-computes only what comes before it; or frozen, from a single pass over a sample of the picture.
+computes only what comes before it; or frozen, from a single pass over a collage of pieces. A small copy of the picture is of no use: its
+detail is another.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,8 @@ Read = Callable[[Box], Tensor]
 """A rectangle of what the network is given, (1, 3, h, w)."""
 Moments = tuple[Tensor, Tensor]
 """Mean and variance of the channels of a layer, (C) each, float32."""
-SAMPLE = 16
-"""Tiles that frozen statistics are taken from."""
+PIECES, PIECE = 8, 192
+"""Pieces of a picture that frozen statistics are taken from, along each side, and their sides in pixels."""
 
 
 def reach(shape: Shape) -> int:
@@ -72,19 +73,24 @@ class _Reached(Exception):  # noqa: N818
         self.features = features
 
 
-def frozen(network: StyleNetwork, read: Read, size: Size, side: int) -> list[Moments]:
-    """Moments of all norms from tiles of about `side` pixels that lie evenly over the picture, in one pass."""
-    side = min(side, *(length // 4 * 4 for length in size))
-    rows, columns = (_spread(length, side) for length in size)
-    sample = torch.cat([read(Box(top, left, top + side, left + side)) for top in rows for left in columns])
+def frozen(network: StyleNetwork, read: Read, size: Size, pixels: float) -> list[Moments]:
+    """Moments of all norms from a collage of pieces that lie evenly over the picture, in one pass.
+
+    pixels: of the collage, at most.
+    """
+    side = max(16, min(PIECE, int(pixels**0.5 / PIECES), *size) // 4 * 4)
+    counts = [min(PIECES, length // side) for length in size]
+    for axis in (0, 1):  # of a strip more along it
+        counts[axis] = min(PIECES**2 // counts[1 - axis], size[axis] // side)
+    rows, columns = (_spread(length, side, count) for length, count in zip(size, counts, strict=True))
+    collage = [torch.cat([read(Box(top, left, top + side, left + side)) for left in columns], -1) for top in rows]
     joint = Joint([])
-    network(sample, norms=joint)
+    network(torch.cat(collage, -2), norms=joint)
     return joint.moments
 
 
-def _spread(length: int, side: int) -> list[int]:
-    """Where pieces of a line begin that lie evenly over it, not more of them than fit."""
-    count = min(round(SAMPLE**0.5), length // side)
+def _spread(length: int, side: int, count: int) -> list[int]:
+    """Where pieces of a line begin that lie evenly over it."""
     return [number * (length - side) // max(1, count - 1) // 4 * 4 for number in range(count)]
 
 

@@ -38,10 +38,10 @@ SMALL = 512
 class Level(Protocol):
     """One size of a picture that is painted by tiles."""
 
-    def measured(self, side: int, exact: bool, known: Sequence[Moments], done: Callable[[], None]) -> Iterator[Moments]:
+    def measured(self, plan: "Plan", known: Sequence[Moments], done: Callable[[], None]) -> Iterator[Moments]:
         """The statistics that all tiles share, after those that are known.
 
-        exact: of all of the picture, in a pass for each; `done` is told of each tile.
+        Exact ones are of all of the picture, in a pass for each; `done` is told of each tile.
         """
         ...
 
@@ -58,8 +58,8 @@ class Tiling(Protocol):
     passes: int
     """Passes over all tiles that exact statistics take, the last one, which paints, left out."""
 
-    def full(self, photo: Tensor) -> Tensor:
-        """Paint photos (B, 3, H, W) in one piece at full strength."""
+    def coarse_to_fine(self, photo_at: Callable[[Size], Tensor], sizes: Sequence[Size]) -> Tensor:
+        """Paint in one piece at full strength. photo_at: the photo at a size. sizes: from the coarsest to that of the picture."""
         ...
 
     def sizes(self, size: Size) -> list[Size]:
@@ -185,9 +185,12 @@ def paint_by_tiles(
     elif whole:
         canvas = Canvas(work.folder / "0.raw", whole[-1], deep=True)
         if not work.done("0"):
-            small = photo.whole(canvas.size)
-            there = masks if masks is None else rescale(masks, canvas.size)
-            canvas.write(Box(0, 0, *canvas.size), tiling.full(small) if tiling is not None else stylizer(small.to(device), masks=there))
+            if tiling is not None:
+                painted = tiling.coarse_to_fine(photo.whole, whole)
+            else:
+                there = masks if masks is None else rescale(masks, canvas.size)
+                painted = stylizer(photo.whole(canvas.size).to(device), masks=there)
+            canvas.write(Box(0, 0, *canvas.size), painted)
             work.note("0", 1)
     progress.step()
     if tiling is not None:
@@ -228,7 +231,7 @@ def _measured(level: Level, work: Work, name: str, plan: Plan, progress: Progres
         with np.load(path) as found:
             known = [(torch.from_numpy(found[f"mean {n}"]), torch.from_numpy(found[f"variance {n}"])) for n in range(len(found) // 2)]
     if not work.done(whole):
-        for moments in level.measured(plan.side, plan.exact, tuple(known), progress.step):
+        for moments in level.measured(plan, tuple(known), progress.step):
             known.append(moments)
             arrays: dict[str, Any] = {f"mean {n}": mean.cpu().numpy() for n, (mean, _) in enumerate(known)}
             arrays |= {f"variance {n}": variance.cpu().numpy() for n, (_, variance) in enumerate(known)}
