@@ -8,7 +8,6 @@ process of its own; `exactness` paints one of 2048 px in one piece and by tiles.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -46,6 +45,17 @@ def mosaic(width: int, height: int) -> Image.Image:
     return picture
 
 
+def highest(process: "subprocess.Popen[bytes]") -> int:
+    """The peak of its memory in kB, of its own program alone, until it ends."""
+    found = 0
+    while process.poll() is None:
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                found = max(found, int(line.split()[1]))
+        time.sleep(0.02)
+    return found
+
+
 def sizes(arguments: argparse.Namespace) -> None:
     """What each takes."""
     rows = []
@@ -60,22 +70,27 @@ def sizes(arguments: argparse.Namespace) -> None:
         (8192, 8192, "draft", "1G", ["-s", "dusk"]),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        for width, height, quality, memory, words in cases[arguments.first : arguments.last]:
+        for width, height, quality, memory, words in [
+            case for number, case in enumerate(cases) if number in (arguments.cases or range(len(cases)))
+        ]:
             source, output = (Path(folder) / f"{width}x{height}{end}" for end in (".jpg", "-painted.png"))
             if not source.exists():
                 mosaic(width, height).save(source, quality=92)
             command = [sys.executable, "-m", "impasto", "stylize", source, "-o", output, "--size", "0", "--quality", quality]
             command += ["--memory", memory, *words, "--backend", "torch", "--max-megapixels", "200"]
             started = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            said = process.stdout.read() if process.stdout else ""
-            _, status, usage = os.wait4(process.pid, 0)
+            with (Path(folder) / "said.txt").open("w+") as said:
+                process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+                peak = highest(process)
+                said.seek(0)
+                words_said = said.read()
+            status = process.returncode
             row = {
                 "size": f"{width}x{height}", "quality": quality, "memory": memory, "words": " ".join(words),
-                "seconds": round(time.perf_counter() - started, 1), "peak_mb": round(usage.ru_maxrss / 1024), "status": status,
+                "seconds": round(time.perf_counter() - started, 1), "peak_mb": peak // 1024, "status": status,
             }  # fmt: skip
             if status:
-                row["said"] = said.strip()[-300:]
+                row["said"] = words_said.strip()[-300:]
             elif arguments.keep:
                 output.rename(arguments.keep / f"{width}x{height}-{quality}-{memory}{'-exact' * ('--exact' in words)}.png")
             rows.append(row)
@@ -122,8 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["sizes", "exactness"])
     parser.add_argument("--keep", type=Path, help="Folder for the pictures.")
-    parser.add_argument("--first", type=int)
-    parser.add_argument("--last", type=int)
+    parser.add_argument("--cases", type=int, nargs="+", help="Some of them, by number.")
     parser.add_argument("--style", nargs="+", default=["dusk", "starry-night", "great-wave"])
     arguments = parser.parse_args()
     {"sizes": sizes, "exactness": exactness}[arguments.part](arguments)

@@ -52,6 +52,7 @@ def test_by_tiles_a_photo_becomes_what_it_becomes_in_one_piece(tmp_path, library
     scene(700, 520).save(source)
     (outcome,) = paint(source, tmp_path / "tiles.png").painted
     assert outcome.size == (520, 700)
+    assert "then enlarged with the photo's detail (--memory)" in outcome.remark
     found, seen = read_picture(tmp_path / "tiles.png").pixels, read_picture(source).pixels
     assert (found - (seen + 0.1).clamp(0, 1)).abs().mean() < 4 / 255
     assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, "tiles.png"]

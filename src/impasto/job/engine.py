@@ -77,8 +77,8 @@ def run(
                     )
                 elif (found := cut(job, controls, bytes_a_pixel)) is not None:
                     check_writable(job.output, inputs=everything)
-                    size = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
-                    remark = _shrunk(found.header.size, size, controls)
+                    said = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
+                    size, remark = found.size, "; ".join(filter(None, (said, _shrunk(found.header.size, found.size, controls))))
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)

@@ -18,8 +18,8 @@ from impasto.media.color import KEEP_COLOR
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
 from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
-from impasto.runtime.large import Plan, Tiling, Work, paint_by_tiles
-from impasto.runtime.size import usual_size, working_size
+from impasto.runtime.large import Local, Plan, Tiling, Work, paint_by_tiles
+from impasto.runtime.size import pyramid, usual_size, working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import PHOTO_SIDE, Controls
 
@@ -30,13 +30,13 @@ DECODING = 12
 """The same as bytes, with Pillow."""
 WORKING = 60
 """Bytes that a pixel of what is painted takes beside the stylizer: the photo, the painting, and copies of both."""
-TILE = 500
+TILE = 600
 """Bytes that a pixel of a tile takes."""
 LEAST_TILE, USUAL_TILE = 128, 1024
 """Sides of tiles in pixels."""
 LEAST_WHOLE = 128 * 128
 """Pixels that are painted in one piece at the least."""
-BESIDE = 96 * 2**20
+BESIDE = 112 * 2**20
 """Bytes that libraries take for themselves while they work."""
 
 
@@ -95,8 +95,11 @@ def paint_large(
     masks: Tensor | None,
     identity: str,
     listener: Listener,
-) -> tuple[int, int]:
-    """Paint a photo by tiles from file to file; returns its size. What is stopped is resumed if all is the same. Raises ImpastoError."""
+) -> str:
+    """Paint a photo by tiles from file to file; returns what there is to say of it. What is stopped is resumed if all is the same.
+
+    Raises ImpastoError.
+    """
     if controls.exact and not isinstance(stylizer, Tiling):
         raise InputError(
             "--exact is for what learned networks paint as drafts (--quality draft); everything else has its statistics exactly"
@@ -125,4 +128,7 @@ def paint_large(
     result = replace(photo, pixels=painted)
     write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
     shutil.rmtree(work.folder, ignore_errors=True)
-    return found.size
+    if isinstance(stylizer, (Tiling, Local)):
+        return ""
+    height, width = plan.parted(pyramid(found.size, 16, least=1))[0][-1]
+    return "" if (height, width) == found.size else f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)"

@@ -1,6 +1,7 @@
 """Pictures that are larger than memory: kept in a file, read and written by rectangles, and resized a rectangle at a time."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +78,28 @@ class Canvas:
 
     def read(self, box: Box) -> Tensor:
         """A rectangle as (1, C, h, w), float32 in [0, 1]."""
-        part = np.array(self.values()[box.top : box.bottom, box.left : box.right]).astype(np.float32)
-        pixels = torch.from_numpy(part).permute(2, 0, 1)[None]
+        part = np.empty((*box.size, self.channels), self._dtype)
+        with self.path.open("rb", buffering=0) as stream:
+            for number, place in enumerate(self._rows(box)):
+                stream.seek(place)
+                if stream.readinto(part[number]) != part[number].nbytes:
+                    raise OSError(f"{self.path} is not whole")
+        pixels = torch.from_numpy(part.astype(np.float32)).permute(2, 0, 1)[None]
         return pixels if self._dtype == np.float32 else pixels / 255
 
     def write(self, box: Box, pixels: Tensor) -> None:
         """Put (1, C, h, w) in [0, 1] there."""
         values = pixels[0].float().cpu().clamp(0, 1).permute(1, 2, 0)
-        stored = self.values("r+")
-        stored[box.top : box.bottom, box.left : box.right] = (values if self._dtype == np.float32 else values.mul(255).round()).numpy()
+        part = np.ascontiguousarray((values if self._dtype == np.float32 else values.mul(255).round()).numpy(), self._dtype)
+        with self.path.open("rb+", buffering=0) as stream:
+            for number, place in enumerate(self._rows(box)):
+                stream.seek(place)
+                stream.write(part[number])
+
+    def _rows(self, box: Box) -> Iterator[int]:
+        """Where each row of a rectangle begins in the file. Files are read, not mapped: pages that are mapped count as memory."""
+        for row in range(box.top, box.bottom):
+            yield (row * self.size[1] + box.left) * self.channels * self._dtype.itemsize
 
     def resized(self, size: Size, box: Box) -> Tensor:
         """A rectangle of this picture brought to another size, (1, C, h, w): what `impasto.media.images.rescale` gives there."""

@@ -35,16 +35,19 @@ class Grain:
     def __init__(self, size: tuple[int, int], path: Path, *, smooth: bool):
         self._size, self._path, self._smooth = size, path, smooth
         random = np.random.default_rng(0)
-        finest = np.memmap(path, np.float32, "w+", shape=size)
-        strip = max(1, 4_000_000 // size[1])
-        for top in range(0, size[0], strip):
-            part = finest[top : top + strip]
-            part[:] = random.standard_normal(part.shape, dtype=np.float32)
+        strip = max(1, 1_000_000 // size[1])
+        with path.open("wb") as stream:
+            for top in range(0, size[0], strip):
+                stream.write(random.standard_normal((min(strip, size[0] - top), size[1]), dtype=np.float32).tobytes())
         self._coarser = [random.standard_normal(_cells(size, scale), dtype=np.float32) for scale in range(1, _SCALES)]
 
     def rectangle(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         """The noise (1, 1, h, w) of rows from `top` to before `bottom`, and of columns alike."""
-        total = np.array(np.memmap(self._path, np.float32, "r", shape=self._size)[top:bottom, left:right])
+        total = np.empty((bottom - top, right - left), np.float32)
+        with self._path.open("rb", buffering=0) as stream:
+            for row, line in enumerate(total, top):
+                stream.seek(4 * (row * self._size[1] + left))
+                stream.readinto(line.data)
         for part in self._coarser:
             (low, rows), (near, columns) = (
                 _brought_up(cells, side, *ends, smooth=self._smooth)

@@ -6,8 +6,10 @@ other the change that it made to the smaller photo is brought up and added to th
 Everything is kept in files of a folder, and what is finished is noted after every tile, so that a picture that was interrupted is resumed.
 """
 
+import ctypes
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -118,6 +120,14 @@ class Work:
             part.write_text(json.dumps({"key": self.key, "done": self.state}), encoding="utf-8")
 
 
+def give_back() -> None:
+    """Hand memory that is free back to the system, where the C library keeps it: between tiles that is half of what they take."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 @dataclass
 class Progress:
     """Tells a listener of tiles."""
@@ -129,6 +139,7 @@ class Progress:
 
     def step(self, count: int = 1) -> None:
         """So many more are finished."""
+        give_back()
         self.done += count
         self.listener(Event(self.done, max(self.done, self.total), time.monotonic() - self.started))
 
