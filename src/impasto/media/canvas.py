@@ -11,8 +11,8 @@ from torch import Tensor
 
 Size = tuple[int, int]
 """Height and width in pixels."""
-_STEP = 256
-"""Side of the tiles, in pixels, that whole pictures are resized by."""
+_STEP = 512
+"""Side, in pixels, of what is held of a picture that is resized as a whole."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,18 @@ class Canvas:
     def whole(self, size: Size) -> Tensor:
         """All of it at another size, (1, C, h, w)."""
         picture = torch.empty(1, self.channels, *size)
-        for box in tiles(size, _STEP):
+        for box in self._steps(size):
             box.of(picture).copy_(self.resized(size, box))
         return picture
+
+    def _steps(self, size: Size) -> list[Box]:
+        """Rectangles of another size that are made of little each."""
+        return tiles(size, max(4, min(_STEP, int(_STEP * min(1.0, size[0] / self.size[0])))))
 
     def copied(self, path: Path, size: Size) -> "Canvas":
         """All of it at another size in another file, of floats."""
         copy = Canvas(path, size, channels=self.channels, deep=True)
-        for box in tiles(size, _STEP):
+        for box in self._steps(size):
             copy.write(box, self.resized(size, box))
         return copy
 
