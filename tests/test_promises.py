@@ -92,6 +92,8 @@ COMMANDS = [
     ["mix", "mine.safetensors", "yours.safetensors", "--name", "mine"],
     ["export", "mine.safetensors"],
     ["export", "mine.safetensors", "-o", "mine.safetensors"],
+    ["lut", "a.png", "-s", "painting.png", "--table", "9"],
+    ["lut", "a.png", "-s", "painting.png", "--table", "9", "-o", "a.png"],
     ["enlarge", "a.png", "-r", "painting.png", "--factor", "2"],
     ["enlarge", "a.png", "-r", "painting.png", "--factor", "2", "-o", "painting.png"],
     ["train", "johnson", "painting.png", "--content", "cam1", *TRAIN, "--style-size", "32", "-o", "j.safetensors"],

@@ -18,6 +18,8 @@ from impasto.settings import Controls
 from impasto.storage.registry import is_at_hand
 
 VGG19 = "vgg19"
+VGG19_TIMES = 5
+"""How many times as much memory the wide encoders take as the compact one."""
 
 
 def for_pictures(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:
@@ -31,7 +33,7 @@ def for_pictures(decision: Decision, source: StyleSource, place: Place, listener
 def bytes_a_pixel(decision: Decision, place: Place) -> int:
     """What painting a photo in one piece takes for each of its pixels."""
     half = decision.method.bytes_a_pixel if decision.quality == "draft" else BYTES_A_PIXEL
-    return half * (2 if place.dtype.itemsize > 2 else 1)
+    return half * (2 if place.dtype.itemsize > 2 else 1) * (1 if decision.controls.encoder == Controls.encoder else VGG19_TIMES)
 
 
 def for_films(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:

@@ -38,4 +38,5 @@ METHOD = Method(
     keeps_picture=True,
     finish=False,
     masks=frozenset({"regions"}),
+    bytes_a_pixel=1200,
 )
