@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+import impasto
 from impasto.errors import InputError, PictureError
 from impasto.job import large
 from impasto.job.engine import run
@@ -183,3 +184,15 @@ def test_a_full_disk_is_a_sentence(tmp_path, tight, monkeypatch):
     (outcome,) = paint(tmp_path / "in.png", tmp_path / "out.png").failed
     assert "No space left on device" in str(outcome.error)
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_bound_that_is_no_number_is_a_sentence_also_for_the_quickest_way(tmp_path):
+    scene(96, 72).save(tmp_path / "in.png")
+    summary = impasto.stylize(tmp_path / "in.png", "dusk", output=tmp_path / "out.png", controls=Controls(quality="draft", memory="much"))
+    assert "--memory is a number" in str(summary.failed[0].error)
+
+
+def test_exact_statistics_are_for_networks_that_paint_drafts(tmp_path, tight):
+    scene(700, 520).save(tmp_path / "in.png")
+    (outcome,) = paint(tmp_path / "in.png", tmp_path / "out.png", exact=True).failed
+    assert "--exact is for what learned networks paint as drafts" in str(outcome.error)

@@ -92,7 +92,7 @@ def _is_simple(request: Request) -> bool:
 
 def _is_usual(controls: Controls) -> bool:
     """Whether nothing is asked for that is beyond a network in one pass on a processor."""
-    untouched = (controls.stroke, controls.style_size, controls.keep_color) == (None, None, None) and not controls.options
+    untouched = not any((controls.stroke, controls.style_size, controls.keep_color, controls.memory, controls.exact, controls.options))
     place = controls.device in (AUTO, "cpu") and controls.backend in (AUTO, "openvino")
     return untouched and place and controls.precision in (AUTO, "float32", "bfloat16") and 0 < controls.strength <= 1
 

@@ -191,8 +191,10 @@ def _check_effects(controls: Controls, photos: bool, films: bool) -> None:
         raise InputError("--stroke is the size of the style picture against the photo, and --style-size that in pixels: give one of them")
     if controls.stroke is not None and not 0.05 <= controls.stroke <= 20:
         raise InputError(f"stroke goes from 0.05 over 1, the painting fills the picture, to 20, not {controls.stroke:g}")
-    if controls.keep_metadata and not photos:
-        raise InputError("--keep-metadata is for photos, and there is none")
+    if not photos:
+        asked = {"--keep-metadata": controls.keep_metadata, "--memory": controls.memory is not None, "--exact": controls.exact}
+        for name in (name for name, given in asked.items() if given):
+            raise InputError(f"{name} is for photos, and there is none")
 
 
 def _quality(method: Method, controls: Controls, styles: Sequence[StyleFact], *, usual: Quality) -> tuple[Quality, str]:
