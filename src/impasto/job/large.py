@@ -34,8 +34,14 @@ TILE = 600
 """Bytes that a pixel of a tile takes."""
 LEAST_TILE, USUAL_TILE = 128, 1024
 """Sides of tiles in pixels."""
+GRAIN = 1.5
+"""Bytes that the coarser cells of the grain take for each pixel of what is painted, held while it is."""
+OVERLAP = 128
+"""What a tile and the surroundings that it needs have more on both sides together."""
 LEAST_WHOLE = 128 * 128
 """Pixels that are painted in one piece at the least."""
+PLANNED = 0.85
+"""Share of what is left that is planned with; the rest is for free memory that lies in pieces."""
 BESIDE = 112 * 2**20
 """Bytes that libraries take for themselves while they work."""
 
@@ -69,15 +75,16 @@ def cut(job: Job, controls: Controls, bytes_a_pixel: int) -> Cut | None:
     if header is None:
         return None
     size = working_size(header.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
-    own, left = math.prod(header.size), memory_of(controls.memory) - _taken() - BESIDE
+    own, there_is, begun = math.prod(header.size), memory_of(controls.memory), _taken() + BESIDE + GRAIN * math.prod(size)
+    left = PLANNED * (there_is - begun)
     if own * READING + math.prod(size) * (WORKING + bytes_a_pixel) <= left:
         return None
     reading = 0 if header.streamed else own * (DECODING if header.plain else READING)
     whole = min(left / (WORKING + bytes_a_pixel), math.prod(size))
-    side = min(USUAL_TILE, int((max(0.0, left) / TILE) ** 0.5) - 2 * LEAST_TILE) // 4 * 4
+    side = min(USUAL_TILE, int((max(0.0, left) / TILE) ** 0.5) - OVERLAP) // 4 * 4
     if side < LEAST_TILE or whole < LEAST_WHOLE or reading > left:
-        there_is = memory_of(controls.memory)
-        needed = there_is - left + max(LEAST_WHOLE * (WORKING + bytes_a_pixel), TILE * (3 * LEAST_TILE + 4) ** 2, reading)
+        least = max(LEAST_WHOLE * (WORKING + bytes_a_pixel), TILE * (LEAST_TILE + OVERLAP + 4) ** 2, reading)
+        needed = begun + least / PLANNED
         way = "" if reading <= left else "; with pip install 'impasto[large]' photos are read by strips"
         raise InputError(
             f"{job.source} needs at least {needed / 2**20:,.0f} MB to be painted, and may take {there_is / 2**20:,.0f} (--memory){way}"
