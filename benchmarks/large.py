@@ -90,7 +90,7 @@ def sizes(arguments: argparse.Namespace) -> None:
                 "seconds": round(time.perf_counter() - started, 1), "peak_mb": peak // 1024, "status": status,
             }  # fmt: skip
             if status:
-                row["said"] = words_said.strip()[-300:]
+                row["said"] = words_said.strip().replace(f"{folder}/", "")[-300:]
             elif arguments.keep:
                 output.rename(arguments.keep / f"{width}x{height}-{quality}-{memory}{'-exact' * ('--exact' in words)}.png")
             rows.append(row)

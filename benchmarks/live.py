@@ -70,11 +70,7 @@ def write_film(path: Path, frames: list[Tensor], count: int) -> None:
 def film(arguments: argparse.Namespace) -> None:
     """Frames a second from file to file, the engine made before; beside them, what decoding and encoding alone take."""
     frames, rows = frames_of(arguments.film, 48), []
-    work = {
-        name: multiply_adds(network_of(find_style(name).file))
-        for style in arguments.style
-        for name in (style, f"{style}-live")[arguments.small_alone :]
-    }  # type: ignore[arg-type]
+    work = {name: multiply_adds(network_of(find_style(name).file)) for style in arguments.style for name in (style, f"{style}-live")}  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         warm = Path(folder) / "warm.mp4"
         write_film(warm, frames, 2)
@@ -118,7 +114,6 @@ def main() -> None:
     parser.add_argument("--film", type=Path, required=True)
     parser.add_argument("--seconds", type=int, nargs="+", default=[10])
     parser.add_argument("--json", type=Path, default=RESULTS / "live-film.json")
-    parser.add_argument("--small-alone", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("out") / "live.png")
     arguments = parser.parse_args()
     {"film": film, "sheet": sheet}[arguments.part](arguments)
