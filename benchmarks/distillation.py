@@ -203,7 +203,7 @@ def per_frame(paint: Callable[[], object], *, repeats: int = 5) -> float:
 def write_film(path: Path, frames: list[Tensor], count: int) -> None:
     """The frames there and back again until there are enough."""
     size, rate = (frames[0].shape[-2], frames[0].shape[-1]), Fraction(25)
-    writer = FilmWriter(path, None, FilmInfo(size, rate, 1 / rate, count, count / 25), size, "benchmark", part=500)
+    writer = FilmWriter(path, None, FilmInfo(size, rate, 1 / rate, count, count / 25), size, "benchmark", piece=500)
     pictures = [as_bytes(frame) for frame in frames]
     circle = pictures + pictures[-2:0:-1]
     for number in range(count):

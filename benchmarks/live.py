@@ -61,7 +61,7 @@ def there_and_back(frames: list[Tensor]) -> Iterator[Tensor]:
 def write_film(path: Path, frames: list[Tensor], count: int) -> None:
     """A film of so many frames."""
     rate = Fraction(RATE)
-    writer = FilmWriter(path, None, FilmInfo(SIZE, rate, 1 / rate, count, count / RATE), SIZE, "benchmark", part=500)
+    writer = FilmWriter(path, None, FilmInfo(SIZE, rate, 1 / rate, count, count / RATE), SIZE, "benchmark", piece=500)
     for number, frame in enumerate(islice(there_and_back(frames), count)):
         writer.write(as_bytes(frame), number)
     writer.finish()

@@ -83,7 +83,7 @@ def speed(arguments: argparse.Namespace) -> None:
         frames = [as_bytes(picture.roll(8 * number, 2)) for number in range(count)]
         for name in ("copy", "film"):
             path, started = Path(folder) / f"{name}.mp4", time.perf_counter()
-            writer = FilmWriter(path, None, FilmInfo(size, rate, 1 / rate, count, count / 24), size, "benchmark", part=500)
+            writer = FilmWriter(path, None, FilmInfo(size, rate, 1 / rate, count, count / 24), size, "benchmark", piece=500)
             for number, frame in enumerate(frames):
                 writer.write(frame, number)
             writer.finish()

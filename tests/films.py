@@ -55,6 +55,25 @@ def make_film(
     return path
 
 
+def make_shots(path: Path, lengths: tuple[int, ...], *, size: tuple[int, int] = (48, 64), codec: str = "libx264", key: int = 250) -> Path:
+    """A film without sound, of shots of so many frames: in each a square wanders over two colours of its own."""
+    colors = np.random.default_rng(0).integers(0, 256, (len(lengths), 3, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as film:
+        seen = film.add_stream(codec, rate=25, options={"g": str(key), "sc_threshold": "0"})
+        seen.height, seen.width = size
+        seen.pix_fmt = "yuv420p"
+        for shot, length in enumerate(lengths):
+            for number in range(length):
+                picture = np.empty((*size, 3), np.uint8)
+                picture[:] = colors[shot, 0]
+                picture[:, : size[1] * (shot % 3 + 1) // 4] = colors[shot, 1]
+                left = (number + 7 * shot) % (size[1] - 12)
+                picture[8 + 3 * shot : 20 + 3 * shot, left : left + 12] = colors[shot, 2]
+                film.mux(seen.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(seen.encode(None))
+    return path
+
+
 def _turn(path: Path, degrees: int) -> None:
     """Write a display matrix into the header, as a phone does: the nine numbers of tkhd."""
     data = bytearray(path.read_bytes())

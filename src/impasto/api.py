@@ -13,9 +13,10 @@ from impasto.job.export import export_file
 from impasto.job.learn import keep_picture, learn_painting, mix_styles
 from impasto.job.look import make_look
 from impasto.job.outcome import Summary
+from impasto.job.parts import join_parts
 from impasto.job.perform import perform
 from impasto.job.pipe import paint_pipe
-from impasto.job.request import PathLike, RegionRequest, Request, count_of
+from impasto.job.request import PathLike, RegionRequest, Request, count_of, part_of
 from impasto.job.styles import gather_styles
 from impasto.media.masks import Regions
 from impasto.methods.solver.texture import FACTOR
@@ -129,6 +130,7 @@ def stylize(
     regions: str | None = None,
     show_regions: bool = False,
     frames: bool = False,
+    part: str | None = None,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -145,6 +147,7 @@ def stylize(
     regions: "auto:4" finds four matching regions by itself.
     show_regions: also write PHOTO-STYLE-regions.png, the photo and the style pictures under the colours of their regions.
     frames: folders hold the frames of a film each.
+    part: "3/8" paints the third of eight parts: every eighth photo, and a stretch of each film, which `join` puts together.
     controls: what all methods share, and the options of the method.
     listener: is told of every step.
     on_file: is told the number, the count and the source of each file before it is painted.
@@ -165,10 +168,22 @@ def stylize(
             show_regions,
         ),
         frames,
+        None if part is None else part_of(part),
         controls or Controls(),
     )
     with between_steps(listener) as noticed:
         return perform(request, noticed, on_file, on_regions)
+
+
+def join(film: PathLike, output: PathLike) -> tuple[Path, str]:
+    """Put the parts of a film together that `stylize` painted one by one; nothing is encoded anew, and the parts stay.
+
+    film: what was painted, a film or a folder of frames; its sound, subtitles and chapters are carried over.
+    output: as it was given for the parts, which lie beside it as NAME.part-3-of-8.mp4; a folder of frames holds them itself.
+
+    Returns the output, and what there is to say of it ("" if nothing). Raises InputError where parts are missing or do not match.
+    """
+    return Path(output), join_parts(Path(film), Path(output))
 
 
 def stylize_pipe(

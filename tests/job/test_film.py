@@ -98,7 +98,7 @@ def test_interrupted_it_goes_on_to_the_same_film(tmp_path, stylizer, monkeypatch
 
     source = make_film(tmp_path / "in.mp4", count=40)
     paint(stylizer(), source, tmp_path / "whole.mp4")
-    monkeypatch.setattr(film_writer.FilmWriter.__init__, "__kwdefaults__", {"part": 8})
+    monkeypatch.setitem(film_writer.FilmWriter.__init__.__kwdefaults__, "piece", 8)
     stopped = []
 
     def stop(event):

@@ -14,9 +14,9 @@ from impasto.media.videos import FilmError, FilmReader, even
 from tests.films import make_film
 
 
-def copied(source: Path, output: Path, *, stop: int | None = None, part: int = 7) -> FilmWriter:
+def copied(source: Path, output: Path, *, stop: int | None = None, piece: int = 7) -> FilmWriter:
     reader = FilmReader(source)
-    writer = FilmWriter(output, source, reader.info, reader.info.size, "key", part=part)
+    writer = FilmWriter(output, source, reader.info, reader.info.size, "key", piece=piece)
     for frame in reader:
         if frame.number >= (stop if stop is not None else 10**9):
             return writer
@@ -58,12 +58,12 @@ def test_interrupted_it_goes_on_after_the_last_whole_part(tmp_path):
     copied(source, output, stop=16)
     assert not output.exists()
     reader = FilmReader(source)
-    again = FilmWriter(output, source, reader.info, reader.info.size, "key", part=7)
+    again = FilmWriter(output, source, reader.info, reader.info.size, "key", piece=7)
     assert again.done == 14
     assert again.last.dtype == np.uint8
     thirteenth = list(reader)[13].pixels.mul(255).round()
     assert torch.equal(torch.from_numpy(again.last).permute(2, 0, 1).float(), thirteenth)
-    other = FilmWriter(tmp_path / "out.mp4", source, reader.info, reader.info.size, "another key", part=7)
+    other = FilmWriter(tmp_path / "out.mp4", source, reader.info, reader.info.size, "another key", piece=7)
     assert other.done == 0
     copied(source, output)
     assert len(list(FilmReader(output))) == 30

@@ -60,6 +60,16 @@ Memory = Annotated[
 Exact = Annotated[bool, rarely("Tiles have the statistics of the whole photo: slower, and the same as in one piece.", "--exact")]
 
 
+OfAll = Annotated[
+    str | None,
+    rarely(
+        "Paint one part of all, such as 3/8: every eighth photo from the third on, and the third of eight stretches of each film; "
+        "impasto join puts films together.",
+        show_default=False,
+    ),
+]
+
+
 def chosen(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; the others keep their default, which lives in the library."""
     return {key: value for key, value in options.items() if value is not None}

@@ -15,6 +15,7 @@ from impasto.cli.options import (
     Exact,
     Inputs,
     Memory,
+    OfAll,
     Output,
     Precision,
     Styles,
@@ -25,7 +26,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.pipe import paint_pipe
 from impasto.errors import InputError
-from impasto.job.request import RegionRequest, Request, count_of
+from impasto.job.request import RegionRequest, Request, count_of, part_of
 from impasto.settings import FILM_SIDE, PHOTO_SIDE, Controls
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def stylize(
         str | None,
         rarely("Size of the frames that come through the pipe, rgb24, as 640x360.", show_default=False),
     ] = None,
+    part: OfAll = None,
     background: Annotated[
         str,
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
@@ -144,7 +146,7 @@ def stylize(
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
-            "--keep-metadata": keep_metadata, "--background": background != DEFAULT.background,
+            "--keep-metadata": keep_metadata, "--part": part, "--background": background != DEFAULT.background,
         }  # fmt: skip
         for name, value in unused.items():
             if value:
@@ -158,6 +160,7 @@ def stylize(
         weights,
         RegionRequest(mask or [], style_mask or [], None if regions is None else count_of(regions), show_regions),
         frames,
+        None if part is None else part_of(part),
         controls,
     )
     summary = paint_at_once(request) or _performed(request)

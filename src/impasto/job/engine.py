@@ -12,13 +12,14 @@ from impasto.interrupts import between_steps
 from impasto.job.film import paint_film
 from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
+from impasto.job.parts import share_of
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.stylizer import Stylizer, memory_of
 from impasto.settings import PHOTO_SIDE, Controls
 
 
@@ -71,9 +72,15 @@ def run(
         try:
             with between_steps(listener) as noticed:
                 on_file(index, len(jobs), job.source)
+                output, share = job.output, None
+                if job.part is not None:
+                    found_share = share_of(job.source, job.output, job.part, memory_of(stylizer))
+                    if found_share is None:
+                        continue
+                    output, share = found_share
                 if job.moving:
                     size, remark = paint_film(
-                        stylizer, job.source, job.output, controls, place, masks=masks, identity=identity, listener=noticed
+                        stylizer, job.source, output, controls, place, masks=masks, identity=identity, share=share, listener=noticed
                     )
                 elif (found := cut(job, controls, bytes_a_pixel)) is not None:
                     check_writable(job.output, inputs=everything)
@@ -85,7 +92,7 @@ def run(
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
                     write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
                     size, remark = result.size, _shrunk(picture.size, result.size, controls)
-                outcomes.append(Outcome(job.source, job.output, size, time.monotonic() - started, remark=remark))
+                outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:
             finished = False

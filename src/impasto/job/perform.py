@@ -8,7 +8,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.events import Listener
-from impasto.files import stamp
+from impasto.files import fingerprint
 from impasto.job.build import bytes_a_pixel, for_films, for_pictures
 from impasto.job.engine import as_sentence, run
 from impasto.job.outcome import Outcome, Summary
@@ -36,8 +36,11 @@ def perform(
     controls, asked = request.controls, request.regions
     source = gather_styles(request.styles, request.weights, controls, asked.kind)
     beside = [*request.styles, *asked.masks, *asked.style_masks, *files_of(controls)]
-    planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside)
+    planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside, part=request.part)
     jobs = planned.jobs
+    nothing = f"part {request.part} has nothing to paint: there are fewer files than parts, and films are short"
+    if not jobs:
+        return Summary([], False, (*planned.left_out, nothing))
     if asked.masks and len(jobs) != 1:
         raise InputError("a mask belongs to one photo, and there are several")
     films = any(job.moving for job in jobs)
@@ -50,14 +53,14 @@ def perform(
     said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
     any_decision = next(iter(decided.values()))
     place = choose_place(controls.device, controls.precision, painting=True)
-    stamps = " ".join(f"{path} {stamp(path)}" for path in files_of(controls))
+    networks = " ".join(f"{path.name} {fingerprint(path)}" for path in files_of(controls))
 
     def paint(some_jobs: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
         for moving, group in groupby(some_jobs, key=lambda job: job.moving):
             decision = decided[moving]
             stylizer = (for_films if moving else for_pictures)(decision, styles, place, listener)
-            before, identity = first + len(outcomes), f"{styles.identity} {stamps}"
+            before, identity = first + len(outcomes), f"{styles.identity} {networks}"
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
             done = run(
                 stylizer,
@@ -73,7 +76,7 @@ def perform(
             outcomes += done.outcomes
             if done.interrupted:
                 return Summary(outcomes, True, said)
-        return Summary(outcomes, False, said)
+        return Summary(outcomes, False, said if outcomes else (*said, nothing))
 
     if asked.kind != "regions":
         masks = shares_of(asked, jobs[0], source, any_decision.controls).to(place.device) if asked.masks else None

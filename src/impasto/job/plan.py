@@ -1,10 +1,11 @@
 """Which file becomes which, planned before the first is painted; free of heavy imports where there is neither a folder nor a film."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from impasto.errors import InputError
+from impasto.job.request import Part
 from impasto.media.opening import is_animation, is_film
 from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 
@@ -13,13 +14,14 @@ from impasto.runtime.outputs import Outputs, PathLike, is_folder, names_of
 class Job:
     """One picture or film to paint and where it goes. moving: whether it is a film: a file of one, an animation, or a folder of frames.
 
-    shown: where its regions are shown, if they are.
+    shown: where its regions are shown, if they are. part: which part of a film is painted, into a file of its own; all of it if None.
     """
 
     source: Path
     output: Path
     moving: bool = False
     shown: Path | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ def plan(
     frames: bool = False,
     regions: bool = False,
     beside: Sequence[PathLike] = (),
+    part: Part | None = None,
 ) -> Plan:
     """Which file becomes which: folders are searched for photos and films; results are named PHOTO-STYLE.png, or FILM-STYLE.mp4 for films.
 
     output: a file (one photo only), a folder, or None for the current folder. frames: folders hold the frames of a film each, and become
     folders FOLDER-STYLE, or the output itself if there is one of them. regions: are shown beside each result. beside: other files that the
-    job reads. No two outputs are the same, and none is an input. Raises InputError.
+    job reads. part: what one machine of several paints. No two outputs are the same, and none is an input. Raises InputError.
     """
     if frames:
         sources, left_out = [Path(entry) for entry in inputs], list[str]()
@@ -69,7 +72,15 @@ def plan(
         endings = ["" if frames else _ending(source, moves) for source, moves in zip(sources, moving, strict=True)]
         targets = [outputs.chosen(folder / f"{name}-{style_name}{end}") for name, end in zip(names, endings, strict=True)]
     shown = [outputs.chosen(target.with_name(f"{target.stem}-regions.png")) if regions else None for target in targets]
-    return Plan([Job(*parts) for parts in zip(sources, targets, moving, shown, strict=True)], tuple(left_out))
+    jobs = [Job(*parts) for parts in zip(sources, targets, moving, shown, strict=True)]
+    return Plan(jobs if part is None else _of_part(jobs, part, frames), tuple(left_out))
+
+
+def _of_part(jobs: Sequence[Job], part: Part, frames: bool) -> list[Job]:
+    """What of the jobs belongs to a part: every n-th of the photos and animations, and something of each film."""
+    whole = [job for job in jobs if not (job.moving and (frames or is_film(job.source)))]
+    own = [*whole[part.number - 1 :: part.count], *(replace(job, part=part) for job in jobs if job not in whole)]
+    return [job for source in jobs for job in own if job.source == source.source and job.output == source.output]
 
 
 def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.job.film import film_size, open_film
+from impasto.job.film import film_size
+from impasto.job.moving import open_film
 from impasto.job.plan import Job
 from impasto.job.request import RegionRequest
 from impasto.media.images import Picture, read_picture, resize, write_picture

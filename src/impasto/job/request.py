@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from impasto.errors import InputError
@@ -44,6 +45,33 @@ class RegionRequest:
         return "shares" if self.masks else "pictures"
 
 
+@dataclass(frozen=True)
+class Part:
+    """One share of a job that several machines do: every `count`-th photo from `number` on, and of each film a stretch."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise InputError(f"a part is one of all, as 3/8, the third of eight, not {self}")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def named(self, output: Path) -> Path:
+        """Where this part of a film lies until it is joined."""
+        return output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}")
+
+
+def part_of(text: str) -> Part:
+    """The third part of eight of "3/8". Raises InputError."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise InputError(f"a part is one of all, as 3/8, the third of eight, not {text!r}")
+    return Part(int(number), int(count))
+
+
 def count_of(regions: str) -> int:
     """4 of "auto:4", or of "auto". Raises InputError."""
     kind, _, count = regions.partition(":")
@@ -60,6 +88,7 @@ class Request:
     styles: pictures, style files, or bundled names, with `weights`, equal by default.
     output: a file, a folder, or None for names of ours in the current folder.
     frames: whether folders hold the frames of a film each.
+    part: which part of it, for one machine of several; everything if None.
     """
 
     inputs: Sequence[PathLike]
@@ -68,4 +97,5 @@ class Request:
     weights: Sequence[float] | None = None
     regions: RegionRequest = field(default_factory=RegionRequest)
     frames: bool = False
+    part: Part | None = None
     controls: Controls = field(default_factory=Controls)

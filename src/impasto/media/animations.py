@@ -117,7 +117,7 @@ class AnimationWriter:
         """The last of them, bytes (H, W, C)."""
         return self._frames.last
 
-    def write(self, picture: np.ndarray, time: int) -> None:
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
         """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, at a time in the source's time base."""
         if self._frames.done >= _MOST_FRAMES:
             raise FilmError(f"an animation has at most {_MOST_FRAMES} frames; .mp4 takes more")

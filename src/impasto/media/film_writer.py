@@ -1,14 +1,15 @@
-"""Films out. They are written by parts, each a small file of its own, that are joined with the tracks of the source at the end; what was
+"""Films out. They are written by pieces, each a small file of its own, that are joined with the tracks of the source at the end; what was
 finished before an interrupt or a failure is not done again.
+
+Where pieces begin depends on nothing but the frames: at every cut, and where a fixed number of frames' time is over. So a film that is
+painted by parts on many machines is made of the same pieces as one that is painted in one go, and is the same file.
 """
 
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,25 @@ import numpy as np
 
 from impasto.files import atomic_file, check_folder, check_space
 from impasto.media.film_color import tag, to_stored
+from impasto.media.film_joining import join
 from impasto.media.opening import MADE_BY
-from impasto.media.tracks import FORMATS, Carried, Tracks, plan_tracks
+from impasto.media.tracks import Tracks, plan_tracks
 from impasto.media.videos import FilmError, FilmInfo, FilmReader, even
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How pictures are stored: encoder, layout, options, the suffix of parts, and about how many bytes a pixel takes at the least."""
+    """How pictures are stored: encoder, layout, options, the suffix of pieces, and about how many bytes a pixel takes at the least."""
 
     codec: str
     pix_fmt: str
     options: dict[str, str]
-    part: str
+    piece: str
     bytes_per_pixel: float
 
+
+PIECE = 50
+"""Frames of a piece at the most."""
 
 _H264 = Coding("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "bf": "0"}, ".mp4", 0.03)
 _VP9_OPTIONS = {"crf": "28", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"}
@@ -66,14 +71,23 @@ def film_suffix(source: Path) -> str:
     return ".mkv" if plan_tracks(source, ".mp4").lost > plan_tracks(source, ".mkv").lost else ".mp4"
 
 
+def holds_film_alpha(path: Path) -> bool:
+    """Whether films of this suffix are written with transparency."""
+    return path.suffix.lower() in _WITH_ALPHA
+
+
+def slot_of(time: int, info: FilmInfo, piece: int = PIECE) -> int:
+    """Which of the stretches that last as long as `piece` frames a time lies in; a piece begins with each of them."""
+    return int((time * info.time_base * info.rate + Fraction(1, 2)) // piece)
+
+
 class FilmWriter:
-    """Writes a film in parts of `part` frames beside the output, and joins them with the tracks of the source.
+    """Writes a film in pieces of at most `piece` frames beside the output, and joins them with the tracks of the source.
 
     source: whose sound, subtitles and chapters are carried over; None for none. key: what has to be the same for an interrupted film to be
     resumed: source, style and controls in one string. `done` frames are finished already; `last` is the last of them as it was written,
     bytes (H, W, 3) without loss, or None. `alpha`: whether frames are written as (H, W, 4); where they are not, whoever paints them lays
-    them on the background. `remarks`: sentences on what is not
-    carried over as it was.
+    them on the background. `remarks`: sentences on what is not carried over as it was. comment: what the film says of itself.
 
         writer = FilmWriter(output, source, info, size, key)
         writer.write(picture, time)    for every frame from number writer.done on
@@ -90,13 +104,14 @@ class FilmWriter:
         size: tuple[int, int],
         key: str,
         *,
-        part: int = 50,
+        piece: int = PIECE,
         background: str = "white",
+        comment: str = MADE_BY,
     ):
         check_film_output(output)
-        self.output, self.source, self.info, self.size, self.part = output, source, info, even(size), part
+        self.output, self.source, self.info, self.size, self.piece = output, source, info, even(size), piece
         suffix = output.suffix.lower()
-        self.alpha = info.alpha and suffix in _WITH_ALPHA
+        self.alpha, self.comment = holds_film_alpha(output) and info.alpha, comment
         self._coding = _WITH_ALPHA[suffix] if self.alpha else _CODINGS[suffix]
         self._tracks = Tracks() if source is None else plan_tracks(source, suffix)
         flat = f"{suffix} cannot hold transparency: the film is laid on {background}; .mov and .webm can"
@@ -106,8 +121,8 @@ class FilmWriter:
         self.last: np.ndarray | None = None
         self._container: Any = None
         self._stream: Any = None
-        self._in_part, self._picture = 0, np.empty(0)
-        self._parts: list[str] = []
+        self._in_piece, self._slot, self._picture = 0, -1, np.empty(0)
+        self._pieces: list[str] = []
         self._key = f"{key}|{self.size}|{self._coding.codec}|{self._coding.pix_fmt}"
         self._resume()
         left = max(0, info.length - self.done)
@@ -117,31 +132,36 @@ class FilmWriter:
         """Continue where an earlier run with the same key stopped; what belongs to another is removed."""
         try:
             state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
-            whole = state["key"] == self._key and all((self.folder / name).is_file() for name in state["parts"])
+            whole = state["key"] == self._key and all((self.folder / name).is_file() for name in state["pieces"])
             if whole:
                 last = np.load(self.folder / state["last"])
-                self._parts, self.done, self.last = state["parts"], state["done"], last
+                self._pieces, self.done, self.last = state["pieces"], state["done"], last
                 return
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, picture: np.ndarray, time: int) -> None:
-        """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, of the writer's size, at a time in the source's time base."""
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
+        """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, of the writer's size, at a time in the source's time base.
+
+        cut: whether a shot begins with it.
+        """
+        slot = slot_of(time, self.info, self.piece)
+        if cut or slot != self._slot:
+            self._close_piece()
+        self._slot = slot
         if self._container is None:
-            self._open_part()
+            self._open_piece()
         self._picture = picture
         frame = to_stored(picture, self._coding.pix_fmt, self.info.color.painted)
         frame.pts, frame.time_base = time, self.info.time_base
         self._container.mux(self._stream.encode(frame))
-        self._in_part += 1
-        if self._in_part >= self.part:
-            self._close_part()
+        self._in_piece += 1
 
-    def _open_part(self) -> None:
+    def _open_piece(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{len(self._parts):06d}{self._coding.part}"
-        timed = {} if self._coding.part == ".webm" else {"video_track_timescale": str(self.info.time_base.denominator)}
+        name = f"{len(self._pieces):06d}{self._coding.piece}"
+        timed = {} if self._coding.piece == ".webm" else {"video_track_timescale": str(self.info.time_base.denominator)}
         self._container = av.open(str(self.folder / name), "w", options=timed)
         self._stream = self._container.add_stream(self._coding.codec, rate=self.info.rate)
         self._stream.height, self._stream.width = self.size
@@ -150,104 +170,42 @@ class FilmWriter:
         self._stream.codec_context.framerate = self.info.rate
         self._stream.options = self._coding.options
         tag(self._stream.codec_context, self.info.color.painted)
-        if self.alpha and self._coding.part == ".webm":
+        if self.alpha and self._coding.piece == ".webm":
             self._stream.metadata["alpha_mode"] = "1"
-        self._name, self._in_part = name, 0
+        self._name, self._in_piece = name, 0
 
-    def _close_part(self) -> None:
-        """Finish a part. What is remembered is written last and whole, and names the very files that belong to it."""
+    def _close_piece(self) -> None:
+        """Finish a piece. What is remembered is written last and whole, and names the very files that belong to it."""
         if self._container is None:
             return
         container, self._container = self._container, None
         container.mux(self._stream.encode(None))
         container.close()
-        if not self._in_part:
+        if not self._in_piece:
             return
         last = f"last-{secrets.token_hex(4)}.npy"
         with atomic_file(self.folder / last) as temporary, temporary.open("wb") as stream:
             np.save(stream, self._picture)
-        state = {"key": self._key, "parts": [*self._parts, self._name], "done": self.done + self._in_part, "last": last}
+        state = {"key": self._key, "pieces": [*self._pieces, self._name], "done": self.done + self._in_piece, "last": last}
         with atomic_file(self.folder / "state.json") as temporary:
             temporary.write_text(json.dumps(state), encoding="utf-8")
-        self._parts, self.done, self._in_part = state["parts"], state["done"], 0  # type: ignore[assignment]
+        self._pieces, self.done, self._in_piece = state["pieces"], state["done"], 0  # type: ignore[assignment]
         for old in self.folder.glob("last-*.npy"):
             if old.name != last:
                 old.unlink(missing_ok=True)
 
     def pause(self) -> None:
-        """Keep what was written so far, to continue another time. A part that cannot be finished any more is given up."""
+        """Keep what was written so far, to continue another time. A piece that cannot be finished any more is given up."""
         try:
-            self._close_part()
+            self._close_piece()
         except (OSError, ValueError):  # av's errors are among them: the disk is full, the encoder refused
             self._container = None
 
     def finish(self) -> None:
-        """Join the parts and the tracks into the output, which appears whole or not at all. Raises FilmError."""
-        self._close_part()
-        if not self._parts:
+        """Join the pieces and the tracks into the output, which appears whole or not at all. Raises FilmError."""
+        self._close_piece()
+        if not self._pieces:
             raise FilmError(f"{self.source or self.output} gave no frame that could be painted")
-        with atomic_file(self.output) as temporary:
-            try:
-                lost = self._join(temporary, self._tracks)
-            except (av.FFmpegError, ValueError):
-                if not self._tracks.carried:
-                    raise
-                self._join(temporary, Tracks())  # the pictures are not lost with the sound
-                self.remarks += (f"the sound and subtitles of {self.source} are damaged: left out",)
-                lost = 0
-        if lost:
-            self.remarks += (f"{lost} packets of the sound and subtitles of {self.source} are damaged: left out",)
+        pieces = [self.folder / name for name in self._pieces]
+        self.remarks += join(pieces, self.output, self.info, self.source, self._tracks, alpha=self.alpha, comment=self.comment)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _join(self, target: Path, tracks: Tracks) -> int:
-        """Write the whole film; returns how many packets of the other tracks the container refused."""
-        kind = FORMATS[self.output.suffix.lower()]
-        options = {"video_track_timescale": str(self.info.time_base.denominator)} if kind in ("mp4", "mov") else {}
-        with ExitStack() as opened:
-            joined = opened.enter_context(av.open(str(target), "w", format=kind, options=options))
-            joined.metadata["comment"] = MADE_BY
-            with av.open(str(self.folder / self._parts[0])) as first:
-                pictures = joined.add_stream_from_template(first.streams.video[0])
-                pictures.time_base = self.info.time_base
-            if self.alpha and kind == "webm":
-                pictures.metadata["alpha_mode"] = "1"
-            carried = None
-            if self.source is not None and (tracks.carried or tracks is self._tracks):
-                source = opened.enter_context(av.open(str(self.source)))
-                carried = Carried(source, joined, tracks)
-                joined.set_chapters(source.chapters())
-            end, lost, heard = 0.0, 0, iter(()) if carried is None else carried.packets()
-            waiting = next(heard, None)
-            before: int | None = None
-            for packet in chain.from_iterable(self._packets(name) for name in self._parts):
-                packet.stream = pictures
-                if before is not None and packet.dts <= before:  # a damaged film has frames whose times are a tick apart, across parts
-                    packet.dts = before + 1
-                    packet.pts = max(packet.pts, packet.dts)
-                before = packet.dts
-                end = float(packet.pts * packet.time_base)
-                while waiting is not None and waiting[0] <= end:
-                    lost += not _muxed(joined, waiting[1])
-                    waiting = next(heard, None)
-                joined.mux(packet)
-            limit = end + 1 / float(self.info.rate)
-            while waiting is not None:
-                if waiting[0] <= limit:
-                    lost += not _muxed(joined, waiting[1])
-                waiting = next(heard, None)
-        return lost
-
-    def _packets(self, name: str) -> Iterator[Any]:
-        with av.open(str(self.folder / name)) as part:
-            for packet in part.demux(part.streams.video[0]):
-                if packet.dts is not None:
-                    yield packet
-
-
-def _muxed(target: Any, packet: Any) -> bool:
-    """Whether a packet of sound or subtitles could be written; one that is damaged costs itself alone."""
-    try:
-        target.mux(packet)
-    except av.FFmpegError:
-        return False
-    return True

@@ -17,6 +17,9 @@ from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes
 RATE = Fraction(25)
 """Frames per second of a folder of frames, where nobody says otherwise."""
 
+JOURNAL = ".impasto"
+"""Name of the file that says which frames of a folder are painted."""
+
 _BYTES_PER_PIXEL = 0.5
 """Of a painted frame as PNG, at the least."""
 
@@ -36,12 +39,16 @@ class FrameFolder:
         self.info = FilmInfo(first.size, rate, 1 / rate, len(self.files), float(len(self.files) / rate), alpha=first.alpha is not None)
 
     def __iter__(self) -> Iterator[Frame]:
-        for number, file in enumerate(self.files):
+        return self.span()
+
+    def span(self, begin: int | None = None, end: int | None = None) -> Iterator[Frame]:
+        """The frames from number `begin` on and before number `end`, numbered from 0: their times are their numbers in the folder."""
+        for number, file in list(enumerate(self.files))[slice(None if begin is None else max(0, begin), end)]:
             picture = read_picture(file, max_pixels=self.max_pixels)
             if picture.size != self.info.size:
                 wrong, right = (f"{width}x{height}" for height, width in (picture.size, self.info.size))
                 raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
-            yield Frame(as_bytes(_with_alpha(picture, self.info.alpha)), number, number)
+            yield Frame(as_bytes(_with_alpha(picture, self.info.alpha)), number, number - max(0, begin or 0))
 
 
 def _with_alpha(picture: Picture, wanted: bool) -> torch.Tensor:
@@ -56,20 +63,29 @@ class FrameWriter:
 
     `done` frames are finished; the last of them is `last`, bytes (H, W, C), or None. A journal in the folder says what they were made
     with, `key`, and which are done: those of another key, and files that lay there before, are painted anew. alpha: whether they are
-    written as (H, W, 4). expected: how many frames there will be, all names by default.
+    written as (H, W, 4). expected: how many frames there will be, all names by default. journal: its name; a name of one's own is for a
+    part of a folder, whose journal stays until the parts are joined.
     """
 
     remarks: tuple[str, ...] = ()
 
     def __init__(
-        self, output: Path, names: Sequence[str], size: tuple[int, int], key: str, *, alpha: bool = False, expected: int | None = None
+        self,
+        output: Path,
+        names: Sequence[str],
+        size: tuple[int, int],
+        key: str,
+        *,
+        alpha: bool = False,
+        expected: int | None = None,
+        journal: str = JOURNAL,
     ):
         check_folder(output / "frame.png")
         if output.exists() and not output.is_dir():
             raise InputError(f"{output} is a file, and a folder of frames shall go there")
         self.output, self.names, self.alpha, self.done = output, names, alpha, 0
         self.last: np.ndarray | None = None
-        self._journal, self._key = output / ".impasto", f"{key}|{size}"
+        self._journal, self._key = output / journal, f"{key}|{size}"
         known = self._known()
         while self.done < min(len(names), len(known)) and known[self.done] == names[self.done] and self.file(self.done).is_file():
             self.done += 1
@@ -99,7 +115,7 @@ class FrameWriter:
         """Where a frame lies."""
         return self.output / f"{self.names[number]}.png"
 
-    def write(self, picture: np.ndarray, time: int) -> None:
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
         """Write the next frame, bytes (H, W, 3), or (H, W, 4) with alpha; its time is its number."""
         pixels = torch.from_numpy(picture).permute(2, 0, 1).float().div(255)
         write_picture(Picture(pixels[:3], pixels[3:] if self.alpha else None), self.file(self.done))
@@ -111,5 +127,6 @@ class FrameWriter:
         """Every frame that was written is there already, and the journal knows of it."""
 
     def finish(self) -> None:
-        """All frames are there: what they were made with need not be remembered."""
-        self._journal.unlink(missing_ok=True)
+        """All frames are there: what they were made with need not be remembered, but for a part."""
+        if self._journal.name == JOURNAL:
+            self._journal.unlink(missing_ok=True)

@@ -25,6 +25,14 @@ _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 """FFmpeg's own decoders of these pass over the alpha that WebM stores beside the pictures."""
 
 
+_RUN_UP = Fraction(1, 2)
+"""Seconds before the first frame of a span from which it is decoded: filters look at the frames before."""
+
+
+class _SeekError(Exception):
+    """A film that has to be decoded from its beginning."""
+
+
 class FilmError(InputError):
     """A file that should be a film is not one, or cannot be read or written as one."""
 
@@ -34,7 +42,8 @@ class FilmInfo:
     """What a film's header says. size: height and width, upright, in square pixels. rate: mean frames per second.
 
     frames: their number, 0 if unknown. duration: seconds, 0 if unknown. time_base: seconds per unit of the frames' times. color: how its
-    colours are stored. alpha: whether it has any. remarks: sentences on what is changed by reading it.
+    colours are stored. alpha: whether it has any. remarks: sentences on what is changed by reading it. start: time of the first frame, in
+    units of the time base.
     """
 
     size: tuple[int, int]
@@ -45,6 +54,7 @@ class FilmInfo:
     color: FilmColor = field(default_factory=lambda: FilmColor(1, 1, 1))
     alpha: bool = False
     remarks: tuple[str, ...] = ()
+    start: int = 0
 
     @property
     def length(self) -> int:
@@ -71,13 +81,18 @@ class Frame:
         return torch.from_numpy(self.bytes[..., 3:]).permute(2, 0, 1).float().div_(255) if self.bytes.shape[2] == 4 else None
 
 
-def film_made_here(path: Path) -> bool:
-    """Whether a film says that Impasto painted it. False for what cannot be opened."""
+def comment_of(path: Path) -> str:
+    """What a film says of itself; "" for what says nothing, or cannot be opened."""
     try:
         with av.open(str(path)) as film:
-            return any(key.lower() == "comment" and value.startswith(MADE_BY) for key, value in film.metadata.items())
+            return next((value for key, value in film.metadata.items() if key.lower() == "comment"), "")
     except (av.FFmpegError, ValueError, OSError):
-        return False
+        return ""
+
+
+def film_made_here(path: Path) -> bool:
+    """Whether a film says that Impasto painted it. False for what cannot be opened."""
+    return comment_of(path).startswith(MADE_BY)
 
 
 class FilmReader:
@@ -138,9 +153,32 @@ class FilmReader:
             remarks.append(
                 f"{self.path} has pixels that are not square ({shape.numerator}:{shape.denominator}) and is brought to square ones"
             )
-        self.info = FilmInfo(size, rate, time_base, stream.frames, duration, color, alpha, tuple(remarks))
+        self.info = FilmInfo(size, rate, time_base, stream.frames, duration, color, alpha, tuple(remarks), first.pts or 0)
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.span()
+
+    def span(self, begin: int | None = None, end: int | None = None) -> Iterator[Frame]:
+        """The frames whose times are from `begin` on and before `end`, in units of the film's time base; they are numbered from 0.
+
+        Only what is needed is decoded, where the film can be sought in.
+        """
+        if begin is None:
+            yield from self._decoded_from(None, begin, end)
+            return
+        early = begin - round(_RUN_UP / self.info.time_base)
+        frames = self._decoded_from(early, begin, end)
+        try:
+            first = next(frames, None)
+        except _SeekError:
+            yield from self._decoded_from(None, begin, end)
+            return
+        if first is not None:
+            yield first
+            yield from frames
+
+    def _decoded_from(self, start: int | None, begin: int | None, end: int | None) -> Iterator[Frame]:
+        """Frames from `begin` on, decoded from the key frame before `start` or from the first frame on. Raises _SeekError."""
         self.problem = ""
         number, last, broken, resized = 0, None, 0, 0
         color, alpha, interlaced = self._convert
@@ -150,6 +188,9 @@ class FilmReader:
             stream.thread_type = "AUTO"
             decoder = _decoder(stream)
             step = max(1, round(1 / (self.info.rate * base)))
+            sought = start is not None
+            if start is not None:
+                _seek(container, stream, start)
             try:
                 for packet in container.demux(stream):
                     try:
@@ -161,17 +202,26 @@ class FilmReader:
                         broken += 1
                         continue
                     for array, seconds in ready:
+                        if sought and (seconds is None or (last is None and begin is not None and seconds > begin * base)):
+                            raise _SeekError
                         time = round(seconds / base) if seconds is not None else (0 if last is None else last + step)
                         if last is not None and time <= last:
                             time = last + 1
                         last = time
+                        if begin is not None and time < begin:
+                            continue
+                        if end is not None and time >= end:
+                            return
                         picture = self._upright(array)
                         resized += picture.shape[:2] != self.info.size
                         yield Frame(picture, time, number)
                         number += 1
             except av.FFmpegError as error:
                 self.problem = f"{self.path} is damaged after frame {number} ({error.strerror or error}); what comes before it was kept"
-        self.problem = self.problem or self._missing(number, 0.0 if last is None else float(last * base))
+        if sought and last is None:
+            raise _SeekError
+        if begin is None:
+            self.problem = self.problem or self._missing(number, 0.0 if last is None else float(last * base))
         if broken and not self.problem:
             self.problem = f"{broken} packets of {self.path} are broken: their frames are missing, and what there is was kept"
         if resized and not self.problem:
@@ -204,6 +254,14 @@ class FilmReader:
 def _check_size(path: str | os.PathLike[str], context: Any) -> None:
     if context.width * context.height > MOST_FILM_PIXELS:
         raise FilmError(f"{path} says that its frames have {context.width}x{context.height} pixels, more than any film has")
+
+
+def _seek(container: Any, stream: Any, start: int) -> None:
+    """Go to the key frame before a time. Raises _SeekError."""
+    try:
+        container.seek(start, stream=stream, backward=True)
+    except av.FFmpegError:
+        raise _SeekError from None
 
 
 def _decoder(stream: Any) -> Any:

@@ -1,10 +1,13 @@
 """Cuts in a film: where the frame before tells nothing about this one."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _BINS = 8
+_SMALL = 128
+"""Longer side, in pixels, of what `Cuts` looks at."""
 
 
 def _histogram(frame: Tensor) -> Tensor:
@@ -29,3 +32,17 @@ def is_cut(before: Tensor, frame: Tensor, *, limit: float = 0.5) -> bool:
     places = float((small[0] - small[1]).abs().mean() / spread)
     colors = float((_histogram(before) - _histogram(frame)).abs().sum() / 2)
     return places * colors > limit
+
+
+class Cuts:
+    """Tells for each frame of a film, one after the other, whether a new shot begins with it; the first frame begins none."""
+
+    def __init__(self) -> None:
+        self._before: Tensor | None = None
+
+    def __call__(self, frame: np.ndarray) -> bool:
+        """Whether a shot begins with a frame, bytes (H, W, 3 or 4)."""
+        step = max(1, -(-max(frame.shape[:2]) // _SMALL))
+        small = torch.from_numpy(frame[::step, ::step, :3].copy()).permute(2, 0, 1).float().div_(255)
+        before, self._before = self._before, small
+        return before is not None and is_cut(before, small)

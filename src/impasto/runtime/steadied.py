@@ -22,6 +22,9 @@ SHARE = 0.6
 class Steadied:
     """A stylizer for films out of one for pictures. flow: any callable from two frames to their flow, OpenCV's by default."""
 
+    memory = 24
+    """0.6 to its power is less than what a byte holds."""
+
     def __init__(self, stylizer: Stylizer, place: Place, *, flow: Flow | None = None, share: float = SHARE):
         self.stylizer, self.place, self.flow, self.share = stylizer, place, flow or DenseInverseSearch(), share
 

@@ -19,10 +19,19 @@ class Stylizer(Protocol):
 
 @runtime_checkable
 class VideoStylizer(Stylizer, Protocol):
-    """A stylizer that remembers: what it paints depends on the frame before."""
+    """A stylizer that remembers: what it paints depends on the frame before.
+
+    It says with `memory` for how many frames, 0 if it does not say it: see `memory_of`.
+    """
 
     def stream(
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
     ) -> Iterator[Tensor]:
         """Paint frames (3, H, W) in order. first: the frame before them and how it was painted, to continue from there."""
         ...
+
+
+def memory_of(stylizer: Stylizer) -> int | None:
+    """How many frames it takes until what a stylizer paints does not depend any more on where a shot began; None if it always does."""
+    found: int | None = getattr(stylizer, "memory", 0)
+    return found

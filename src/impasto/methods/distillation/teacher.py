@@ -32,6 +32,9 @@ class Teacher:
     flow: any callable from two frames to their flow, OpenCV's by default. strength: 0 is the film, 1 what the network paints.
     """
 
+    memory = None
+    """A network may keep what it saw for as long as a shot lasts."""
+
     def __init__(self, network: VideoNetwork, place: Place, *, flow: Flow | None = None, strength: float = 1.0):
         check_strength(strength)
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength

@@ -64,6 +64,11 @@ class SemanticTransfer:
         """Paint; masks (1, K, H, W) in [0, 1] if there are regions. Same size out."""
         return self._paint(image, masks, None)
 
+    @property
+    def memory(self) -> int:
+        """Frames after which the averages hold a hundredth of what they began with."""
+        return 0 if self.settings.rate == 1 else math.ceil(math.log(0.01) / math.log(1 - self.settings.rate))
+
     @torch.inference_mode()
     def stream(
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None

@@ -140,6 +140,11 @@ class Solver:
         *_, x = unroll(self.network, content, steer, grain=grain, masks=regions, proximal=proximal, passes=passes)
         return x.clamp(0, 1).to(image.device)
 
+    @property
+    def memory(self) -> int | None:
+        """None where frames are kept near the ones before: the texture that a shot begins with stays for all of it."""
+        return None if self.steering.consistency else 0
+
     def stream(
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
     ) -> Iterator[Tensor]:
