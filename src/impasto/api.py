@@ -131,6 +131,7 @@ def stylize(
     show_regions: bool = False,
     frames: bool = False,
     part: str | None = None,
+    cluster: str | None = None,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -148,6 +149,7 @@ def stylize(
     show_regions: also write PHOTO-STYLE-regions.png, the photo and the style pictures under the colours of their regions.
     frames: folders hold the frames of a film each.
     part: "3/8" paints the third of eight parts: every eighth photo, and a stretch of each film, which `join` puts together.
+    cluster: "auto", or the address of a Ray cluster that paints everything.
     controls: what all methods share, and the options of the method.
     listener: is told of every step.
     on_file: is told the number, the count and the source of each file before it is painted.
@@ -169,6 +171,7 @@ def stylize(
         ),
         frames,
         None if part is None else part_of(part),
+        cluster,
         controls or Controls(),
     )
     with between_steps(listener) as noticed:

@@ -70,6 +70,16 @@ OfAll = Annotated[
 ]
 
 
+OnCluster = Annotated[
+    str | None,
+    rarely(
+        "Paint on a Ray cluster: HOST:PORT, or auto for the one of this machine, begun if there is none. Files go by name where its "
+        "machines see them, else by their bytes; the same command resumes.",
+        show_default=False,
+    ),
+]
+
+
 def chosen(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; the others keep their default, which lives in the library."""
     return {key: value for key, value in options.items() if value is not None}

@@ -16,6 +16,7 @@ from impasto.cli.options import (
     Inputs,
     Memory,
     OfAll,
+    OnCluster,
     Output,
     Precision,
     Styles,
@@ -97,6 +98,7 @@ def stylize(
         rarely("Size of the frames that come through the pipe, rgb24, as 640x360.", show_default=False),
     ] = None,
     part: OfAll = None,
+    cluster: OnCluster = None,
     background: Annotated[
         str,
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
@@ -146,7 +148,7 @@ def stylize(
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
-            "--keep-metadata": keep_metadata, "--part": part, "--background": background != DEFAULT.background,
+            "--keep-metadata": keep_metadata, "--part": part, "--cluster": cluster, "--background": background != DEFAULT.background,
         }  # fmt: skip
         for name, value in unused.items():
             if value:
@@ -161,6 +163,7 @@ def stylize(
         RegionRequest(mask or [], style_mask or [], None if regions is None else count_of(regions), show_regions),
         frames,
         None if part is None else part_of(part),
+        cluster,
         controls,
     )
     summary = paint_at_once(request) or _performed(request)

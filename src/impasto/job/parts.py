@@ -70,17 +70,19 @@ def share_of(source: Path, output: Path, part: Part, memory: int | None) -> tupl
     return output if in_place else part.named(output), Share(part, found[0], memory or 0)
 
 
-def join_parts(source: Path, output: Path) -> str:
+def join_parts(source: Path, output: Path, *, beside: Path | None = None) -> str:
     """Put the parts that lie beside a film, or in a folder of frames, together; returns what there is to say of it ("" if nothing).
 
     source: the film, or folder of frames, that they were painted from; of a film the sound and the subtitles are carried over. output: as
-    it was given when the parts were painted. The parts stay. Raises InputError if one is missing, or was painted otherwise than the others.
+    it was given when the parts were painted. beside: the folder of the parts, if it is not that of the output. The parts stay. Raises
+    InputError if one is missing, or was painted otherwise than the others.
     """
     check_moving_output(output, source)
     film = open_film(source, Controls())
     if isinstance(film, FrameFolder) and not output.suffix:
         return _joined_frames(film, output)
-    parts = _complete(output, {part: path for path in sorted(output.parent.iterdir()) if (part := _part_of(path, output))}, output.parent)
+    folder = beside or output.parent
+    parts = _complete(output, {part: path for path in sorted(folder.iterdir()) if (part := _part_of(path, output))}, folder)
     said = {part: _SAID.fullmatch(comment_of(path)) for part, path in parts.items()}
     for part, path in parts.items():
         if said[part] is None:

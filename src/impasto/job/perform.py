@@ -1,6 +1,7 @@
 """A request, carried out: styles found, the job decided, its outputs planned, then every file painted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -15,12 +16,55 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job, plan
 from impasto.job.regions import matched_regions, shares_of, with_regions
 from impasto.job.request import Request
-from impasto.job.resolve import resolve
+from impasto.job.resolve import Decision, resolve
 from impasto.job.styles import facts_of, files_of, gather_styles
 from impasto.media.masks import Regions
 from impasto.methods.declaration import StyleSource
 from impasto.methods.table import methods
-from impasto.runtime.device import choose_place
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request with everything that is decided before the first file is painted.
+
+    decided: how films (True) and photos (False) are painted. said: sentences on what is left out, or is not as it is usual.
+    """
+
+    request: Request
+    source: StyleSource
+    jobs: list[Job]
+    decided: Mapping[bool, Decision]
+    said: tuple[str, ...]
+
+
+Builder = Callable[[Decision, StyleSource, Place, Listener], Stylizer]
+
+
+def build(decision: Decision, styles: StyleSource, place: Place, listener: Listener) -> Stylizer:
+    """The stylizer for what was decided. Raises ImpastoError."""
+    return (for_films if decision.moving else for_pictures)(decision, styles, place, listener)
+
+
+def prepare(request: Request) -> Prepared:
+    """Find the styles, plan the outputs and decide. What concerns all files raises ImpastoError."""
+    controls, asked = request.controls, request.regions
+    source = gather_styles(request.styles, request.weights, controls, asked.kind)
+    beside = [*request.styles, *asked.masks, *asked.style_masks, *files_of(controls)]
+    planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside, part=request.part)
+    jobs = planned.jobs
+    if asked.masks and len(jobs) > 1:
+        raise InputError("a mask belongs to one photo, and there are several")
+    films = any(job.moving for job in jobs)
+    photos = any(not job.moving for job in jobs)
+    decided = {
+        moving: resolve(controls, facts_of(source), methods(), kind=asked.kind, moving=moving, photos=photos, films=films)
+        for moving, there_are in ((False, photos), (True, films))
+        if there_are
+    }
+    said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
+    return Prepared(request, source, jobs, decided, said)
 
 
 def perform(
@@ -33,34 +77,37 @@ def perform(
 
     on_file: is told index, count and source before each file. on_regions: the regions of each photo.
     """
-    controls, asked = request.controls, request.regions
-    source = gather_styles(request.styles, request.weights, controls, asked.kind)
-    beside = [*request.styles, *asked.masks, *asked.style_masks, *files_of(controls)]
-    planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside, part=request.part)
-    jobs = planned.jobs
+    prepared = prepare(request)
+    if request.cluster is not None:
+        from impasto.job.cluster_painting import paint_on_cluster
+
+        return paint_on_cluster(prepared, listener)
+    summary = carry_out(prepared, listener, on_file, on_regions)
+    if summary.outcomes or summary.interrupted:
+        return summary
     nothing = f"part {request.part} has nothing to paint: there are fewer files than parts, and films are short"
-    if not jobs:
-        return Summary([], False, (*planned.left_out, nothing))
-    if asked.masks and len(jobs) != 1:
-        raise InputError("a mask belongs to one photo, and there are several")
-    films = any(job.moving for job in jobs)
-    photos = any(not job.moving for job in jobs)
-    decided = {
-        moving: resolve(controls, facts_of(source), methods(), kind=asked.kind, moving=moving, photos=photos, films=films)
-        for moving, there_are in ((False, photos), (True, films))
-        if there_are
-    }
-    said = (*planned.left_out, *dict.fromkeys(decision.remark for decision in decided.values() if decision.remark))
-    any_decision = next(iter(decided.values()))
+    return replace(summary, left_out=(*summary.left_out, nothing))
+
+
+def carry_out(
+    prepared: Prepared,
+    listener: Listener,
+    on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+    on_regions: Callable[[Regions], None] = lambda regions: None,
+    build: Builder = build,
+) -> Summary:
+    """Paint the files of what was prepared, on this machine. build: what makes the stylizers."""
+    request, source, jobs, said = prepared.request, prepared.source, prepared.jobs, prepared.said
+    asked, controls = request.regions, request.controls
     place = choose_place(controls.device, controls.precision, painting=True)
     networks = " ".join(f"{path.name} {fingerprint(path)}" for path in files_of(controls))
 
     def paint(some_jobs: list[Job], first: int, styles: StyleSource, masks: Tensor | None) -> Summary:
         outcomes: list[Outcome] = []
         for moving, group in groupby(some_jobs, key=lambda job: job.moving):
-            decision = decided[moving]
-            stylizer = (for_films if moving else for_pictures)(decision, styles, place, listener)
-            before, identity = first + len(outcomes), f"{styles.identity} {networks}"
+            decision = prepared.decided[moving]
+            stylizer = build(decision, styles, place, listener)
+            before = first + len(outcomes)
             count = lambda index, _, path, before=before: on_file(before + index, len(jobs), path)  # noqa: E731
             done = run(
                 stylizer,
@@ -68,7 +115,7 @@ def perform(
                 decision.controls,
                 place,
                 masks=masks,
-                identity=identity,
+                identity=f"{styles.identity} {networks}",
                 bytes_a_pixel=bytes_a_pixel(decision, place),
                 on_file=count,
                 listener=listener,
@@ -76,15 +123,17 @@ def perform(
             outcomes += done.outcomes
             if done.interrupted:
                 return Summary(outcomes, True, said)
-        return Summary(outcomes, False, said if outcomes else (*said, nothing))
+        return Summary(outcomes, False, said)
 
     if asked.kind != "regions":
-        masks = shares_of(asked, jobs[0], source, any_decision.controls).to(place.device) if asked.masks else None
+        any_decision = next(iter(prepared.decided.values()), None)
+        with_masks = any_decision if asked.masks else None
+        masks = None if with_masks is None else shares_of(asked, jobs[0], source, with_masks.controls).to(place.device)
         return paint(jobs, 0, source, masks)
     outcomes: list[Outcome] = []
     for number, job in enumerate(jobs):
         try:
-            found = matched_regions(asked, job, source, any_decision.controls, place)
+            found = matched_regions(asked, job, source, prepared.decided[job.moving].controls, place)
         except KeyboardInterrupt:
             return Summary(outcomes, True, said)
         except Exception as error:

@@ -89,6 +89,7 @@ class Request:
     output: a file, a folder, or None for names of ours in the current folder.
     frames: whether folders hold the frames of a film each.
     part: which part of it, for one machine of several; everything if None.
+    cluster: "auto", or the address of a Ray cluster that paints; this process does if None.
     """
 
     inputs: Sequence[PathLike]
@@ -98,4 +99,5 @@ class Request:
     regions: RegionRequest = field(default_factory=RegionRequest)
     frames: bool = False
     part: Part | None = None
+    cluster: str | None = None
     controls: Controls = field(default_factory=Controls)

@@ -44,6 +44,7 @@ class Decision:
     film: "alone": the stylizer paints films as it is; "frames": it does, and forgets the frame before; "flow": with optical flow, the
         stylizer's own if it has any, otherwise around it.
     remark: what could not be as it is usual, as a sentence; "" if all could.
+    moving: whether it is for films.
     """
 
     method: Method
@@ -52,6 +53,7 @@ class Decision:
     quality: Quality = "draft"
     film: Literal["alone", "frames", "flow"] = "alone"
     remark: str = ""
+    moving: bool = False
 
 
 def resolve(
@@ -90,7 +92,7 @@ def resolve(
     if not moving:
         return Decision(method, controls, kind, quality, remark=remark)
     controls, film = _film(method, controls, styles)
-    return Decision(method, controls, kind, quality, film, remark)
+    return Decision(method, controls, kind, quality, film, remark, moving=True)
 
 
 def default_method(kind: Default, methods: Mapping[str, Method]) -> str:

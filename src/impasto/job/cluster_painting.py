@@ -1,0 +1,357 @@
+"""A job on a cluster: photos in batches, films by parts, each a task; what is done is done once, also after the driver died.
+
+Where a machine sees the files of the driver, tasks pass their names; where it does not, their bytes, there and back.
+"""
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from impasto.errors import ImpastoError
+from impasto.events import Listener
+from impasto.files import atomic_file, check_folder, fingerprint
+from impasto.job.build import bytes_a_pixel
+from impasto.job.cluster import Cluster, Failure, Task, connected
+from impasto.job.cluster_task import Painted, Seen, content_of, paint_here
+from impasto.job.engine import as_sentence
+from impasto.job.large import memory_of as bytes_of
+from impasto.job.moving import made_with, open_film
+from impasto.job.outcome import Outcome, Summary
+from impasto.job.parts import join_parts
+from impasto.job.perform import Prepared, build
+from impasto.job.plan import Job
+from impasto.job.request import Part
+from impasto.job.resolve import Decision
+from impasto.job.spans import stretch_of
+from impasto.job.styles import files_of
+from impasto.media.animations import AnimationReader
+from impasto.media.large_files import read_header
+from impasto.runtime.device import Place, choose_place
+from impasto.runtime.size import usual_size, working_size
+from impasto.runtime.stylizer import memory_of
+from impasto.settings import AUTO, PHOTO_SIDE
+
+TASK_FRAMES = 250
+"""Frames of a film that are one task, about: the same on every cluster, so that one resumes what another began."""
+TASKS_A_CORE = 4
+"""Batches of photos for each core: few enough to cost little, and enough for all cores to end at about the same time."""
+MOST_PHOTOS = 16
+"""Photos of a batch at the most."""
+PROCESS = 3 << 29
+"""Bytes that a process takes while it paints a film, and before it paints a photo."""
+FRAME = 512 * 288
+"""Pixels of a frame, which is the unit of work."""
+FINISHING = 20
+"""How much more work a finished picture is than a draft, about; nothing but the order of tasks and the bar depend on it."""
+LOGS = "impasto-logs"
+"""The folder beside the results where the logs of failed tasks go."""
+
+
+def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
+    """Paint what was prepared on the cluster that the request names. The same request resumes what an earlier one did not finish.
+
+    What concerns one file is its outcome's error, and the log of its task lies beside the results; what concerns all raises ImpastoError.
+    """
+    for job in prepared.jobs:
+        check_folder(job.output)
+    with connected(prepared.request.cluster or AUTO) as cluster:
+        controls = prepared.request.controls
+        place = choose_place(controls.device, controls.precision, painting=True)
+        memories: dict[bool, int | None] = {}
+        if prepared.request.regions.kind != "regions":  # which have styles of their own for each photo
+            for (
+                moving,
+                decision,
+            ) in prepared.decided.items():  # learned once, here
+                memories[moving] = memory_of(build(decision, prepared.source, place, listener))
+        work = _Work(prepared, place, memories, cluster)
+        with work.begun():
+            try:
+                work.do(cluster, listener)
+            except KeyboardInterrupt:
+                return Summary(work.outcomes, True, prepared.said)
+        return Summary(work.outcomes, False, prepared.said)
+
+
+@dataclass
+class _File:
+    """One file that was asked for: its job, what of it is not painted yet, and what became of the rest."""
+
+    job: Job
+    pieces: list[Job] = field(default_factory=list)
+    found: list[Outcome] = field(default_factory=list)
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What one task paints: pieces of files with the numbers of these."""
+
+    pieces: list[tuple[int, Job]]
+    weight: float
+    memory: int
+
+
+class _Work:
+    """All files of a job on their way."""
+
+    def __init__(self, prepared: Prepared, place: Place, memories: Mapping[bool, int | None], cluster: Cluster):
+        self.given, self.prepared = prepared, _absolute(prepared)
+        self.files = [_File(job) for job in self.prepared.jobs]
+        self._bytes = {moving: bytes_a_pixel(decision, place) for moving, decision in prepared.decided.items()}
+        self._memories, self._machines = memories, cluster.machines
+        asked = prepared.request.controls.memory
+        self._bound = None if asked is None else bytes_of(asked)
+        networks = [f"{path.name} {fingerprint(path)}" for path in files_of(prepared.request.controls)]
+        self._identity = repr([prepared.source.identity, networks, prepared.request.regions])
+        asked_for = repr([self._identity, [(str(file.job.source), str(file.job.output)) for file in self.files]])
+        self._token = f"{hashlib.sha256(asked_for.encode()).hexdigest()[:16]}.token"
+        self._secret = secrets.token_hex(16)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of the files that are done, in order, by the names that they were given by."""
+        pairs = zip(self.given.jobs, self.files, strict=True)
+        return [
+            replace(file.outcome, source=job.source, output=job.output if file.outcome.output else None)
+            for job, file in pairs
+            if file.outcome is not None
+        ]
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Everything is looked at, and what lies beside the results while they are made is removed in the end."""
+        folders = {_mark(file.job).parent for file in self.files}
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / self._token).write_text(self._secret, encoding="utf-8")
+            for file in self.files:
+                self._look_at(file)
+            yield
+        finally:
+            done = all(file.outcome is not None and file.outcome.error is None for file in self.files)
+            for file in self.files if done else []:
+                _mark(file.job).unlink(missing_ok=True)
+            for folder in folders:
+                (folder / self._token).unlink(missing_ok=True)
+                with suppress(OSError):
+                    folder.rmdir()  # marks stay until everything is done
+
+    def _look_at(self, file: _File) -> None:
+        """Whether it is done, what its parts are, or what is wrong with it."""
+        job = file.job
+        try:
+            if job.output.exists() and _read(_mark(job)) == self._key(job):
+                file.outcome = Outcome(job.source, job.output, remark="was painted already")
+            else:
+                file.pieces = self._pieces(job)
+        except Exception as error:
+            file.outcome = Outcome(job.source, error=as_sentence(error, job.source))
+
+    def _pieces(self, job: Job) -> list[Job]:
+        """A file in one piece, or a long film in parts that lie in a folder of their own; frames of a folder go where they belong."""
+        if not job.moving:
+            return [job]
+        film = open_film(job.source, self.prepared.request.controls)
+        if isinstance(film, AnimationReader) or film.info.length < 2 * TASK_FRAMES:
+            return [job]
+        wanted = film.info.length // TASK_FRAMES
+        found = stretch_of(film, 1, wanted, shots=self._memories.get(True, 0) is None)
+        count = found[1] if found else 1
+        output = job.output if _holds_parts(job) else _stage(job) / job.output.name
+        return [replace(job, output=output, part=Part(number, wanted)) for number in range(1, count + 1)] if count > 1 else [job]
+
+    def _key(self, job: Job) -> str:
+        """What a result was made with."""
+        decision = self.prepared.decided[job.moving]
+        controls = decision.controls
+        content = made_with(open_film(job.source, controls), controls, None, "") if job.moving else fingerprint(job.source)
+        return hashlib.sha256(repr([content, decision.controls, decision.quality, self._identity]).encode()).hexdigest()
+
+    def do(self, cluster: Cluster, listener: Listener) -> None:
+        """Paint everything: first where the files are seen, then with their bytes on machines that do not see them."""
+        kept = cluster.keep(replace(self.prepared, jobs=[]))
+        units = self._units()
+        total = sum(unit.weight for unit in units)
+        gpu = self._machines.gpus > 0 and self.prepared.request.controls.device in (AUTO, "cuda")
+        unseen: list[_Unit] = []
+        tasks = [Task((kept, [job for _, job in unit.pieces], self._seen(unit)), unit.weight, unit.memory, gpu) for unit in units]
+        for number, result in cluster.run(paint_here, tasks, listener, total=total):
+            if result is None:
+                unseen.append(units[number])
+            else:
+                self._take(units[number], result)
+        carried: dict[Path, Any] = {}
+        tasks = []
+        for unit in unseen:
+            for _, job in unit.pieces:
+                if job.source not in carried and job.source.is_file():
+                    carried[job.source] = cluster.keep(job.source.read_bytes())
+            sources = [carried.get(job.source) for _, job in unit.pieces]
+            tasks.append(Task((kept, [job for _, job in unit.pieces], None, *sources), unit.weight, unit.memory, gpu))
+        done = total - sum(unit.weight for unit in unseen)
+        for number, result in cluster.run(paint_here, tasks, listener, begun=done, total=total):
+            self._take(unseen[number], result)
+
+    def _units(self) -> list[_Unit]:
+        """Tasks: each part of a film, and photos in batches of about the same work."""
+        films: list[_Unit] = []
+        photos: list[_Unit] = []
+        for number, file in enumerate(self.files):
+            for job in file.pieces:
+                pixels = self._pixels(job)
+                (films if job.moving else photos).append(_Unit([(number, job)], self._weight(job, pixels), self._memory(job, pixels)))
+        most = max(1, min(MOST_PHOTOS, len(photos) // max(1, TASKS_A_CORE * self._machines.cores)))
+        photos.sort(key=lambda unit: -unit.weight)
+        batches = [photos[start : start + most] for start in range(0, len(photos), most)]
+        return films + [
+            _Unit([piece for one in batch for piece in one.pieces], sum(one.weight for one in batch), max(one.memory for one in batch))
+            for batch in batches
+        ]
+
+    def _pixels(self, job: Job) -> int:
+        """How many a photo is painted at; 0 for what moves, and for what cannot be read, which is said when it is painted."""
+        try:
+            header = None if job.moving else read_header(job.source, max_pixels=10**10)
+            size = None if header is None else working_size(header.size, usual_size(self.prepared.request.controls.size, PHOTO_SIDE))
+            return 0 if size is None else size[0] * size[1]
+        except ImpastoError:
+            return 0
+
+    def _weight(self, job: Job, pixels: int) -> float:
+        finished = FINISHING if self.prepared.decided[job.moving].quality != "draft" else 1
+        if not job.moving:
+            return max(1.0, pixels / FRAME) * finished
+        length = open_film(job.source, self.prepared.request.controls).info.length
+        return max(1.0, length / (1 if job.part is None else len(self._parts_of(job)))) * finished
+
+    def _parts_of(self, job: Job) -> Sequence[Job]:
+        return next(file.pieces for file in self.files if any(piece is job for piece in file.pieces))
+
+    def _memory(self, job: Job, pixels: int) -> int:
+        """Bytes for a task: what is asked for, or what it needs up to half of the largest machine; beyond that, photos have tiles."""
+        half = self._machines.memory // 2
+        needed = PROCESS + pixels * self._bytes[job.moving]
+        return min(self._bound or needed, max(half, min(PROCESS, self._machines.memory)))
+
+    def _seen(self, unit: _Unit) -> Seen:
+        token = _mark(self.files[unit.pieces[0][0]].job).parent / self._token
+        return Seen(
+            token, self._secret, {job.source: content_of(job.source) for _, job in unit.pieces}, unit.memory if self._bound is None else 0
+        )
+
+    def _take(self, unit: _Unit, result: list[Painted] | Failure) -> None:
+        """Note what became of a task, write what came as bytes, and put a film together whose last part it was."""
+        for place, (number, job) in enumerate(unit.pieces):
+            file = self.files[number]
+            if isinstance(result, Failure):
+                outcome, log = Outcome(job.source, error=result.error), result.log
+            else:
+                outcome, log = result[place].outcome, result[place].log
+                try:
+                    _write(result[place])
+                except OSError as error:
+                    outcome, log = Outcome(job.source, error=as_sentence(error, job.source)), ""
+            if outcome.error is not None:
+                outcome = replace(outcome, error=_with_log(outcome.error, log, job, file.job.output))
+            file.found.append(outcome)
+            if len(file.found) == len(file.pieces):
+                file.outcome = self._finished(file)
+                if file.outcome.error is None:
+                    _mark(file.job).write_text(self._key(file.job), encoding="utf-8")
+
+    def _finished(self, file: _File) -> Outcome:
+        """A file all of whose pieces are there, or the first thing that went wrong."""
+        failed = [outcome for outcome in file.found if outcome.error is not None]
+        if failed:
+            return Outcome(file.job.source, error=failed[0].error)
+        remarks = [outcome.remark for outcome in file.found if outcome.remark and not outcome.remark.startswith("part ")]
+        if len(file.pieces) > 1:
+            try:
+                remarks.append(join_parts(file.job.source, file.job.output, beside=file.pieces[0].output.parent))
+            except Exception as error:
+                return Outcome(file.job.source, error=as_sentence(error, file.job.source))
+            if not _holds_parts(file.job):
+                shutil.rmtree(_stage(file.job), ignore_errors=True)
+        seconds, said = sum(outcome.seconds for outcome in file.found), "; ".join(dict.fromkeys(filter(None, remarks)))
+        return Outcome(file.job.source, file.job.output, file.found[0].size, seconds, remark=said)
+
+
+def _absolute(prepared: Prepared) -> Prepared:
+    """The same with names of files that mean the same on every machine."""
+    request = prepared.request
+    files = {str(path): str(path.absolute()) for path in files_of(request.controls)}
+
+    def options(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        return None if given is None else {name: files.get(str(value), value) for name, value in given.items()}
+
+    def absolute(decision: Decision) -> Decision:
+        controls = decision.controls
+        return replace(
+            decision,
+            controls=replace(controls, encoder=files.get(controls.encoder, controls.encoder), options=options(controls.options)),
+        )
+
+    controls = replace(
+        request.controls, encoder=files.get(request.controls.encoder, request.controls.encoder), options=options(request.controls.options)
+    )
+    regions = replace(
+        request.regions,
+        masks=[Path(path).absolute() for path in request.regions.masks],
+        style_masks=[Path(path).absolute() for path in request.regions.style_masks],
+    )
+    return replace(
+        prepared,
+        request=replace(request, controls=controls, regions=regions, cluster=None),
+        decided={moving: absolute(decision) for moving, decision in prepared.decided.items()},
+        jobs=[
+            replace(job, source=job.source.absolute(), output=job.output.absolute(), shown=job.shown and job.shown.absolute())
+            for job in prepared.jobs
+        ],
+    )
+
+
+def _holds_parts(job: Job) -> bool:
+    """Whether the parts go where the whole goes: a folder of frames."""
+    return job.source.is_dir() and not job.output.suffix
+
+
+def _stage(job: Job) -> Path:
+    """Where the parts of a film lie until it is put together."""
+    return job.output.with_name(f".{job.output.name}.cluster")
+
+
+def _mark(job: Job) -> Path:
+    """What says that a result is done, and with what it was made, while the others are not."""
+    return job.output.parent / ".impasto-cluster" / f"{job.output.name}.done"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _write(painted: Painted) -> None:
+    """Write a result that came as bytes."""
+    if painted.data is not None and painted.outcome.output is not None:
+        with atomic_file(painted.outcome.output) as temporary:
+            temporary.write_bytes(painted.data)
+
+
+def _with_log(error: ImpastoError, log: str, job: Job, output: Path) -> ImpastoError:
+    """The error, with the log of its task written beside the results."""
+    if not log:
+        return error
+    part = "" if job.part is None else f".part-{job.part.number}"
+    path = output.parent / LOGS / f"{output.name}{part}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(log, encoding="utf-8")
+    return type(error)(f"{error}; the log of its task is {path}")
