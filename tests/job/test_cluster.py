@@ -1,6 +1,7 @@
 """A job on two machines: the same files, whatever is lost on the way, with or without a disk that both see."""
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -20,7 +21,9 @@ from impasto.job.request import Request
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
 from impasto.settings import Controls
-from impasto.storage.style_file import StyleRecord, write_style
+from impasto.storage.style_file import StyleRecord, read_style, write_style
+from tests.cli.runner import impasto_command
+from tests.cli.test_cli import said
 from tests.conftest import scene
 from tests.films import make_film, make_shots
 
@@ -203,3 +206,37 @@ def test_an_address_that_does_not_answer_is_said_within_ten_seconds(world, kind)
         with pytest.raises(InputError, match="nothing answers" if kind in ("closed", "silent") else "the address of a cluster is auto"):
             paint("out/", cluster=asked)
         assert time.monotonic() - began < 10
+
+
+def test_paintings_are_learned_on_a_cluster(world, address):
+    done = impasto_command("adapt", "in/1.png", "in/2.png", "in/short.mp4", "--steps", "0", "-o", "styles/", "--cluster", address)
+    assert done.returncode == 1, said(done)
+    assert "short.safetensors: " in done.stderr
+    assert "1 of 3 paintings could not be learned" in done.stderr
+    for name in ("1", "2"):
+        assert read_style(world / f"styles/{name}.safetensors").record.name == name
+    assert sorted(path.name for path in (world / "styles").iterdir()) == ["1.safetensors", "2.safetensors"]
+
+
+def test_measurements_on_a_cluster_are_those_of_one_process(world, address):
+    for number, more in enumerate(([], ["--cluster", address])):
+        measured = ["--content", "photos", "--style", "paintings", "--encoder", "compact", "--method", "adain", "--iterations", "2"]
+        for folder, names in (("photos", ("1", "2")), ("paintings", ("3",))):
+            (world / folder).mkdir(exist_ok=True)
+            for name in names:
+                scene(96, 80).rotate(int(name)).save(world / folder / f"{name}.png")
+        done = impasto_command(
+            "evaluate", "fidelity", *measured, "--size", "64", "--json", f"f{number}.json", "--sheet", f"f{number}.png", *more
+        )
+        assert done.returncode == 0, said(done)
+        done = impasto_command("evaluate", "stability", "in/short.mp4", "-s", "mine.safetensors@none", "--json", f"s{number}.json", *more)
+        assert done.returncode == 0, said(done)
+    for kind in "fs":
+        one, other = (json.loads((world / f"{kind}{number}.json").read_text())["rows"] for number in (0, 1))
+        assert len(one) == len(other) > 0
+        for here, there in zip(one, other, strict=True):
+            assert here.keys() == there.keys()
+            assert here["method"] == there["method"]
+            figure = "share" if kind == "f" else "e_stab"
+            assert here[figure] == pytest.approx(there[figure], rel=0.02, abs=1e-3)
+    assert (world / "f1.png").is_file()

@@ -1,5 +1,7 @@
 """`impasto evaluate`: how faithful, how stable, how fast."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +9,10 @@ import typer
 
 from impasto.cli.app import evaluate_app
 from impasto.cli.console import console, watching
-from impasto.cli.options import DEFAULT, Device, Precision
+from impasto.cli.options import DEFAULT, Device, OnCluster, Precision
 
 if TYPE_CHECKING:
+    from impasto.evaluation.each import Each
     from impasto.evaluation.fidelity import FidelityReport
     from impasto.evaluation.speed import SpeedReport
     from impasto.evaluation.stability import StabilityReport
@@ -23,6 +26,19 @@ def check_report(json: Path | None, inputs: list[Path | None]) -> None:
     if json is not None:
         Outputs(path for path in inputs if path is not None).asked(json)
         check_folder(json)
+
+
+@contextmanager
+def everywhere(cluster: str | None) -> "Iterator[Each | None]":
+    """What measures on a cluster, each photo or film a task; None for here."""
+    if cluster is None:
+        yield None
+        return
+    from impasto.job.cluster import connected
+    from impasto.job.cluster_work import each_on
+
+    with connected(cluster) as found:
+        yield each_on(found)
 
 
 def tell(report: "FidelityReport | StabilityReport | SpeedReport", json: Path | None) -> None:
@@ -55,13 +71,14 @@ def evaluate_fidelity(
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
     device: Device = DEFAULT.device,
     precision: Annotated[str, typer.Option(help="Of the methods; the judge works in float32.")] = "float32",
+    cluster: OnCluster = None,
 ) -> None:
     """Compare methods with the optimum: losses, share of Gatys' loss reduction, content ratio."""
     from impasto.cli.evaluation import run_fidelity
 
     check_report(json, [pairs])
     check_report(sheet, [pairs])
-    with watching("evaluating") as watch:
+    with watching("evaluating") as watch, everywhere(cluster) as each:
         report = run_fidelity(
             content=content,
             style=style,
@@ -77,6 +94,7 @@ def evaluate_fidelity(
             sheet=sheet,
             device=device,
             precision=precision,
+            each=each,
             listener=watch,
         )
     tell(report, json)
@@ -109,12 +127,13 @@ def evaluate_stability(
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures here.", show_default=False)] = None,
     device: Device = DEFAULT.device,
     precision: Precision = DEFAULT.precision,
+    cluster: OnCluster = None,
 ) -> None:
     """Measure how stable films are: warping errors by scene, with true or estimated flow, beside style and content losses."""
     from impasto.cli.evaluation import run_stability
 
     check_report(json, [*(films or []), painting])
-    with watching("evaluating") as watch:
+    with watching("evaluating") as watch, everywhere(cluster) as each:
         report = run_stability(
             films=films or [],
             styles=style or [],
@@ -127,6 +146,7 @@ def evaluate_stability(
             maps=maps,
             device=device,
             precision=precision,
+            each=each,
             listener=watch,
         )
     tell(report, json)

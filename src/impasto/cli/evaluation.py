@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from impasto.errors import InputError, unknown
+from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
 from impasto.evaluation.footage import footage, moving_footage
 from impasto.evaluation.stability import StabilityReport, evaluate_stability
@@ -47,6 +49,7 @@ def run_fidelity(
     sheet: Path | None,
     device: str,
     precision: str,
+    each: Each | None,
     listener: Listener,
 ) -> FidelityReport:
     """Check what was asked for, make the methods' stylizers and evaluate them. Raises InputError."""
@@ -74,7 +77,18 @@ def run_fidelity(
     optimum = _maker(replace(base, method=GATYS.name, options=dict(base.options or {}) | {"loss": "yardstick"}), exact)
     settings = {"encoder": Path(encoder).name, "size": size, "iterations": iterations, "loss": loss, "precision": precision, "steps": steps}
     judge = load_encoder(encoder, exact)
-    return evaluate(chosen[:limit], judge, makers, optimum=optimum, size=size, keep=keep, sheet=sheet, settings=settings, listener=listener)
+    return evaluate(
+        [replace(pair, content=pair.content.absolute(), style=pair.style.absolute()) for pair in chosen[:limit]],
+        judge,
+        makers,
+        optimum=optimum,
+        size=size,
+        keep=None if keep is None else keep.absolute(),
+        sheet=sheet,
+        settings=settings,
+        each=each or in_order,
+        listener=listener,
+    )
 
 
 def run_stability(
@@ -90,32 +104,41 @@ def run_stability(
     maps: Path | None,
     device: str,
     precision: str,
+    each: Each | None,
     listener: Listener,
 ) -> StabilityReport:
     """Check what was asked for, make the stylizers and evaluate them on all scenes. Raises InputError."""
-    material = [found for film in films for found in footage(film, rendering=rendering)]
+    material = [found for film in films for found in footage(film.absolute(), rendering=rendering)]
     if moving is not None:
-        material += moving_footage(moving, scenes)
+        material += moving_footage(moving.absolute(), scenes)
     if not material:
         raise InputError("there is nothing to judge on: give films, folders of frames, or photos to move (--moving)")
     if maps is not None:
         check_folder(maps / "picture.png")
+    stylizers = partial(_by_name, Path.cwd(), styles, device, precision)
+    judge = None if painting is None else load_encoder(encoder, choose_place(device, "float32"))
+    return evaluate_stability(
+        material,
+        stylizers() if each is None else stylizers,
+        size=size,
+        encoder=judge,
+        painting=None if painting is None else read_picture(painting).pixels[None],
+        maps=None if maps is None else maps.absolute(),
+        settings={"size": size, "rendering": rendering, "encoder": Path(encoder).name, "precision": precision},
+        each=each or in_order,
+        listener=listener,
+    )
+
+
+def _by_name(folder: Path, specs: Sequence[str], device: str, precision: str) -> dict[str, Stylizer]:
+    """Stylizers for films, by what was asked for in a folder, which may be another one where they are made."""
     place, stylizers = choose_place(device, precision, painting=True), {}
-    for spec in styles:
+    for spec in specs:
         text, _, stabilize = spec.partition("@")
         method, colon, rest = text.partition(":")
         named = colon and method in all_methods()
         base = Controls(method=method if named else AUTO, stabilize=stabilize or AUTO, device=device, precision=precision)
-        source = gather_styles([rest if named else text], None, base)
-        stylizers[Path(spec).name] = make_film_stylizer(source, base, place, listener)
-    judge = None if painting is None else load_encoder(encoder, choose_place(device, "float32"))
-    return evaluate_stability(
-        material,
-        stylizers,
-        size=size,
-        encoder=judge,
-        painting=None if painting is None else read_picture(painting).pixels[None],
-        maps=maps,
-        settings={"size": size, "rendering": rendering, "encoder": Path(encoder).name, "precision": precision},
-        listener=listener,
-    )
+        style = rest if named else text
+        source = gather_styles([folder / style if (folder / style).exists() else style], None, base)
+        stylizers[Path(spec).name] = make_film_stylizer(source, base, place)
+    return stylizers

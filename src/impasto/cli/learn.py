@@ -7,9 +7,9 @@ import typer
 
 from impasto.cli.app import app
 from impasto.cli.choices import numbers
-from impasto.cli.console import console, resumable
-from impasto.cli.options import DEFAULT, Device, Encoder, Precision, chosen, split_weights
-from impasto.errors import InputError, unknown
+from impasto.cli.console import console, fail, resumable, warn
+from impasto.cli.options import DEFAULT, Device, Encoder, OnCluster, Precision, chosen, split_weights
+from impasto.errors import ImpastoError, InputError, unknown
 from impasto.settings import Controls
 
 PURPOSES = {"photos": {}, "video": {"film": True}, "live": {"live": True}}
@@ -55,6 +55,7 @@ def adapt(
     device: Device = DEFAULT.device,
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
+    cluster: OnCluster = None,
 ) -> None:
     """Learn a painting: a style file that paints in real time. Interrupt it when you like: the same command resumes it."""
     from impasto import api
@@ -94,11 +95,38 @@ def adapt(
         targets = [outputs.asked(output)]
     else:
         targets = [outputs.chosen(Path(output or "") / f"{stem}.safetensors") for stem in ([name] if name else names_of(files))]
+    if cluster is not None:
+        _learn_on_cluster(cluster, list(zip(files, targets, strict=True)), name, licence, source, photos, controls)
+        return
     with resumable() as watch:
         for file, target in zip(files, targets, strict=True):
             watch.name(f"learning {file.name}")
             written = api.adapt(file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch)
             console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+
+
+def _learn_on_cluster(
+    cluster: str,
+    paintings: list[tuple[Path, Path]],
+    name: str | None,
+    licence: str,
+    source: str,
+    photos: list[Path] | None,
+    controls: Controls,
+) -> None:
+    """Each painting a task."""
+    from impasto.job.cluster_work import learn_on_cluster
+
+    failed = 0
+    with resumable("learning paintings") as watch:
+        for written, error in learn_on_cluster(cluster, paintings, name, licence, source, photos, controls, watch):
+            if error is None:
+                console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+            else:
+                failed += 1
+                warn(f"{written}: {error}")
+    if failed:
+        fail(ImpastoError(f"{failed} of {len(paintings)} paintings could not be learned"))
 
 
 @app.command()

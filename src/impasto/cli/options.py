@@ -73,7 +73,7 @@ OfAll = Annotated[
 OnCluster = Annotated[
     str | None,
     rarely(
-        "Paint on a Ray cluster: HOST:PORT, or auto for the one of this machine, begun if there is none. Files go by name where its "
+        "Work on a Ray cluster: HOST:PORT, or auto for the one of this machine, begun if there is none. Files go by name where its "
         "machines see them, else by their bytes; the same command resumes.",
         show_default=False,
     ),

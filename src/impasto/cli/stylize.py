@@ -194,5 +194,5 @@ def _performed(request: Request) -> "Summary":
     def on_file(index: int, count: int, source: Path) -> None:
         watch.name(source.name if count == 1 else f"{index + 1}/{count} {source.name}")
 
-    with resumable("learning the style") as watch, between_steps(watch) as noticed:
+    with resumable("painting" if request.cluster else "learning the style") as watch, between_steps(watch) as noticed:
         return perform(request, noticed, on_file, lambda regions: console.print("\n".join(regions.report)))

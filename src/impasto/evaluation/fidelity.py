@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import spread, write_report
-from impasto.events import Event, Listener, silence
+from impasto.events import Listener, silence
 from impasto.media.images import Picture, list_pictures, read_picture, rescale, resize, write_picture
 from impasto.names import as_plain_name
 from impasto.perception.encoder import Encoder
@@ -195,6 +197,7 @@ def evaluate(
     keep: Path | None = None,
     sheet: Path | None = None,
     settings: dict[str, Any] | None = None,
+    each: Each = in_order,
     listener: Listener = silence,
 ) -> FidelityReport:
     """Paint every pair with every method and judge it with `encoder` (VGG-19, at its place, float32).
@@ -202,6 +205,7 @@ def evaluate(
     optimum makes the stylizer that stands for a share of 1 where a pair does not bring its figures. size: shorter side
     in pixels. keep: folder for METHOD/CONTENT__STYLE.png. sheet: file for all pictures beside one another, a pair a row: photo,
     painting, and the methods in order. The rows PHOTO and PAINTING say what nothing and everything of the style would be.
+    each: what goes through the pairs.
     """
     todo = list(pairs)
     same = [pair for pair in todo if pair.content.exists() and pair.style.exists() and pair.content.samefile(pair.style)]
@@ -209,34 +213,50 @@ def evaluate(
         raise InputError(f"{same[0].content} is the photo and the painting of one pair: there is nothing to paint")
     names = distinct([pair.name for pair in todo])
     rows: list[Row] = []
-    shown: dict[str, list[Tensor]] = {}
-    started = time.monotonic()
-    device = next(encoder.parameters()).device
-    for done, (pair, named) in enumerate(zip(todo, names, strict=True)):
-        content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
-        judge = Judge(encoder, content, style)
-        unchanged = judge(content)
-        photo = pair.photo or unchanged
-        best = pair.optimum
-        if best is None:
-            painted, seconds = _timed(optimum(style), content)
-            best = judge(painted)
-            rows.append(Row("optimum", named, best, 1.0, 1.0, seconds))
-            _keep(painted, keep, "optimum", named)
-        itself = judge(rescale(style, (content.shape[-2], content.shape[-1])))
-        for name, figures in ((PHOTO, unchanged), (PAINTING, itself)):
-            rows.append(Row(name, named, figures, share(photo, figures, best), figures.content / max(best.content, _LEAST), 0.0))
-        shown[named] = [content, style]
-        for name, maker in makers.items():
-            painted, seconds = _timed(maker(style), content)
-            judged = judge(painted)
-            rows.append(Row(name, named, judged, share(photo, judged, best), judged.content / max(best.content, _LEAST), seconds))
-            _keep(painted, keep, name, named)
-            shown[named].append(painted)
+    shown: list[list[Tensor]] = []
+    judged = partial(_judged, encoder, makers, optimum, size, keep, sheet is not None)
+    for of_pair, pictures in each(judged, list(zip(todo, names, strict=True)), listener):
+        rows += of_pair
         if sheet is not None:
-            write_picture(Picture(contact_sheet(list(shown.values()))), sheet)
-        listener(Event(done + 1, len(todo), time.monotonic() - started))
+            shown.append(pictures)
+            write_picture(Picture(contact_sheet(shown)), sheet)
     return FidelityReport(rows, settings or {})
+
+
+def _judged(
+    encoder: Encoder,
+    makers: Mapping[str, Maker],
+    optimum: Maker,
+    size: int,
+    keep: Path | None,
+    wants_pictures: bool,
+    pair: Pair,
+    named: str,
+) -> tuple[list[Row], list[Tensor]]:
+    """The rows of one pair, and if they are wanted photo, painting and the methods' pictures."""
+    rows: list[Row] = []
+    device = next(encoder.parameters()).device
+    content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
+    judge = Judge(encoder, content, style)
+    unchanged = judge(content)
+    photo = pair.photo or unchanged
+    best = pair.optimum
+    if best is None:
+        painted, seconds = _timed(optimum(style), content)
+        best = judge(painted)
+        rows.append(Row("optimum", named, best, 1.0, 1.0, seconds))
+        _keep(painted, keep, "optimum", named)
+    itself = judge(rescale(style, (content.shape[-2], content.shape[-1])))
+    for name, figures in ((PHOTO, unchanged), (PAINTING, itself)):
+        rows.append(Row(name, named, figures, share(photo, figures, best), figures.content / max(best.content, _LEAST), 0.0))
+    pictures = [content, style]
+    for name, maker in makers.items():
+        painted, seconds = _timed(maker(style), content)
+        judged = judge(painted)
+        rows.append(Row(name, named, judged, share(photo, judged, best), judged.content / max(best.content, _LEAST), seconds))
+        _keep(painted, keep, name, named)
+        pictures.append(painted)
+    return rows, pictures if wants_pictures else []
 
 
 def contact_sheet(rows: Sequence[Sequence[Tensor]], *, height: int = 256) -> Tensor:

@@ -6,10 +6,10 @@ frames, the input's own, and the style and content losses of the painted frames.
 
 import itertools
 import statistics
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
+from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.fidelity import Judge, distinct
 from impasto.evaluation.footage import Footage
 from impasto.evaluation.report import write_report
-from impasto.events import Event, Listener, silence
+from impasto.events import Listener, silence
 from impasto.media.images import Picture, resize, style_at, write_picture
 from impasto.media.stills import fit_within
 from impasto.media.videos import even
@@ -201,9 +202,12 @@ def _mean(values: Sequence[float | None]) -> str:
     return f"{statistics.mean(known):.4f}" if known else "-"
 
 
+Stylizers = Mapping[str, Stylizer] | Callable[[], Mapping[str, Stylizer]]
+
+
 def evaluate_stability(
     scenes: Sequence[Footage],
-    stylizers: Mapping[str, Stylizer],
+    stylizers: Stylizers,
     *,
     size: int = 0,
     flow: Flow | None = None,
@@ -211,13 +215,25 @@ def evaluate_stability(
     painting: Tensor | None = None,
     maps: Path | None = None,
     settings: dict[str, Any] | None = None,
+    each: Each = in_order,
     listener: Listener = silence,
 ) -> StabilityReport:
-    """`judge_scene` on every scene. Events count scenes."""
-    rows: list[StabilityRow] = []
-    started = time.monotonic()
+    """`judge_scene` on every scene. stylizers: by name, or what makes them. each: what goes through the scenes. Events count scenes."""
     names = distinct([scene.name for scene in scenes])
-    for number, scene in enumerate(replace(scene, name=name) for scene, name in zip(scenes, names, strict=True)):
-        rows += judge_scene(scene, stylizers, size=size, flow=flow, encoder=encoder, painting=painting, maps=maps)
-        listener(Event(number + 1, len(scenes), time.monotonic() - started))
-    return StabilityReport(rows, settings or {})
+    calls = [(replace(scene, name=name),) for scene, name in zip(scenes, names, strict=True)]
+    judged = partial(_judged, stylizers, size, flow, encoder, painting, maps)
+    return StabilityReport([row for rows in each(judged, calls, listener) for row in rows], settings or {})
+
+
+def _judged(
+    stylizers: Stylizers,
+    size: int,
+    flow: Flow | None,
+    encoder: Encoder | None,
+    painting: Tensor | None,
+    maps: Path | None,
+    scene: Footage,
+) -> list[StabilityRow]:
+    return judge_scene(
+        scene, stylizers() if callable(stylizers) else stylizers, size=size, flow=flow, encoder=encoder, painting=painting, maps=maps
+    )

@@ -83,6 +83,7 @@ class Cluster:
         weight that is done, of `total`, `begun` of it before; what it raises cancels all tasks.
         """
         remote: Any = self._ray.remote(_carried_out)
+        kept = self._ray.put(function)
         started = time.monotonic()
         waiting: dict[Any, int] = {}
         done, total = begun, total or begun + sum(task.weight for task in tasks)
@@ -91,7 +92,7 @@ class Cluster:
                 task = tasks[number]
                 wants = {"num_cpus": 1, "memory": task.memory or None, "num_gpus": 1 if task.gpu else None}
                 ready = remote.options(max_retries=RETRIES, scheduling_strategy="SPREAD", **wants)
-                waiting[ready.remote(__version__, function, *task.arguments)] = number
+                waiting[ready.remote(__version__, kept, *task.arguments)] = number
             while waiting:
                 ready, _ = self._ray.wait(list(waiting), timeout=0.3)
                 listener(Event(round(done), max(1, round(total)), time.monotonic() - started))
