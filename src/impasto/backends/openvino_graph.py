@@ -59,9 +59,9 @@ def running(model: Any, *, precision: str = "auto", threads: int = 0) -> Callabl
     """A model, or the path of its .xml file, ready to run: from arrays to the picture.
 
     precision: "float32" or "bfloat16", in which the processor computes what is not in eight bits; "auto" for the best that it has.
-    threads: 0 for all cores.
+    threads: 0 for all cores. They are not bound to cores: those of several processes would be bound to the same ones.
     """
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     if precision != "auto":
         hints["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
     compiled = core().compile_model(model, "CPU", hints)

@@ -1,6 +1,7 @@
 """Pictures in and out: the only place where picture files are opened, decoded, encoded or written."""
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from impasto.files import in_order
 from impasto.media.color import laid_on
 from impasto.media.deep import as_channels
 from impasto.media.deep import decoded as values_of
-from impasto.media.opening import HEIF, READABLE, has_heif, opened
+from impasto.media.opening import HEIF, READABLE, has_heif, opened, opened_bytes
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
@@ -67,6 +68,20 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
             return _decode_sixteen(image, path) if is_deep(image) else _as_picture(decoded(image))
     except UnidentifiedImageError:
         return _decode_deep(path, max_pixels)
+
+
+def picture_of(data: bytes, name: str) -> Picture:
+    """A picture's file in memory, read as `read_picture` reads one on the disk; `name` is for errors. Raises PictureError."""
+    try:
+        with reading(Path(name), MAX_PIXELS, opened_bytes(data, name)) as image:
+            if not is_deep(image):
+                return _as_picture(decoded(image))
+    except UnidentifiedImageError:
+        pass
+    with tempfile.TemporaryDirectory() as folder:  # what Pillow does not know, or knows by its file alone
+        path = Path(folder) / f"picture{Path(name).suffix}"
+        path.write_bytes(data)
+        return read_picture(path)
 
 
 def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:

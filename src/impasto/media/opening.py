@@ -1,12 +1,13 @@
 """Picture files opened with Pillow: what is read of the header, before anything is decoded."""
 
 import importlib.util
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -80,21 +81,32 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except PermissionError:
         raise PictureError(f"{path} cannot be opened: permission denied") from None
     with stream:
-        start = stream.read(16)
-        for name, factory, accept in _openers():
-            accepted = accept is None or accept(start)
-            if not accepted or isinstance(accepted, str):
-                continue
-            stream.seek(0)
-            try:
-                image = factory(stream, str(path))
-            except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError, AttributeError, ArithmeticError):
-                continue
-            except Exception as error:
-                raise PictureError(f"{path} is a damaged {name} ({type(error).__name__}: {error})") from None
-            with image:
-                yield image
-            return
+        yield from _recognised(stream, path)
+
+
+@contextmanager
+def opened_bytes(data: bytes, name: str) -> Iterator[Image.Image]:
+    """The same for a picture's file in memory. Raises PictureError."""
+    yield from _recognised(io.BytesIO(data), Path(name))
+
+
+def _recognised(stream: BinaryIO, path: Path) -> Iterator[Image.Image]:
+    """The picture in a stream, by the first format that takes it. Raises PictureError."""
+    start = stream.read(16)
+    for name, factory, accept in _openers():
+        accepted = accept is None or accept(start)
+        if not accepted or isinstance(accepted, str):
+            continue
+        stream.seek(0)
+        try:
+            image = factory(stream, str(path))
+        except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError, AttributeError, ArithmeticError):
+            continue
+        except Exception as error:
+            raise PictureError(f"{path} is a damaged {name} ({type(error).__name__}: {error})") from None
+        with image:
+            yield image
+        return
     if path.suffix.lower() in HEIF and not has_heif():
         raise PictureError(f"{path} is in the format of phones, HEIF, which needs one more package: pip install 'impasto[heif]'")
     raise UnidentifiedImageError(str(path))

@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,13 +36,13 @@ class Still:
 
 
 @contextmanager
-def reading(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """A still picture as Pillow opens it, its header checked.
+def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Image] | None = None) -> Iterator[Image.Image]:
+    """A still picture as Pillow opens it, its header checked. source: where it is opened, if not at its path.
 
     Raises PictureError, and UnidentifiedImageError for what Pillow does not know.
     """
     try:
-        with opened(path) as image:
+        with source or opened(path) as image:
             check_size(path, image.size, max_pixels)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -65,8 +65,14 @@ class Clips(Protocol):
         """What tells this source from others: a checksum."""
 
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
-        """A clip of `length` square frames of `size` pixels; all randomness comes from the generator."""
+        """A clip of `length` square frames of `size` pixels; all randomness comes from the generator, and from `state`."""
         ...
+
+    def state(self) -> Any:
+        """What a checkpoint has to hold for the next draw to be the same, beside the generator."""
+
+    def load(self, state: Any) -> None:
+        """Continue from `state`."""
 
 
 class MovingPictures:
@@ -79,6 +85,14 @@ class MovingPictures:
     def digest(self) -> str:
         """What tells this source from others."""
         return f"{self.pictures.digest} {self.pieces} {self.course}"
+
+    def state(self) -> Any:
+        """That of the pictures."""
+        return self.pictures.state()
+
+    def load(self, state: Any) -> None:
+        """Continue from `state`."""
+        self.pictures.load(state)
 
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
         """A scene of pictures drawn at random."""
@@ -136,6 +150,12 @@ class Films:
             raise InputError(f"no films and no folders of frames in {', '.join(str(source) for source in sources)}")
         self.digest = hashlib.sha256(repr([(str(film.name), stamp(film)) for film in found] + [keep, most, each]).encode()).hexdigest()
         self._runs: dict[int, list[tuple[int, int]]] = {}
+
+    def state(self) -> None:
+        """The generator says it all."""
+
+    def load(self, state: Any) -> None:
+        """There is nothing to continue from."""
 
     def __len__(self) -> int:
         return len(self._films)
@@ -223,6 +243,15 @@ class Mixed:
     def __init__(self, sources: Sequence[Clips], weights: Sequence[float]):
         self.sources, self.weights = list(sources), torch.tensor(weights, dtype=torch.float64)
         self.digest = " ".join(source.digest for source in self.sources)
+
+    def state(self) -> Any:
+        """Those of all sources."""
+        return [source.state() for source in self.sources]
+
+    def load(self, state: Any) -> None:
+        """Continue from `state`."""
+        for source, own in zip(self.sources, state, strict=True):
+            source.load(own)
 
     def draw(self, length: int, size: int, generator: torch.Generator) -> Clip:
         """A clip of one of them."""

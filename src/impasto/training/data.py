@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,10 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def described(self, what: str) -> str:
+        """How many there are, for the record of a training: `118 photographs`."""
+        return f"{len(self)} {what}"
 
     def picture(self, index: int) -> Tensor:
         """The whole picture, (3, H, W) uint8."""
@@ -77,10 +82,20 @@ class Pictures:
         """
         return torch.stack([self._crop(size, generator, zoom) for _ in range(count)])
 
+    def state(self) -> Any:
+        """What a checkpoint has to hold for the next draw to be the same, beside the generator."""
+        return None
+
+    def load(self, state: Any) -> None:
+        """Continue from `state`."""
+
+    def _next(self, generator: torch.Generator) -> Tensor:
+        """The picture that the next crop is of."""
+        return self.picture(int(torch.randint(len(self), (), generator=generator)))
+
     def _crop(self, size: int, generator: torch.Generator, zoom: tuple[float, float]) -> Tensor:
-        index = int(torch.randint(len(self), (), generator=generator))
+        pixels = self._next(generator)
         u, v, w, mirror = torch.rand(4, generator=generator).tolist()
-        pixels = self.picture(index)
         height, width = pixels.shape[-2:]
         side = min(height, width, round(size * zoom[0] * (zoom[1] / zoom[0]) ** u))
         top, left = int(v * (height - side + 1)), int(w * (width - side + 1))
@@ -117,7 +132,7 @@ class PictureFolder(Pictures):
         return hashlib.sha256(repr([named, self.keep]).encode()).hexdigest()
 
     def described(self, what: str) -> str:
-        """How many there are: `118 photographs`, and how many of them could not be read."""
+        """How many there are, and how many of them could not be read."""
         return f"{len(self)} {what}" + (f" ({len(self.broken)} of them left out: they cannot be read)" if self.broken else "")
 
     def picture(self, index: int) -> Tensor:
@@ -136,10 +151,7 @@ class PictureFolder(Pictures):
         raise InputError(f"none of the {len(self)} pictures, such as {self.files[self.indices[0]]}, can be read")
 
     def _read(self, which: int) -> Tensor:
-        pixels = read_picture(self.files[which]).pixels
-        if max(pixels.shape[-2:]) > self.keep:
-            pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), self.keep))
-        return pixels.mul(255).round().byte()
+        return as_kept(read_picture(self.files[which]).pixels, self.keep)
 
     def _kept(self, which: int, pixels: Tensor) -> Tensor:
         """Remember a picture; parts of a folder share what is remembered."""
@@ -148,6 +160,13 @@ class PictureFolder(Pictures):
         while self._held[0] > self.memory and len(self._decoded) > 1:
             self._held[0] -= self._decoded.popitem(last=False)[1].numel()
         return pixels
+
+
+def as_kept(pixels: Tensor, keep: int) -> Tensor:
+    """Pixels (3, H, W) in [0, 1] as bytes, longer side at most `keep`."""
+    if max(pixels.shape[-2:]) > keep:
+        pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), keep))
+    return pixels.mul(255).round().byte()
 
 
 def jitter_color(batch: Tensor, generator: torch.Generator, *, amount: float = 0.3) -> Tensor:

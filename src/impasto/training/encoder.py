@@ -28,8 +28,9 @@ from impasto.perception.statistics import gram
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
 from impasto.storage.tensors import checksum
+from impasto.training.collection import pictures_of
 from impasto.training.compression import compress, least_squares
-from impasto.training.data import PictureFolder, jitter_color
+from impasto.training.data import Pictures, jitter_color
 from impasto.training.encoder_settings import EncoderTraining
 from impasto.training.loop import train
 from impasto.training.recipe import Materials, Work, Writer
@@ -185,7 +186,7 @@ def train_encoder(
     encoder, on the CPU, and the record of how it was made.
     """
     settings = settings or EncoderTraining()
-    photos, paintings = PictureFolder(list(contents)), PictureFolder(list(styles))
+    photos, paintings = pictures_of(list(contents), settings.seed), pictures_of(list(styles), settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     torch.manual_seed(settings.seed)
     student = Encoder(settings.channels)
@@ -215,6 +216,7 @@ def train_encoder(
         generator=generator,
         data={"contents": photos.digest, "paintings": paintings.digest, "teacher": taught_by},
         memory=pool,
+        reads=[photos, paintings],
         checkpoint=checkpoint,
         listener=listener,
     )
@@ -229,8 +231,8 @@ def train_encoder(
 def _refresh(
     pool: PaintedPool,
     student: Encoder,
-    photos: PictureFolder,
-    paintings: PictureFolder,
+    photos: Pictures,
+    paintings: Pictures,
     settings: EncoderTraining,
     generator: torch.Generator,
 ) -> None:
@@ -246,7 +248,7 @@ def _refresh(
 
 
 def _batch(
-    photos: PictureFolder, paintings: PictureFolder, pool: PaintedPool, settings: EncoderTraining, generator: torch.Generator
+    photos: Pictures, paintings: Pictures, pool: PaintedPool, settings: EncoderTraining, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Judged pictures and, in the same order, the photos and the paintings that they are judged against.
 

@@ -187,6 +187,7 @@ def fit_network(
         generator=generator,
         data={"style": checksum(style.statistics)} | (data or {}),
         memory=_Memory(curve, textures),
+        reads=[contents] if steadiness is None else [contents, steadiness.clips],
         checkpoint=checkpoint,
         preview=preview,
         alone=True,

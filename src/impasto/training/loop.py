@@ -57,6 +57,7 @@ def train(
     generator: torch.Generator,
     data: Mapping[str, str] | None = None,
     memory: Memory | None = None,
+    reads: Sequence[Memory] = (),
     checkpoint: Path | None = None,
     preview: Callable[[int], Tensor | None] = lambda step: None,
     alone: bool = False,
@@ -66,9 +67,10 @@ def train(
 
     gradient: (step, from 0) fills .grad and returns named values for the event. rate: factor of the learning rates at a step, on what the
     groups of the optimiser were made with. networks: everything that is saved and the same in all processes. data: what it is trained on,
-    names and digests. checkpoint: written every few minutes, at the end, and when the training is stopped; if it exists, the training is
-    resumed from there. preview: (steps done) a picture for the event, (3, H, W) in [0, 1], or None. Under torchrun every process calls this
-    and all take the same steps, unless the training is `alone`, in one of them.
+    names and digests. reads: what it draws from, whose place in its order is saved. checkpoint: written every few minutes, at the end, and
+    when the training is stopped; if it exists, the training is resumed from there. preview: (steps done) a picture for the event,
+    (3, H, W) in [0, 1], or None. Under torchrun every process calls this and all take the same steps, unless the training is `alone`, in
+    one of them.
 
     A stop is noticed between steps. One that comes within a step, as an exception from elsewhere, leaves the last checkpoint as it is: the
     step may be half done. Raises InputError if the checkpoint belongs to other settings, data or first weights, or if the gradient is not
@@ -90,6 +92,8 @@ def train(
         generator.set_state(mine["random"])
         if memory is not None:
             memory.load(mine["memory"])
+        for source, place in zip(reads, mine["reads"], strict=True):
+            source.load(place)
         step, before = state["step"], state["seconds"]
     started = saved = time.monotonic()
 
@@ -97,7 +101,11 @@ def train(
         return before + time.monotonic() - started
 
     def save() -> None:
-        mine = {"random": generator.get_state(), "memory": None if memory is None else memory.state()}
+        mine = {
+            "random": generator.get_state(),
+            "memory": None if memory is None else memory.state(),
+            "reads": [source.state() for source in reads],
+        }
         everyone: list[Any] = [mine]
         if processes > 1:
             everyone = [None] * processes

@@ -148,6 +148,7 @@ def train_student(
             "clips": clips.digest,
             "teacher": "" if teacher is None else checksum(teacher.state_dict()),
         },
+        reads=[clips],
         checkpoint=checkpoint,
         listener=listener,
     )

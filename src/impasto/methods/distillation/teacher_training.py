@@ -110,6 +110,7 @@ def train_teacher(
             "moving": moving.digest,
             "stills": stills.digest,
         },
+        reads=[*([] if films is None else [films]), moving, stills],
         checkpoint=checkpoint,
         listener=listener,
     )

@@ -26,7 +26,8 @@ from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.style_file import StyleRecord, read_style, write_style
 from impasto.storage.tensors import checksum
 from impasto.training.clips import Clips, Films, Mixed, MovingPictures
-from impasto.training.data import PictureFolder
+from impasto.training.collection import pictures_of
+from impasto.training.data import Pictures
 from impasto.training.fitting import fit_network
 from impasto.training.processes import rank, workers
 from impasto.training.recipe import Materials, Work, Writer
@@ -45,7 +46,7 @@ class _Lesson:
     painting: Path
     loss: PerceptualLoss
     style: StyleTarget
-    photos: PictureFolder | None
+    photos: Pictures | None
     films: Films | None
 
     @property
@@ -68,7 +69,7 @@ class _Lesson:
 
 def _lesson(materials: Materials, settings: TeacherTraining | StudentTraining, place: Place) -> _Lesson:
     assert materials.painting is not None
-    photos = PictureFolder(materials.content) if materials.content else None
+    photos = pictures_of(materials.content, settings.seed) if materials.content else None
     if not materials.film and photos is None:
         raise InputError("there is nothing to learn motion from: give films, or photos that can be moved")
     loss = load_loss(materials.encoder, settings.loss, place)

@@ -22,7 +22,8 @@ from impasto.perception.loss import PerceptualLoss
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.style_file import StyleRecord, write_style
-from impasto.training.data import PictureFolder, Pictures
+from impasto.training.collection import pictures_of
+from impasto.training.data import Pictures
 from impasto.training.fitting import Curve, fit_network
 from impasto.training.recipe import Materials, Work, Writer
 
@@ -68,7 +69,11 @@ def train_johnson(
 def run(materials: Materials, settings: JohnsonTraining, work: Work) -> Writer:
     """From a picture and folders of photos to a style file. Raises ImpastoError for what cannot be used."""
     assert materials.painting is not None
-    name, contents, picture = materials.painting.stem, PictureFolder(materials.content), read_picture(materials.painting).pixels[None]
+    name, contents, picture = (
+        materials.painting.stem,
+        pictures_of(materials.content, settings.seed),
+        read_picture(materials.painting).pixels[None],
+    )
     start = None if materials.start in (None, "random") else load_network(materials.start)
     loss = load_loss(materials.encoder, settings.loss, work.place)
     network, curve = train_johnson(

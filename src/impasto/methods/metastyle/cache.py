@@ -21,7 +21,7 @@ from impasto.runtime.encoders import load_loss, measured_style
 from impasto.storage.registry import bundled, cache_folder
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 from impasto.training.checkpoint import load_checkpoint
-from impasto.training.data import PictureFolder
+from impasto.training.collection import pictures_of
 from impasto.training.fitting import TemporalTerm
 
 
@@ -46,7 +46,7 @@ def learned(
     guide: for live films, the large network that a small one learns from; learned first if it is not given. Interrupted, it is
     resumed the next time.
     """
-    contents = None if photos is None else PictureFolder(photos)
+    contents = None if photos is None else pictures_of(photos, settings.training.seed)
     if settings.live and guide is None:
         large = replace(settings, live=False, training=replace(FOR_FILMS.training, seed=settings.training.seed))
         first = learned(name, paintings, large, encoder=encoder, place=place, photos=photos, temporal=temporal, listener=listener)
@@ -59,7 +59,7 @@ def learned(
         "settings": identity,
         "encoder": _identity(encoder),
         "precision": str(place.dtype),
-        "photos": None if contents is None else [(str(f.resolve()), stamp(f)) for f in contents.files],
+        "photos": None if contents is None else contents.digest,
         "start": fingerprint(start),
         "guide": None if guide is None else fingerprint(guide),
     }

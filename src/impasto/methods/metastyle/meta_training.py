@@ -29,7 +29,8 @@ from impasto.perception.loss import PerceptualLoss, StyleTarget, join_targets
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_loss
 from impasto.storage.tensors import checksum
-from impasto.training.data import PictureFolder, Pictures
+from impasto.training.collection import pictures_of
+from impasto.training.data import Pictures
 from impasto.training.loop import own_generator, train
 from impasto.training.processes import rank, workers
 from impasto.training.recipe import Materials, Work, Writer
@@ -239,6 +240,7 @@ def meta_train(
         generator=generator,
         data={"contents": content.digest, "paintings": style.digest, "encoder": checksum(loss.encoder.state_dict())},
         memory=learner.kept,
+        reads=[inner, outer],
         checkpoint=checkpoint,
         listener=listener,
     )
@@ -247,7 +249,7 @@ def meta_train(
 
 def run(materials: Materials, settings: MetaTraining, work: Work) -> Writer:
     """From folders to a file of weights in half precision with the registry's record beside it. Raises InputError or WeightsError."""
-    photos, paintings = PictureFolder(materials.content), PictureFolder(materials.style)
+    photos, paintings = pictures_of(materials.content, settings.seed), pictures_of(materials.style, settings.seed)
     network = meta_train(
         load_loss(materials.encoder, settings.loss, work.place),
         photos,

@@ -32,7 +32,8 @@ from impasto.perception.transform import TRANSFORMS, statistics, transform
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.storage.tensors import checksum
-from impasto.training.data import PictureFolder, Pictures, jitter_color
+from impasto.training.collection import pictures_of
+from impasto.training.data import Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.recipe import Materials, Work, Writer
 from impasto.training.results import write_record_beside
@@ -180,6 +181,7 @@ def train_decoder(
         optimiser=torch.optim.Adam(groups, fused=True),
         generator=generator,
         data={"contents": contents.digest, "paintings": paintings.digest, "encoder": checksum(encoder.state_dict())},
+        reads=[contents, paintings],
         checkpoint=checkpoint,
         listener=listener,
     )
@@ -189,7 +191,7 @@ def train_decoder(
 def run(materials: Materials, settings: DecoderTraining, work: Work) -> Writer:
     """From folders to a file with the registry's record beside it. Raises InputError or WeightsError."""
     name, judge = materials.encoder, materials.loss_encoder or materials.encoder
-    photos, styles = PictureFolder(materials.content), PictureFolder(materials.style)
+    photos, styles = pictures_of(materials.content, settings.seed), pictures_of(materials.style, settings.seed)
     encoder = load_encoder(name, work.place)
     missing = [layer for layer in LAYERS if layer not in encoder.layers]
     if missing:

@@ -23,7 +23,8 @@ from impasto.perception.statistics import gram
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder, load_loss
 from impasto.storage.tensors import checksum
-from impasto.training.data import PictureFolder, Pictures, jitter_color
+from impasto.training.collection import pictures_of
+from impasto.training.data import Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
 from impasto.training.recipe import Materials, Work, Writer
 from impasto.training.results import write_record_beside
@@ -274,6 +275,7 @@ def train_solver(
         generator=generator,
         data={"contents": contents.digest, "paintings": paintings.digest if paintings else "", "encoder": checksum(encoder.state_dict())},
         memory=pool,
+        reads=[contents, *([] if paintings is None else [paintings])],
         checkpoint=checkpoint,
         listener=listener,
     )
@@ -283,7 +285,8 @@ def train_solver(
 def run(materials: Materials, settings: SolverTraining, work: Work) -> Writer:
     """From folders to a file with the registry's record beside it. Raises InputError or WeightsError."""
     encoder, judge = materials.encoder, materials.loss_encoder or materials.encoder
-    photos, styles = PictureFolder(materials.content), PictureFolder(materials.style) if materials.style else None
+    photos = pictures_of(materials.content, settings.seed)
+    styles = pictures_of(materials.style, settings.seed) if materials.style else None
     network = train_solver(
         load_loss(judge, settings.loss, work.place),
         load_encoder(encoder, work.place),
