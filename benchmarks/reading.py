@@ -100,7 +100,7 @@ def main() -> None:
                 materials,
                 Path(folder) / f"{name}.safetensors",
                 changes={"steps": steps},
-                listener=lambda event: times.append(event.seconds),
+                listener=lambda event, times=times: times.append(event.seconds),  # type: ignore[misc]
             )
             read, waited = sum(each.read for each in made), sum(each.waited for each in made)
             found[f"used, {name}, a second"] = read / max(times)

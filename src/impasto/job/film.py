@@ -23,7 +23,7 @@ from impasto.media.videos import FilmInfo, Frame, as_bytes, even
 from impasto.motion.cuts import Cuts
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import Stylizer, VideoStylizer
+from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer
 from impasto.settings import FILM_SIDE, Controls
 
 _WAITING = 4
@@ -108,6 +108,9 @@ def painted_frames(
 
     first: the frame before and how it was painted, to continue from there.
     """
+    if isinstance(stylizer, ByteStylizer) and masks is None and controls.keep_color is None:
+        yield from _by_bytes(stylizer, frames, size, controls, alpha)
+        return
     waiting: deque[tuple[Frame, Tensor]] = deque()  # a stylizer may read some frames ahead
 
     def photos() -> Iterator[Tensor]:
@@ -128,6 +131,19 @@ def painted_frames(
         if opaque is not None:
             pixels = torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque)
         yield frame, as_bytes(pixels)
+
+
+def _by_bytes(
+    stylizer: ByteStylizer, frames: Iterable[Frame], size: tuple[int, int], controls: Controls, alpha: bool
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    """The same for stylizers that take bytes."""
+    for frame in frames:
+        plain = frame.bytes[..., :3] if frame.bytes.shape[:2] == size else as_bytes(resize(frame.pixels, size))
+        painted = stylizer.paint_bytes(plain)
+        if frame.alpha is not None:
+            opaque, pixels = resize(frame.alpha, size), torch.from_numpy(painted).permute(2, 0, 1).float().div(255)
+            painted = as_bytes(torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque))
+        yield frame, painted
 
 
 def ahead(source: Iterable[Frame]) -> Generator[Frame]:

@@ -1,7 +1,5 @@
 """Picture files from and to canvases: by strips with libvips where the extra `large` is installed, in one piece with Pillow elsewhere."""
 
-import io
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,26 +104,18 @@ def write_large(picture: LargePicture, path: Path, *, exif: bool, background: st
         opaque = None if alpha is None else alpha.values()[:, :, 0]
         write_still(Still(pixels.values(), opaque, picture.exif), path, exif=exif)
         return
+    height, width = pixels.size
+    image = pyvips.Image.rawload(str(pixels.path), width, height, 3).copy(interpretation="srgb")
+    if alpha is not None:
+        image = image.bandjoin(pyvips.Image.rawload(str(alpha.path), width, height, 1))
     try:
-        with ExitStack() as opened, atomic_file(path) as part:
-            image = _read_in_order(pyvips, pixels, opened)
-            if alpha is not None:
-                image = image.bandjoin(_read_in_order(pyvips, alpha, opened))
+        with atomic_file(path) as part:
             image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", f"{MADE_BY} (ASCII)")
             if exif and picture.exif:
                 image.set_type(pyvips.GValue.blob_type, "exif-data", picture.exif)
             getattr(image, f"{kind.lower()}save")(str(part), **_OPTIONS[kind])
     except (pyvips.Error, OSError) as error:
         raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or _reason(error)}") from None
-
-
-def _read_in_order(pyvips: Any, canvas: Canvas, opened: ExitStack) -> Any:
-    """The bytes of a canvas as an image that is read once, from top to bottom; mapped as a file, all of them would count as memory."""
-    height, width = canvas.size
-    header = io.BytesIO(f"P{6 if canvas.channels == 3 else 5}\n{width} {height}\n255\n".encode())
-    stream, source = opened.enter_context(canvas.path.open("rb", buffering=0)), pyvips.SourceCustom()
-    source.on_read(lambda size: header.read(size) or stream.read(size))
-    return pyvips.Image.ppmload_source(source, access="sequential")
 
 
 def _reason(error: Exception) -> str:

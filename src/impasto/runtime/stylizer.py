@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 
@@ -28,6 +29,15 @@ class VideoStylizer(Stylizer, Protocol):
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
     ) -> Iterator[Tensor]:
         """Paint frames (3, H, W) in order. first: the frame before them and how it was painted, to continue from there."""
+        ...
+
+
+@runtime_checkable
+class ByteStylizer(Stylizer, Protocol):
+    """A stylizer for which frames need not become floats, and that does not look beyond a frame."""
+
+    def paint_bytes(self, frame: np.ndarray) -> np.ndarray:
+        """Paint a frame, bytes (H, W, 3)."""
         ...
 
 

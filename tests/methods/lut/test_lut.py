@@ -12,6 +12,7 @@ import impasto
 from impasto.errors import InputError, StyleError
 from impasto.media.color import luma
 from impasto.media.images import read_picture
+from impasto.media.videos import FilmReader, as_bytes
 from impasto.methods.lut.cube import read_cube, write_cube
 from impasto.methods.lut.fit import fitted, identity, rising
 from impasto.methods.lut.look import Look, look_of
@@ -120,14 +121,27 @@ def test_photos_are_graded_at_their_own_size(look, tmp_path):
     assert (read_picture(outcome.output).pixels - (warm(seen) + seen) / 2).abs().mean() < 1 / 255
 
 
-def test_films_are_graded_frame_by_frame_as_photos_are(look, tmp_path):
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+@pytest.mark.parametrize("ends", [None, [[-0.1, 0.0, 0.1], [1.2, 1.0, 0.9]]])
+def test_frames_of_bytes_are_graded_as_photos_are(look, strength, ends):
+    file = read_cube(look)
+    domain = file.tensors["domain"] if ends is None else torch.tensor(ends)
+    painter = Look(file.tensors["table"], domain, strength)
+    inside = domain.clamp(0, 1)[:, :, None, None]
+    for size in ((20, 30), (20, 30), (17, 44)):  # a size that changes is no reason to stop
+        frame = (inside[0] + (inside[1] - inside[0]) * torch.rand(3, *size)).mul(255).round().clamp(26, 229)
+        found = torch.from_numpy(painter.paint_bytes(as_bytes(frame / 255))).permute(2, 0, 1)
+        assert (found - painter(frame[None] / 255)[0] * 255).abs().max() <= (1.01 if ends is None else 3)
+
+
+def test_films_are_graded_frame_by_frame(look, tmp_path):
     film = make_film(tmp_path / "in.mp4", count=3, size=(48, 64))
-    painter = look_of(read_cube(look), 1.0)
-    given = [torch.rand(3, 20, 30).mul(255).round() / 255 for _ in range(3)]
-    for frame, found in zip(given, painter.stream(given), strict=True):
-        assert (found - painter(frame[None])[0]).abs().max() <= 0.51 / 255
     (outcome,) = impasto.stylize(film, look, output=tmp_path / "out.mp4").painted
     assert outcome.size == (48, 64)
+    for before, after in zip(FilmReader(film), FilmReader(outcome.output), strict=True):
+        assert (after.pixels - warm(before.pixels)).abs().mean() < 0.02
+    (outcome,) = impasto.stylize(film, look, output=tmp_path / "small.mp4", controls=Controls(size=56, keep_color="luma")).painted
+    assert outcome.size == (42, 56)
 
 
 def filtered(look, picture):

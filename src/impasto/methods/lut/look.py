@@ -1,15 +1,19 @@
 """Photos and frames graded by a table of colours."""
 
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.canvas import Box, Canvas
-from impasto.methods.lut.cube import DOMAIN, TABLE
+from impasto.media.graded import GradedFrames
+from impasto.methods.lut.cube import DOMAIN, MOST, TABLE, write_cube
 from impasto.settings import check_strength
 from impasto.storage.style_file import StyleFile
 
@@ -27,6 +31,7 @@ class Look:
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
+        self._frames: GradedFrames | None = None
         self._volume = self.table.permute(3, 0, 1, 2)[None].float().contiguous()
 
     @torch.inference_mode()
@@ -40,26 +45,18 @@ class Look:
         graded = F.grid_sample(volume, at, mode="bilinear", padding_mode="border", align_corners=True)[:, :, 0]
         return torch.lerp(image, graded, self.strength).clamp(0, 1)
 
-    def stream(
-        self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
-    ) -> Iterator[Tensor]:
-        """Grade the frames of a film, (3, H, W), as bytes: each colour there can be is graded once, before."""
-        if masks is not None:
-            raise InputError("a look grades whole pictures; for regions choose --method solver")
-        graded = self._every_color()
-        for frame in frames:
-            red, green, blue = frame.mul(255).add_(0.5).int()
-            found = graded[(red * 65536 + green * 256 + blue).flatten()]
-            yield found.view(torch.uint8).view(*frame.shape[1:], 4)[..., :3].permute(2, 0, 1).float().div_(255)
-
-    def _every_color(self) -> Tensor:
-        """What becomes of all colours of three bytes, each as the bytes of one integer."""
-        line = torch.arange(256) / 255
-        graded = torch.zeros(256, 256, 256, 4, dtype=torch.uint8)
-        for number, red in enumerate(line):
-            plane = torch.stack([red.expand(256, 256), line[:, None].expand(256, 256), line.expand(256, 256)])
-            graded[number, ..., :3] = self(plane[None])[0].mul(255).round().byte().permute(1, 2, 0)
-        return graded.view(torch.int32).flatten()
+    def paint_bytes(self, frame: np.ndarray) -> np.ndarray:
+        """Grade a frame, (H, W, 3) of bytes, with FFmpeg."""
+        if self._frames is None:
+            usual = torch.equal(self.domain.float(), torch.tensor([[0.0] * 3, [1.0] * 3]))
+            shades = torch.linspace(0, 1, len(self.table) if usual else MOST)  # FFmpeg takes other domains for this one
+            blue, green, red = torch.meshgrid(shades, shades, shades, indexing="ij")
+            lattice = torch.stack([red, green, blue]).flatten(2)  # (3, N, N N), as a picture
+            self._folder = tempfile.TemporaryDirectory(prefix="impasto-")
+            cube = Path(self._folder.name) / "look.cube"
+            write_cube(cube, self(lattice[None])[0].permute(1, 2, 0).reshape(*red.shape, 3), title="look")
+            self._frames = GradedFrames(cube)
+        return self._frames(frame)
 
     def local(self, photo: Canvas, masks: Tensor | None) -> Callable[[Tensor, Box], Tensor]:
         """What grades a rectangle of a large photo."""
