@@ -1,8 +1,9 @@
 """A cluster of two nodes of one core on this machine: against one process, what tasks cost, and what is lost when something dies.
 
-    python benchmarks/cluster.py --photos FOLDER --clips FOLDER
+    python benchmarks/cluster.py speed --photos FOLDER --clips FOLDER
 
-A film of --seconds is made of the clips, folders of frames, one after the other. Writes benchmarks/results/cluster.json.
+A film of --seconds is made of the clips, folders of frames, one after the other. `losses` kills a worker, and a driver. Writes
+benchmarks/results/cluster-PART.json.
 """
 
 import argparse
@@ -81,9 +82,72 @@ def workers() -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if "ray::_carried_out" in " ".join(process.info["cmdline"] or [])]
 
 
+def speed(address: str, inputs: list[Path], root: Path) -> dict[str, object]:
+    """One process and two nodes, and what tasks cost."""
+    found: dict[str, object] = {}
+    parts = {"film": inputs[:1], "photos": inputs[1:], "both": inputs}
+    for name, some in parts.items():
+        found[f"one process, {name}"] = timed(command(some, root / f"one-{name}"), 2)
+    with connected(address) as machines:
+        for task in ("first", "second"):
+            began = time.monotonic()
+            list(machines.run(_imported, [Task(())], silence))
+            found[f"seconds of the {task} task"] = time.monotonic() - began
+        began = time.monotonic()
+        list(machines.run(_nothing, [Task(()) for _ in range(300)], silence))
+        found["milliseconds a task"] = (time.monotonic() - began) / 300 * 1000
+    for name, some in parts.items():
+        found[f"two nodes, {name}"] = timed(command(some, root / f"two-{name}", "--cluster", address), 1)
+    one, two = digests(root / "one-both"), digests(root / "two-both")
+    found["files of the same bytes as from one process"] = sum(one.get(name) == value for name, value in two.items()) / len(two)
+    return found
+
+
+def losses(address: str, inputs: list[Path], root: Path) -> dict[str, object]:
+    """A worker that is killed, and a driver."""
+    found: dict[str, object] = {}
+
+    def begun(name: str) -> "subprocess.Popen[bytes]":
+        words = command(inputs, root / name, "--cluster", address)
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    began = time.monotonic()
+    begun("whole").wait()
+    found["seconds of the whole"] = time.monotonic() - began
+    whole = digests(root / "whole")
+
+    began, driver = time.monotonic(), begun("lost")
+    while not (busy := workers()) or time.monotonic() - began < found["seconds of the whole"] / 2:  # type: ignore[operator]
+        time.sleep(0.1)
+    busy[0].kill()
+    driver.wait()
+    found["a worker killed in the middle: seconds"] = time.monotonic() - began
+    found["a worker killed in the middle: the same bytes"] = digests(root / "lost") == whole
+
+    began, driver = time.monotonic(), begun("died")
+    parts = root / f"died/.{inputs[0].stem}-{STYLE}.mp4.cluster"
+    while driver.poll() is None and len(list(parts.glob(f"{inputs[0].stem}-*.part-*"))) < 3:
+        time.sleep(0.1)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    found["the driver killed: after seconds"] = time.monotonic() - began
+    done = {path: path.stat().st_mtime_ns for path in parts.glob(f"{inputs[0].stem}-*.part-*")}
+    found["the driver killed: parts of the film done by then"] = len(done)
+    again, second = time.monotonic(), begun("died")
+    twice: set[Path] = set()
+    while second.poll() is None:
+        twice |= {path for path, known in done.items() if path.exists() and path.stat().st_mtime_ns != known}
+        time.sleep(0.05)
+    found["the driver killed: seconds of the second"] = time.monotonic() - again
+    found["the driver killed: parts painted twice"] = len(twice)
+    found["the driver killed: the same bytes"] = digests(root / "died") == whole
+    return found
+
+
 def main() -> None:
-    """Everything."""
+    """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["speed", "losses"])
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=60)
@@ -94,62 +158,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         long_film(arguments.clips, root / "film.mp4", arguments.seconds, (320, 640))
-        photos = list_pictures(arguments.photos)[: arguments.count]
-        inputs = [root / "film.mp4", *photos]
-        for name, some in (("film", inputs[:1]), ("photos", photos), ("both", inputs)):
-            found[f"one process, {name}"] = timed(command(some, root / f"one-{name}"), 2)
+        inputs = [root / "film.mp4", *list_pictures(arguments.photos)[: arguments.count]]
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         cluster.add_node(**node)
-        with connected(cluster.address) as machines:
-            for task in ("first", "second"):
-                began = time.monotonic()
-                list(machines.run(_imported, [Task(())], silence))
-                found[f"seconds of the {task} task"] = time.monotonic() - began
-            began = time.monotonic()
-            list(machines.run(_nothing, [Task(()) for _ in range(300)], silence))
-            found["milliseconds a task"] = (time.monotonic() - began) / 300 * 1000
-        there = ("--cluster", cluster.address)
-        for name, some in (("film", inputs[:1]), ("photos", photos), ("both", inputs)):
-            found[f"two nodes, {name}"] = timed(command(some, root / f"two-{name}", *there), 1)
-        whole = digests(root / "two-both")
-        found["the same bytes as one process"] = sum(digests(root / "one-both").get(name) == value for name, value in whole.items()) / len(
-            whole
-        )
-
-        began, driver = (
-            time.monotonic(),
-            subprocess.Popen(command(inputs, root / "lost", *there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-        )
-        while not (busy := workers()) or time.monotonic() - began < 20:
-            time.sleep(0.1)
-        busy[0].kill()
-        driver.wait()
-        found["a worker killed: seconds"] = time.monotonic() - began
-        found["a worker killed: the same bytes"] = digests(root / "lost") == whole
-
-        began, driver = (
-            time.monotonic(),
-            subprocess.Popen(command(inputs, root / "died", *there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-        )
-        parts = root / f"died/.film-{STYLE}.mp4.cluster"
-        while driver.poll() is None and len(list(parts.glob("*.part-*"))) < 2:
-            time.sleep(0.1)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-        found["driver killed after seconds"] = time.monotonic() - began
-        done = {path: path.stat().st_mtime_ns for path in [*parts.glob("*.part-*"), *(root / "died").glob("*.png")]}
-        found["done by then"] = len(done)
-        again = time.monotonic()
-        second = subprocess.Popen(command(inputs, root / "died", *there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        twice: set[Path] = set()
-        while second.poll() is None:
-            twice |= {path for path, known in done.items() if path.exists() and path.stat().st_mtime_ns != known}
-            time.sleep(0.05)
-        found["resumed: seconds"] = time.monotonic() - again
-        found["resumed: painted twice"] = len(twice)
-        found["resumed: the same bytes"] = digests(root / "died") == whole
+        found |= {"speed": speed, "losses": losses}[arguments.part](cluster.address, inputs, root)
         cluster.shutdown()
-    write_report(RESULTS / "cluster.json", found)
+    write_report(RESULTS / f"cluster-{arguments.part}.json", found)
     for name, value in found.items():
         print(f"{name}: {value}")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from impasto.backends import openvino_graph
 from impasto.backends.openvino_graph import network_graph, running
 from impasto.networks.shape import Shape
 from impasto.networks.style_network import StyleNetwork
@@ -43,6 +44,20 @@ def test_a_picture_is_not_changed_by_the_next_one():
     kept = first.clone()
     run(torch.ones(1, 3, 32, 32))
     assert torch.equal(first, kept)
+
+
+def test_threads_are_not_bound_to_cores(monkeypatch):
+    """Those of two programs would be bound to the same cores, and each take twice as long as needed."""
+    whole, found = openvino_graph.core(), []
+
+    class Watched:
+        def compile_model(self, *given):
+            found.append(whole.compile_model(*given))
+            return found[-1]
+
+    monkeypatch.setattr(openvino_graph, "core", Watched)
+    both(SHAPES[0])
+    assert [compiled.get_property("ENABLE_CPU_PINNING") for compiled in found] == [False]
 
 
 SIGNALLED = """

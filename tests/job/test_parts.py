@@ -11,7 +11,7 @@ from impasto.errors import InputError
 from impasto.job.engine import run
 from impasto.job.parts import join_parts
 from impasto.job.plan import plan
-from impasto.job.request import Part, part_of
+from impasto.job.request import Part, Request, part_of
 from impasto.job.spans import stretch_of
 from impasto.media.images import read_picture
 from impasto.media.videos import FilmReader
@@ -214,3 +214,8 @@ def test_photos_are_shared_out_one_by_one_under_the_same_names(tmp_path):
 def test_a_part_that_is_none_is_said(text):
     with pytest.raises(InputError, match="a part is one of all, as 3/8"):
         part_of(text)
+
+
+def test_a_part_of_a_job_on_a_cluster_is_refused():
+    with pytest.raises(InputError, match="give --part or --cluster"):
+        Request([], [], part=Part(1, 2), cluster="auto")

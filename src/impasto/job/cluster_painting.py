@@ -6,7 +6,7 @@ Where a machine sees the files of the driver, tasks pass their names; where it d
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from impasto.job.cluster import Cluster, Failure, Task, connected
 from impasto.job.cluster_task import Painted, Seen, content_of, paint_here
 from impasto.job.engine import as_sentence
 from impasto.job.large import memory_of as bytes_of
-from impasto.job.moving import made_with, open_film
+from impasto.job.moving import holds_parts, made_with, open_film
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.parts import join_parts
 from impasto.job.perform import Prepared, build
@@ -64,10 +64,7 @@ def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
         place = choose_place(controls.device, controls.precision, painting=True)
         memories: dict[bool, int | None] = {}
         if prepared.request.regions.kind != "regions":  # which have styles of their own for each photo
-            for (
-                moving,
-                decision,
-            ) in prepared.decided.items():  # learned once, here
+            for moving, decision in prepared.decided.items():  # learned once, here
                 memories[moving] = memory_of(build(decision, prepared.source, place, listener))
         work = _Work(prepared, place, memories, cluster)
         with work.begun():
@@ -80,10 +77,11 @@ def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
 
 @dataclass
 class _File:
-    """One file that was asked for: its job, what of it is not painted yet, and what became of the rest."""
+    """One file that was asked for: its job, what of it is to be painted, how many frames it has, and what became of it."""
 
     job: Job
     pieces: list[Job] = field(default_factory=list)
+    frames: int = 0
     found: list[Outcome] = field(default_factory=list)
     outcome: Outcome | None = None
 
@@ -107,8 +105,9 @@ class _Work:
         self._memories, self._machines = memories, cluster.machines
         asked = prepared.request.controls.memory
         self._bound = None if asked is None else bytes_of(asked)
-        networks = [f"{path.name} {fingerprint(path)}" for path in files_of(prepared.request.controls)]
-        self._identity = repr([prepared.source.identity, networks, prepared.request.regions])
+        regions = prepared.request.regions
+        beside = [*files_of(prepared.request.controls), *map(Path, regions.masks), *map(Path, regions.style_masks)]
+        self._identity = repr([prepared.source.identity, [(path.name, fingerprint(path)) for path in beside], regions.count])
         asked_for = repr([self._identity, [(str(file.job.source), str(file.job.output)) for file in self.files]])
         self._token = f"{hashlib.sha256(asked_for.encode()).hexdigest()[:16]}.token"
         self._secret = secrets.token_hex(16)
@@ -150,22 +149,22 @@ class _Work:
             if job.output.exists() and _read(_mark(job)) == self._key(job):
                 file.outcome = Outcome(job.source, job.output, remark="was painted already")
             else:
-                file.pieces = self._pieces(job)
+                file.pieces, file.frames = self._pieces(job)
         except Exception as error:
             file.outcome = Outcome(job.source, error=as_sentence(error, job.source))
 
-    def _pieces(self, job: Job) -> list[Job]:
-        """A file in one piece, or a long film in parts that lie in a folder of their own; frames of a folder go where they belong."""
+    def _pieces(self, job: Job) -> tuple[list[Job], int]:
+        """A file in one piece, or a long film in parts, in a folder of their own until they are joined; and its frames, 0 of a photo."""
         if not job.moving:
-            return [job]
+            return [job], 0
         film = open_film(job.source, self.prepared.request.controls)
-        if isinstance(film, AnimationReader) or film.info.length < 2 * TASK_FRAMES:
-            return [job]
-        wanted = film.info.length // TASK_FRAMES
+        length, wanted = film.info.length, film.info.length // TASK_FRAMES
+        if isinstance(film, AnimationReader) or wanted < 2:
+            return [job], length
         found = stretch_of(film, 1, wanted, shots=self._memories.get(True, 0) is None)
         count = found[1] if found else 1
-        output = job.output if _holds_parts(job) else _stage(job) / job.output.name
-        return [replace(job, output=output, part=Part(number, wanted)) for number in range(1, count + 1)] if count > 1 else [job]
+        output = job.output if holds_parts(job.source, job.output) else _stage(job) / job.output.name
+        return [replace(job, output=output, part=Part(number, wanted)) for number in range(1, count + 1)] if count > 1 else [job], length
 
     def _key(self, job: Job) -> str:
         """What a result was made with."""
@@ -204,9 +203,10 @@ class _Work:
         films: list[_Unit] = []
         photos: list[_Unit] = []
         for number, file in enumerate(self.files):
-            for job in file.pieces:
-                pixels = self._pixels(job)
-                (films if job.moving else photos).append(_Unit([(number, job)], self._weight(job, pixels), self._memory(job, pixels)))
+            moving, pixels = file.job.moving, self._pixels(file.job)
+            frames = file.frames / max(1, len(file.pieces)) if moving else pixels / FRAME
+            weight = max(1.0, frames) * (1 if self.prepared.decided[moving].quality == "draft" else FINISHING)
+            (films if moving else photos).extend(_Unit([(number, job)], weight, self._memory(moving, pixels)) for job in file.pieces)
         most = max(1, min(MOST_PHOTOS, len(photos) // max(1, TASKS_A_CORE * self._machines.cores)))
         photos.sort(key=lambda unit: -unit.weight)
         batches = [photos[start : start + most] for start in range(0, len(photos), most)]
@@ -224,20 +224,10 @@ class _Work:
         except ImpastoError:
             return 0
 
-    def _weight(self, job: Job, pixels: int) -> float:
-        finished = FINISHING if self.prepared.decided[job.moving].quality != "draft" else 1
-        if not job.moving:
-            return max(1.0, pixels / FRAME) * finished
-        length = open_film(job.source, self.prepared.request.controls).info.length
-        return max(1.0, length / (1 if job.part is None else len(self._parts_of(job)))) * finished
-
-    def _parts_of(self, job: Job) -> Sequence[Job]:
-        return next(file.pieces for file in self.files if any(piece is job for piece in file.pieces))
-
-    def _memory(self, job: Job, pixels: int) -> int:
+    def _memory(self, moving: bool, pixels: int) -> int:
         """Bytes for a task: what is asked for, or what it needs up to half of the largest machine; beyond that, photos have tiles."""
         half = self._machines.memory // 2
-        needed = PROCESS + pixels * self._bytes[job.moving]
+        needed = PROCESS + pixels * self._bytes[moving]
         return min(self._bound or needed, max(half, min(PROCESS, self._machines.memory)))
 
     def _seen(self, unit: _Unit) -> Seen:
@@ -264,7 +254,8 @@ class _Work:
             if len(file.found) == len(file.pieces):
                 file.outcome = self._finished(file)
                 if file.outcome.error is None:
-                    _mark(file.job).write_text(self._key(file.job), encoding="utf-8")
+                    with suppress(OSError):  # it would only be painted again
+                        _mark(file.job).write_text(self._key(file.job), encoding="utf-8")
 
     def _finished(self, file: _File) -> Outcome:
         """A file all of whose pieces are there, or the first thing that went wrong."""
@@ -277,7 +268,7 @@ class _Work:
                 remarks.append(join_parts(file.job.source, file.job.output, beside=file.pieces[0].output.parent))
             except Exception as error:
                 return Outcome(file.job.source, error=as_sentence(error, file.job.source))
-            if not _holds_parts(file.job):
+            if not holds_parts(file.job.source, file.job.output):
                 shutil.rmtree(_stage(file.job), ignore_errors=True)
         seconds, said = sum(outcome.seconds for outcome in file.found), "; ".join(dict.fromkeys(filter(None, remarks)))
         return Outcome(file.job.source, file.job.output, file.found[0].size, seconds, remark=said)
@@ -317,11 +308,6 @@ def _absolute(prepared: Prepared) -> Prepared:
     )
 
 
-def _holds_parts(job: Job) -> bool:
-    """Whether the parts go where the whole goes: a folder of frames."""
-    return job.source.is_dir() and not job.output.suffix
-
-
 def _stage(job: Job) -> Path:
     """Where the parts of a film lie until it is put together."""
     return job.output.with_name(f".{job.output.name}.cluster")
@@ -352,6 +338,9 @@ def _with_log(error: ImpastoError, log: str, job: Job, output: Path) -> ImpastoE
         return error
     part = "" if job.part is None else f".part-{job.part.number}"
     path = output.parent / LOGS / f"{output.name}{part}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(log, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(log, encoding="utf-8")
+    except OSError:
+        return error
     return type(error)(f"{error}; the log of its task is {path}")

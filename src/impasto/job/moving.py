@@ -89,6 +89,11 @@ def open_film(source: Path, controls: Controls) -> Film:
     return FilmReader(source) if is_film(source) else AnimationReader(source, max_pixels=limit)
 
 
+def holds_parts(source: Path, output: Path) -> bool:
+    """Whether parts go where the whole goes: into a folder of frames."""
+    return source.is_dir() and not output.suffix
+
+
 def seekable(film: Film) -> MovingPicture:
     """A film that can be read from anywhere. Raises InputError for an animation."""
     if isinstance(film, AnimationReader):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import InputError
-from impasto.job.moving import Film, MovingPicture, Target, check_moving_output, content_of, open_film, seekable, target_of
+from impasto.job.moving import Film, MovingPicture, Target, check_moving_output, content_of, holds_parts, open_film, seekable, target_of
 from impasto.job.request import Part
 from impasto.job.spans import Span, stretch_of
 from impasto.media.film_joining import join
@@ -66,8 +66,7 @@ def share_of(source: Path, output: Path, part: Part, memory: int | None) -> tupl
     if found is None:
         return None
     part = Part(part.number, found[1])
-    in_place = source.is_dir() and not output.suffix  # a folder of frames holds the frames of all parts
-    return output if in_place else part.named(output), Share(part, found[0], memory or 0)
+    return output if holds_parts(source, output) else part.named(output), Share(part, found[0], memory or 0)
 
 
 def join_parts(source: Path, output: Path, *, beside: Path | None = None) -> str:

@@ -101,3 +101,7 @@ class Request:
     part: Part | None = None
     cluster: str | None = None
     controls: Controls = field(default_factory=Controls)
+
+    def __post_init__(self) -> None:
+        if self.part is not None and self.cluster is not None:
+            raise InputError("a cluster cuts a job into parts by itself: give --part or --cluster")

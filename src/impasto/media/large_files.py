@@ -18,6 +18,8 @@ from impasto.media.stills import WRITERS, Still, check_writable, decoded, exif_o
 
 _STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
 """Formats that libvips reads and writes here."""
+_STRIP = 256
+"""Rows of a result that are read at a time while it is encoded."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"Q": 95, "subsample_mode": "off"},
     "PNG": {"compression": 6},
@@ -104,10 +106,9 @@ def write_large(picture: LargePicture, path: Path, *, exif: bool, background: st
         opaque = None if alpha is None else alpha.values()[:, :, 0]
         write_still(Still(pixels.values(), opaque, picture.exif), path, exif=exif)
         return
-    height, width = pixels.size
-    image = pyvips.Image.rawload(str(pixels.path), width, height, 3).copy(interpretation="srgb")
+    image = _by_strips(pyvips, pixels).copy(interpretation="srgb")
     if alpha is not None:
-        image = image.bandjoin(pyvips.Image.rawload(str(alpha.path), width, height, 1))
+        image = image.bandjoin(_by_strips(pyvips, alpha))
     try:
         with atomic_file(path) as part:
             image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", f"{MADE_BY} (ASCII)")
@@ -116,6 +117,14 @@ def write_large(picture: LargePicture, path: Path, *, exif: bool, background: st
             getattr(image, f"{kind.lower()}save")(str(part), **_OPTIONS[kind])
     except (pyvips.Error, OSError) as error:
         raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or _reason(error)}") from None
+
+
+def _by_strips(pyvips: Any, canvas: Canvas) -> Any:
+    """The bytes of a canvas as an image; in one piece all of the file would be mapped, and count as memory."""
+    (height, width), row = canvas.size, canvas.size[1] * canvas.channels
+    tops = range(0, height, _STRIP)
+    strips = [pyvips.Image.rawload(str(canvas.path), width, min(_STRIP, height - top), canvas.channels, offset=top * row) for top in tops]
+    return pyvips.Image.arrayjoin(strips, across=1).crop(0, 0, width, height)
 
 
 def _reason(error: Exception) -> str:

@@ -112,5 +112,5 @@ METHOD = Method(
     films="network",
     steady=is_student,
     trainings=(TEACHER_TRAINING, STUDENT_TRAINING),
-    bytes_a_pixel=400,
+    bytes_a_pixel=850,
 )

@@ -49,5 +49,5 @@ METHOD = Method(
     style="file",
     films="network",
     trainings=(TRAINING,),
-    bytes_a_pixel=400,
+    bytes_a_pixel=850,
 )

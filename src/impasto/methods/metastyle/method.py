@@ -88,5 +88,5 @@ METHOD = Method(
     steady=learned_films,
     steadied={"film": True},
     trainings=(TRAINING,),
-    bytes_a_pixel=400,
+    bytes_a_pixel=850,
 )

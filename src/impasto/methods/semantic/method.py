@@ -51,5 +51,5 @@ METHOD = Method(
     default_for=frozenset({"pictures", "regions"}),
     masks=frozenset({"regions", "shares"}),
     trainings=(TRAINING,),
-    bytes_a_pixel=400,
+    bytes_a_pixel=850,
 )
