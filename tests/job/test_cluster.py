@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from impasto.events import Event, silence
 from impasto.job.cluster import Failure, Task, connected
 from impasto.job.perform import perform
 from impasto.job.request import Request
+from impasto.media.videos import FilmReader
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
 from impasto.settings import Controls
@@ -69,8 +71,23 @@ def paint(output, *, cluster=None, listener=silence, inputs=("in",), **controls)
     return perform(Request(list(inputs), ["mine.safetensors"], output, cluster=cluster, controls=controls), listener)
 
 
+class Film:
+    """Equal to another one of the same frames but for the encoder, which now and then writes other bits of the same pictures."""
+
+    def __init__(self, path):
+        self.frames = list(FilmReader(path))
+
+    def __eq__(self, other):
+        pairs = list(zip(self.frames, other.frames, strict=False))
+        same = len(self.frames) == len(other.frames) and all(one.time == two.time for one, two in pairs)
+        return same and max(np.abs(one.bytes.astype(float) - two.bytes).mean() for one, two in pairs) < 2
+
+    __hash__ = None
+
+
 def digests(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    """What lies there: pictures by their bytes, films by their frames."""
+    return {path.name: Film(path) if path.suffix == ".mp4" else hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def test_a_cluster_paints_what_one_process_paints(world, address):

@@ -188,7 +188,7 @@ def test_broken_packets_cost_their_own_frames_only(tmp_path):
 def test_what_goes_wrong_while_a_frame_is_written_is_raised(tmp_path, monkeypatch):
     from impasto.media import film_writer
 
-    def full(self, picture, time):
+    def full(self, picture, time, *, cut=False):
         raise film_writer.FilmError("no space left")
 
     monkeypatch.setattr(film_writer.FilmWriter, "write", full)

@@ -38,8 +38,7 @@ class Coding:
 PIECE = 50
 """Frames of a piece at the most."""
 
-# One thread: with several, x264 now and then writes other bits of the same pictures on a busy machine, though it should not.
-_H264 = Coding("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "bf": "0", "threads": "1"}, ".mp4", 0.03)
+_H264 = Coding("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "bf": "0"}, ".mp4", 0.03)
 _VP9_OPTIONS = {"crf": "28", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"}
 _VP9 = Coding("libvpx-vp9", "yuv420p", _VP9_OPTIONS, ".webm", 0.02)
 _CODINGS = {".mp4": _H264, ".mov": _H264, ".m4v": _H264, ".mkv": _H264, ".webm": _VP9}
