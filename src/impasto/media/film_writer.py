@@ -2,7 +2,7 @@
 finished before an interrupt or a failure is not done again.
 
 Where pieces begin depends on nothing but the frames: at every cut, and where a fixed number of frames' time is over. So a film that is
-painted by parts on many machines is made of the same pieces as one that is painted in one go, and is the same file.
+painted by parts on many machines is made of the same pieces as one that is painted in one go.
 """
 
 import json
