@@ -26,8 +26,6 @@ RETRIES = 3
 _PATIENCE = 8
 """Seconds that an address has to answer in."""
 
-_GIB = 1 << 30
-
 
 @dataclass(frozen=True)
 class Task:

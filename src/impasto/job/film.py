@@ -85,7 +85,7 @@ def paint_film(
     except BaseException:
         behind.close()
         if share is None:
-            writer.pause()  # a part is resumed at whole pieces alone, so that it is the same to the byte
+            writer.pause()  # a part is resumed at whole pieces alone, as if it had not been stopped
         raise
     finally:
         frames.close()
