@@ -33,7 +33,7 @@ pytest.importorskip("ray", reason="the extra cluster is not installed")
 pytestmark = [
     pytest.mark.xdist_group("ray"),
     pytest.mark.long,
-    pytest.mark.skipif(os.name == "nt", reason="signals, and Ray's test cluster"),
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no signals for one process"),
 ]
 
 SHOTS = (250, 240, 260)

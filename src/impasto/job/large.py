@@ -31,7 +31,7 @@ DECODING = 12
 WORKING = 60
 """Bytes that a pixel of what is painted takes beside the stylizer: the photo, the painting, and copies of both."""
 TILE = 900
-"""Bytes that a pixel of a tile takes, on processors with AMX 650."""
+"""Bytes that a pixel of a tile takes, on processors without AMX, which take more."""
 LEAST_TILE, USUAL_TILE = 128, 1024
 """Sides of tiles in pixels."""
 GRAIN = 1.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import InputError
-from impasto.job.moving import Film, MovingPicture, Target, check_moving_output, content_of, holds_parts, open_film, seekable, target_of
+from impasto.job.moving import Film, MovingPicture, Target, check_moving_output, content_of, holds_parts, open_film, seekable
 from impasto.job.request import Part
 from impasto.job.spans import Span, stretch_of
 from impasto.media.film_joining import join
@@ -44,10 +44,8 @@ class Share:
             names = names_of(film.files)[slice(self.span.begin, self.span.end)]
             journal = f"{JOURNAL}-{self.part.number}-of-{self.part.count}"
             return FrameWriter(output, names, size, key, alpha=film.info.alpha, journal=journal)
-        if isinstance(film, (FrameFolder, FilmReader)):
-            said = f"{MADE_BY} part {self.part} of {content_of(film)} made with {key}"
-            return FilmWriter(output, None, film.info, size, key, background=background, comment=said)
-        return target_of(film, output, size, key, background)
+        said = f"{MADE_BY} part {self.part} of {content_of(film)} made with {key}"
+        return FilmWriter(output, None, film.info, size, key, background=background, comment=said)
 
     def is_painted(self, target: Target) -> bool:
         """Whether it lies in its place already, made with the same."""
