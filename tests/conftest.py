@@ -18,6 +18,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
+os.environ["IMPASTO_HOME"] = "/nonexistent/impasto"  # whoever runs the tests may have styles of their own
 os.environ.setdefault("COLUMNS", "200")  # what the commands print is not broken into lines where tests look for it
 
 

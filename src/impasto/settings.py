@@ -208,3 +208,17 @@ def fits(value: object, hint: Any) -> bool:
     if origin is Path:
         return isinstance(value, (str, os.PathLike))
     return True
+
+
+def typed(value: Any) -> str:
+    """A value as it would be typed on the command line."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_number(number)}" for name, number in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(_number, value if isinstance(value, tuple) else (value,)))
+
+
+def _number(value: Any) -> str:
+    """A number as short as it can be."""
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

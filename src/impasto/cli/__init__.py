@@ -11,7 +11,7 @@ from typing import Any
 from impasto.cli.console import fail, warn
 from impasto.errors import ImpastoError
 
-COMMANDS = ("catalog", "evaluate", "export", "join", "learn", "look", "stylize", "train")
+COMMANDS = ("catalog", "evaluate", "export", "join", "learn", "look", "studio", "stylize", "train")
 """The modules whose commands register themselves when they are loaded."""
 
 FORMER = {"--sensor": "--camera-noise"}

@@ -14,11 +14,14 @@ def styles() -> None:
     from rich.table import Table
 
     from impasto.methods.table import broken_methods, methods
+    from impasto.storage.library import Library
     from impasto.storage.registry import bundled, fetchable, is_cached
 
     table = Table("style", "picture", "by", "licence", box=None, header_style="bold")
     for record in bundled("style").values():
         table.add_row(record.name, record.title, record.source, record.licence)
+    for name in Library().names():
+        table.add_row(name, "", "", "in your library")
     console.print(table)
     table = Table("encoder", "what", "where", box=None, header_style="bold")
     for record in bundled("encoder").values():

@@ -85,15 +85,6 @@ def choice_of(item: "Field[Any]", kind: Any) -> Choice:
     return Choice(item.name, kind, words, item.metadata["flag"], item.metadata["form"])
 
 
-def shown(value: Any) -> str:
-    """A default as it would be typed."""
-    if isinstance(value, Mapping):
-        return ",".join(f"{name}={number:g}" for name, number in value.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in (value if isinstance(value, tuple) else (value,)))
-
-
 def _parts(kind: Any) -> list[Any]:
     """The types inside a type; of an optional one, those inside of what it is else."""
     parts = [part for part in get_args(kind) if part is not NoneType]

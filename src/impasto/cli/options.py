@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli.choices import Choice, choice_of, shown, with_parameters
+from impasto.cli.choices import Choice, choice_of, with_parameters
 from impasto.errors import InputError
 from impasto.methods.declaration import Method
 from impasto.methods.table import methods
-from impasto.settings import Controls
+from impasto.settings import Controls, typed
 
 DEFAULT = Controls()
 
@@ -148,7 +148,7 @@ def _help(owners: Sequence[_Owner]) -> str:
     others = [owner.method.name for owner in owners[1:]]
     if others:
         parts.append(f"Also of {', '.join(others)}.")
-    defaults = {owner.method.name: shown(owner.default) for owner in owners if owner.default is not None and owner.choice.flag is None}
+    defaults = {owner.method.name: typed(owner.default) for owner in owners if owner.default is not None and owner.choice.flag is None}
     if len(owners) > 1 and (len(defaults) < len(owners) or len(set(defaults.values())) > 1):
         parts += [f"(default: {', '.join(f'{name} {value}' for name, value in defaults.items())})"] * bool(defaults)
     elif defaults:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli.app import train_app
-from impasto.cli.choices import Choice, choice_of, shown, with_parameters
+from impasto.cli.choices import Choice, choice_of, with_parameters
 from impasto.cli.console import console, every, resumable
 from impasto.cli.options import DEFAULT, Device, Precision, chosen, rarely
 from impasto.methods.table import recipes
-from impasto.settings import hints_of
+from impasto.settings import hints_of, typed
 from impasto.training.recipe import Materials, Recipe, train_to_file
 
 RESUMED = "Under torchrun on several devices. Interrupted, run the same command to resume it."
@@ -29,7 +29,7 @@ def settings_of(recipe: Recipe) -> list[Choice]:
     for item in fields(usual):
         if item.metadata.get("help") and item.metadata["shown"]:
             choice, default = choice_of(item, hints[item.name]), getattr(usual, item.name)
-            found.append(choice if default is None else replace(choice, help=f"{choice.help} (default: {shown(default)})"))
+            found.append(choice if default is None else replace(choice, help=f"{choice.help} (default: {typed(default)})"))
     return sorted(found, key=lambda choice: FIRST.index(choice.name) if choice.name in FIRST else len(FIRST))
 
 

@@ -1,6 +1,7 @@
 """The regions of one painting job: by masks, one grey mask for each style, or found by themselves; and how they are shown."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
@@ -8,12 +9,13 @@ from impasto.errors import InputError
 from impasto.job.film import film_size
 from impasto.job.moving import open_film
 from impasto.job.plan import Job
-from impasto.job.request import RegionRequest
+from impasto.job.request import RegionRequest, Request
+from impasto.job.styles import gather_styles
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
 from impasto.methods.declaration import StyleSource
 from impasto.methods.semantic.matching import joint_regions
-from impasto.runtime.device import Place
+from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.size import usual_size, working_size
 from impasto.settings import PHOTO_SIDE, Controls
@@ -34,6 +36,14 @@ def matched_regions(request: RegionRequest, job: Job, source: StyleSource, contr
     if job.shown is not None:
         write_picture(Picture(overview(resize(pixels, size), source.pictures, regions)), job.shown)
     return regions
+
+
+def found_regions(request: Request) -> Regions:
+    """The regions of the one photo of a request and of its styles, found by themselves. Raises ImpastoError."""
+    controls = request.controls
+    source = gather_styles(request.styles, request.weights, controls, request.regions.kind)
+    job = Job(Path(request.inputs[0]), Path())
+    return matched_regions(request.regions, job, source, controls, choose_place(controls.device, controls.precision, painting=True))
 
 
 def shares_of(request: RegionRequest, job: Job, source: StyleSource, controls: Controls) -> Tensor:

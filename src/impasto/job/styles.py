@@ -17,6 +17,7 @@ from impasto.methods.lut.cube import SUFFIX, read_cube
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
+from impasto.storage.library import Library
 from impasto.storage.registry import ASSETS, bundled
 from impasto.storage.style_file import StyleFile, read_style
 
@@ -25,7 +26,7 @@ STYLE_KEEP = 1024
 
 
 def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Controls.max_megapixels) -> Style:
-    """The style of a bundled name, a style file or a picture.
+    """The style of a bundled name, of a name in the library, of a style file or of a picture.
 
     A bundled name means its trained network, or for other methods its picture where that is bundled too. Raises StyleError
     or PictureError.
@@ -38,6 +39,8 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         text = str(ASSETS / "paintings" / paintings[text].file)
     elif text in known:
         text = str(ASSETS / "styles" / known[text].file)
+    elif text in (kept := Library()):
+        text = str(kept.file(text))
     path = Path(text)
     if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
@@ -48,7 +51,7 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
     if not path.exists() and not path.suffix:
-        raise StyleError(f"{unknown('style', text, known)}; or give a picture, or a style file")
+        raise StyleError(f"{unknown('style', text, [*known, *Library().names()])}; or give a picture, or a style file")
     pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels
     if max(pixels.shape[-2:]) > STYLE_KEEP:
         pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))

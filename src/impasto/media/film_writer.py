@@ -81,6 +81,11 @@ def slot_of(time: int, info: FilmInfo, piece: int = PIECE) -> int:
     return int((time * info.time_base * info.rate + Fraction(1, 2)) // piece)
 
 
+def pieces_of(output: Path) -> Path:
+    """The folder where the pieces of an unfinished film lie."""
+    return output.with_name(f".{output.name}.parts")
+
+
 class FilmWriter:
     """Writes a film in pieces of at most `piece` frames beside the output, and joins them with the tracks of the source.
 
@@ -116,7 +121,7 @@ class FilmWriter:
         self._tracks = Tracks() if source is None else plan_tracks(source, suffix)
         flat = f"{suffix} cannot hold transparency: the film is laid on {background}; .mov and .webm can"
         self.remarks = self._tracks.remarks + ((flat,) if info.alpha and not self.alpha else ())
-        self.folder = output.with_name(f".{output.name}.parts")
+        self.folder = pieces_of(output)
         self.done = 0
         self.last: np.ndarray | None = None
         self._container: Any = None

@@ -1,5 +1,6 @@
 """Pictures in and out: the only place where picture files are opened, decoded, encoded or written."""
 
+import io
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -162,6 +163,13 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool 
     if alpha is not None and not holds_alpha(path):
         pixels, alpha = laid_on(background, pixels, alpha), None
     return write_still(Still(_to_bytes(pixels), None if alpha is None else _to_bytes(alpha), picture.exif), path, exif=exif)
+
+
+def encoded(picture: Picture, *, quality: int = 88) -> bytes:
+    """A picture as a JPEG file in memory, without its alpha: to show it, not to keep it. quality: 1 to 95."""
+    file = io.BytesIO()
+    Image.fromarray(_to_bytes(picture.pixels)).save(file, format="JPEG", quality=quality)
+    return file.getvalue()
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:

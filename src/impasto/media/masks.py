@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.media.images import read_indices, read_picture
+from impasto.media.images import Picture, read_indices, read_picture
 from impasto.media.stills import MAX_PIXELS
 
 MAX_LABELS = 64
@@ -197,6 +197,14 @@ def tinted(picture: Tensor, masks: Tensor) -> Tensor:
     covered = weights.sum(0)
     shown: Tensor = grey * (1 - covered) + (0.45 * grey + 0.55 * painted / covered.clamp_min(1e-6)) * covered
     return shown.clamp(0, 1)
+
+
+def label_picture(masks: Tensor) -> Picture:
+    """Masks (1, K, H, W) as a label map: one colour for each region, black where there is none."""
+    colors = _TINTS[torch.arange(masks.shape[1]) % len(_TINTS)]
+    found = masks[0].max(0)
+    pixels = colors[found.indices] * (found.values > 0.5)[..., None]
+    return Picture(pixels.permute(2, 0, 1).contiguous())
 
 
 def overview(photo: Tensor, styles: Sequence[Tensor], regions: Regions) -> Tensor:

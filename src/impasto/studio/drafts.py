@@ -1,0 +1,85 @@
+"""Drafts: pictures that appear while the user turns a knob, painted in the studio's own process by stylizers that are kept."""
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from impasto.errors import InputError
+from impasto.events import Event, Listener
+from impasto.job.perform import build, carry_out, prepare
+from impasto.job.request import Request
+from impasto.job.resolve import Decision
+from impasto.methods.declaration import StyleSource
+from impasto.runtime.device import Place
+from impasto.runtime.stylizer import Stylizer
+from impasto.studio.jobs import BusyError
+
+KEPT = 4
+"""Stylizers that are kept."""
+
+
+class TooSlowError(Exception):
+    """A draft took too long: the sentence says so."""
+
+
+class Drafts:
+    """Paints one draft at a time; `most` may wait, and each may take `seconds`."""
+
+    def __init__(self, most: int, seconds: float):
+        self._most, self._seconds = most, seconds
+        self._waiting, self._count, self._painting = 0, threading.Lock(), threading.Lock()
+        self._stylizers: OrderedDict[str, Stylizer] = OrderedDict()
+
+    def paint(self, ask: Callable[[Path], Request], suffix: str) -> bytes:
+        """The picture's file that a request gives. ask: the request for an output. Raises ImpastoError, BusyError or TooSlow."""
+        with self._turn(), tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+            request = ask(Path(folder) / f"draft{suffix}")
+            prepared = prepare(request)
+            decision = prepared.decided[False]
+            if not (decision.method.finish or decision.method.own_size):
+                raise InputError(f"{decision.method.name} optimises the picture itself: it has no drafts, ask for the picture")
+            summary = carry_out(prepared, self._limit(), build=self._kept)
+            if summary.interrupted or not summary.outcomes:
+                raise TooSlowError(f"a draft takes longer than {self._seconds:g} seconds here: ask for the picture, or for a smaller one")
+            (outcome,) = summary.outcomes
+            if outcome.error is not None:
+                raise outcome.error
+            assert outcome.output is not None
+            return outcome.output.read_bytes()
+
+    def _limit(self) -> Listener:
+        """A listener that stops what takes too long."""
+        end = time.monotonic() + self._seconds
+
+        def listen(event: Event) -> None:
+            if time.monotonic() > end:
+                raise KeyboardInterrupt
+
+        return listen
+
+    def _kept(self, decision: Decision, styles: StyleSource, place: Place, listener: Listener) -> Stylizer:
+        """The stylizer of a decision, out of those that are kept."""
+        key = repr((decision, styles.identity))
+        if key not in self._stylizers:
+            self._stylizers[key] = build(decision, styles, place, listener)
+            while len(self._stylizers) > KEPT:
+                self._stylizers.popitem(last=False)
+        self._stylizers.move_to_end(key)
+        return self._stylizers[key]
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._count:
+            if self._waiting >= self._most:
+                raise BusyError("the studio is busy: ask again in a moment")
+            self._waiting += 1
+        try:
+            with self._painting:
+                yield
+        finally:
+            with self._count:
+                self._waiting -= 1

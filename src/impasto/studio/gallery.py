@@ -1,0 +1,77 @@
+"""The styles that there are to choose from, each with a picture: bundled ones, and those of the user's library."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.errors import StyleError
+from impasto.storage.library import Library
+from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.style_file import read_style
+
+SAMPLE, SEED = 256, 11
+"""Side in pixels of the made scene that shows what a style does, and which one it is."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A style as it is shown. own: whether it is the user's. films: whether films are stable in it by itself. live: a small network."""
+
+    name: str
+    title: str
+    by: str
+    licence: str
+    own: bool
+    films: bool
+    live: bool
+
+
+def styles(library: Library) -> Iterator[Shown]:
+    """All styles, those of the user first."""
+    for name in library.names():
+        try:
+            record = read_style(library.file(name)).record
+        except StyleError:  # a file that somebody put there by hand
+            continue
+        learned = record.settings.get("adaptation", record.settings)
+        films, live = bool(learned.get("film")), bool(learned.get("live"))
+        yield Shown(name, name, record.source, record.licence, True, films, live)
+    for known in bundled("style").values():
+        yield Shown(known.name, known.title, known.source, known.licence, False, True, known.name.endswith("-live"))
+
+
+def file_of(name: str, library: Library) -> Path:
+    """The style file of a name. Raises StyleError."""
+    known = bundled("style")
+    return ASSETS / "styles" / known[name].file if name in known else library.file(name)
+
+
+def picture_of(name: str, library: Library, painted: Path) -> Path:
+    """A picture of a style: what was learned, or what it makes of a sample; `painted` is the folder for these. Raises StyleError."""
+    known, paintings = bundled("style"), bundled("painting")
+    if name not in known:
+        own = library.picture(name)
+        if own.is_file():
+            return own
+    elif name in paintings:
+        return ASSETS / "paintings" / paintings[name].file
+    made = painted / f"{name}.jpg"
+    if not made.is_file() or made.stat().st_mtime < file_of(name, library).stat().st_mtime:
+        _paint_sample(file_of(name, library), made)
+    return made
+
+
+def _paint_sample(style: Path, target: Path) -> None:
+    """A made picture in a style: small, and the same for all styles."""
+    import torch
+
+    from impasto import api
+    from impasto.media.images import Picture, write_picture
+    from impasto.settings import Controls
+    from impasto.training.made_pictures import scenes
+
+    sample = scenes(SAMPLE, torch.Generator().manual_seed(SEED))[None]
+    stylizer = api.load_style(style, controls=Controls(quality="draft"))
+    with torch.inference_mode():
+        painted = stylizer(sample)
+    write_picture(Picture(painted[0].float().cpu().clamp(0, 1)), target)
