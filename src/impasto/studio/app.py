@@ -87,7 +87,7 @@ class Studio:
         """A sentence without the folders of this machine: files are called as their users call them."""
         for folder in (self.settings.home, *self.folders.roots):
             text = re.sub(re.escape(str(folder)) + r"/(?:[^/\s:;,'\"]+/)*", "", text)
-        return text
+        return re.sub(r"; raise the limit \(--max-megapixels \d+\) if there is memory for it", "", text)
 
     async def live(self) -> None:
         """Begin to work; forget what is old, now and every hour."""
@@ -387,6 +387,14 @@ def _add_styles(app: FastAPI, studio: Studio) -> None:
         with studio.samples:
             found = gallery.picture_of(name, studio.library(owner), studio.folder / "samples" / owner)
         return FileResponse(found, headers={"cache-control": "max-age=60"})
+
+    @app.get("/api/styles/{name}/painting", response_class=FileResponse)
+    def painting(request: Request, name: str) -> FileResponse:
+        """The painting that a style was learned from, where it is at hand."""
+        found = gallery.painting_of(name, studio.library(_owner(request)))
+        if found is None:
+            raise InputError(f"the painting of {name} is not at hand: add it as a picture")
+        return FileResponse(found)
 
     @app.get("/api/styles/{name}/file", response_class=FileResponse)
     def style_file(request: Request, name: str) -> FileResponse:

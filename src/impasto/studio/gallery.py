@@ -9,7 +9,7 @@ from impasto.storage.library import Library
 from impasto.storage.registry import ASSETS, bundled
 from impasto.storage.style_file import read_style
 
-SAMPLE, SEED = 256, 11
+SAMPLE, SEED = 256, 19
 """Side in pixels of the made scene that shows what a style does, and which one it is."""
 
 
@@ -27,7 +27,7 @@ class Shown:
 
 
 def styles(library: Library) -> Iterator[Shown]:
-    """All styles, those of the user first."""
+    """All styles, those of the user first, small networks for live films last."""
     for name in library.names():
         try:
             record = read_style(library.file(name)).record
@@ -36,7 +36,7 @@ def styles(library: Library) -> Iterator[Shown]:
         learned = record.settings.get("adaptation", record.settings)
         films, live = bool(learned.get("film")), bool(learned.get("live"))
         yield Shown(name, name, record.source, record.licence, True, films, live)
-    for known in bundled("style").values():
+    for known in sorted(bundled("style").values(), key=lambda record: record.name.endswith("-live")):
         yield Shown(known.name, known.title, known.source, known.licence, False, True, known.name.endswith("-live"))
 
 
@@ -46,16 +46,24 @@ def file_of(name: str, library: Library) -> Path:
     return ASSETS / "styles" / known[name].file if name in known else library.file(name)
 
 
-def picture_of(name: str, library: Library, painted: Path) -> Path:
-    """A picture of a style: what was learned, or what it makes of a sample; `painted` is the folder for these. Raises StyleError."""
-    known, paintings = bundled("style"), bundled("painting")
-    if name not in known:
-        own = library.picture(name)
-        if own.is_file():
-            return own
-    elif name in paintings:
+def painting_of(name: str, library: Library) -> Path | None:
+    """The painting that a style was learned from, if it is at hand. Raises StyleError."""
+    paintings = bundled("painting")
+    if name in paintings:
         return ASSETS / "paintings" / paintings[name].file
-    made = painted / f"{name}.jpg"
+    own = None if name in bundled("style") else library.picture(name)
+    return own if own is not None and own.is_file() else None
+
+
+def picture_of(name: str, library: Library, painted: Path) -> Path:
+    """A picture of a style: the painting that the user learned, or what it makes of a sample; `painted` is the folder for these.
+
+    Raises StyleError.
+    """
+    painting = None if name in bundled("style") else painting_of(name, library)
+    if painting is not None:
+        return painting
+    made = painted / f"{name}-{SAMPLE}-{SEED}.jpg"
     if not made.is_file() or made.stat().st_mtime < file_of(name, library).stat().st_mtime:
         _paint_sample(file_of(name, library), made)
     return made

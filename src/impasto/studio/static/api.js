@@ -48,7 +48,8 @@ export const send = async (where, file, name) =>
 export function say(element, error) {
   if (error && error.name === "AbortError") return;
   const text = error ? error.message || String(error) : "";
-  element.textContent = text ? text[0].toUpperCase() + text.slice(1) + "." : "";
+  const named = /^\S+\.\w+\b/.test(text); // a file's name stays as it is
+  element.textContent = text ? (named ? text[0] : text[0].toUpperCase()) + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "";
   element.hidden = !text;
 }
 

@@ -66,16 +66,16 @@ export class Gallery {
   }
 
   async show() {
-    const tile = (style, title, picture) =>
+    const tile = (style, title, picture, live = false) =>
       h("button", { className: "tile", title, "aria-pressed": String(this.chosen.has(style)), onclick: () => this.toggle(style) },
-        h("img", { src: picture, alt: "", loading: "lazy" }), h("span", {}, title));
+        h("img", { src: picture, alt: "", loading: "lazy" }), h("span", {}, live ? h("b", {}, "live ") : null, title.replace(", for live films", "")));
     const list = (await styles()).filter(this.wanted);
     const focused = document.activeElement && this.tiles.contains(document.activeElement) ? document.activeElement.title : null;
     this.tiles.replaceChildren(
       h("button", { className: "tile", title: "Add a painting of yours", onclick: () => this.file.click() },
         h("span", { className: "plus", "aria-hidden": "true" }, "+"), h("span", {}, "Your painting")),
       ...this.own.map((kept) => tile(`picture:${kept.id}`, kept.name, `/api/pictures/${kept.id}`)),
-      ...list.map((style) => tile(style.name, style.title, `/api/styles/${encodeURIComponent(style.name)}/picture`)),
+      ...list.map((style) => tile(style.name, style.title, `/api/styles/${encodeURIComponent(style.name)}/picture`, style.live)),
     );
     if (focused) [...this.tiles.children].find((child) => child.title === focused)?.focus();
     this.weights.replaceChildren(...(this.chosen.size < 2 ? [] : [...this.chosen].map(([style, weight]) => {

@@ -26,7 +26,8 @@ $("learn-form").addEventListener("submit", (event) => {
   trying(error, async () => {
     if (!painting) throw new Error("drop a painting first");
     const purpose = new FormData($("learn-form")).get("purpose");
-    noteJob(await post("jobs/learn", { painting: painting.id, name: $("learn-name").value.trim(), purpose }));
+    const steps = Number($("learn-steps").value) || null;
+    noteJob(await post("jobs/learn", { painting: painting.id, name: $("learn-name").value.trim(), purpose, steps }));
   });
 });
 

@@ -50,6 +50,7 @@ function setPhoto(kept) {
   $("before").src = `/api/pictures/${kept.id}`;
   $("before").alt = `The photo ${kept.name}`;
   photoBrush.fit(kept.width, kept.height);
+  $("view").style.setProperty("--ratio", kept.width / kept.height);
   $("after").hidden = $("handle").hidden = $("compare").hidden = true;
   $("photo-drop").hidden = true;
   $("view").hidden = $("photo-actions").hidden = false;
@@ -230,12 +231,13 @@ function styleBrushes() {
   box.replaceChildren();
   if (mode() !== "regions") return;
   for (const { style } of gallery.value) {
-    const address = style.startsWith("picture:") ? `/api/pictures/${style.slice(8)}` : `/api/styles/${encodeURIComponent(style)}/picture`;
+    const address = style.startsWith("picture:") ? `/api/pictures/${style.slice(8)}` : `/api/styles/${encodeURIComponent(style)}/painting`;
     const canvas = h("canvas", { "aria-label": `Places that are marked on ${gallery.title(style)}` });
     const picture = h("img", { src: address, alt: gallery.title(style) });
     const brush = new Brush(canvas, { size: brushSize, color: brushColor });
     picture.addEventListener("load", () => brush.fit(picture.naturalWidth, picture.naturalHeight), { once: true });
-    box.append(h("figure", {}, picture, canvas, h("figcaption", { className: "hint" }, gallery.title(style))));
+    picture.addEventListener("error", () => say(error, new Error(`the painting of ${style} is not at hand: add it as a picture`)));
+    box.append(h("figure", {}, h("div", { className: "over" }, picture, canvas), h("figcaption", { className: "hint" }, gallery.title(style))));
     others.push(brush);
   }
 }
