@@ -9,10 +9,8 @@ from torch import Tensor
 from impasto.errors import ImpastoError, InputError, unknown
 from impasto.events import Interrupted, Listener, silence
 from impasto.interrupts import between_steps
-from impasto.job.film import paint_film
 from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
-from impasto.job.parts import share_of
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.images import Picture, read_picture, resize, write_picture
@@ -73,6 +71,9 @@ def run(
             with between_steps(listener) as noticed:
                 on_file(index, len(jobs), job.source)
                 output, share = job.output, None
+                if job.moving:  # what films need takes 60 MB, and photos need nothing of it
+                    from impasto.job.film import paint_film
+                    from impasto.job.parts import share_of
                 if job.part is not None:
                     found_share = share_of(job.source, job.output, job.part, memory_of(stylizer))
                     if found_share is None:

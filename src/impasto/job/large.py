@@ -32,7 +32,7 @@ WORKING = 60
 """Bytes that a pixel of what is painted takes beside the stylizer: the photo, the painting, and copies of both."""
 TILE = 900
 """Bytes that a pixel of a tile takes, on processors without AMX, which take more."""
-LEAST_TILE, USUAL_TILE = 128, 1024
+LEAST_TILE, USUAL_TILE = 96, 1024
 """Sides of tiles in pixels."""
 GRAIN = 1.5
 """Bytes that the coarser cells of the grain take for each pixel of what is painted, held while it is."""

@@ -6,15 +6,12 @@ from pathlib import Path
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.job.film import film_size
-from impasto.job.moving import open_film
 from impasto.job.plan import Job
 from impasto.job.request import RegionRequest, Request
 from impasto.job.styles import gather_styles
 from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
 from impasto.methods.declaration import StyleSource
-from impasto.methods.semantic.matching import joint_regions
 from impasto.runtime.device import Place, choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.runtime.size import usual_size, working_size
@@ -58,6 +55,8 @@ def with_regions(source: StyleSource, regions: Regions) -> StyleSource:
 
 
 def _found(photo: Tensor, source: StyleSource, count: int, controls: Controls, place: Place) -> Regions:
+    from impasto.methods.semantic.matching import joint_regions
+
     content, styles = joint_regions(load_encoder(controls.encoder, place), photo, source.pictures, count, seed=controls.seed)
     report = []
     for region in range(content.shape[1]):
@@ -73,6 +72,9 @@ def _limit(controls: Controls) -> int:
 def _opened(job: Job, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
     """The photo, or the first frame of a film, (3, H, W), and the height and width that it is painted at."""
     if job.moving:
+        from impasto.job.film import film_size
+        from impasto.job.moving import open_film
+
         film = open_film(job.source, controls)
         return next(iter(film)).pixels, film_size(film.info, controls, str(job.source))
     picture = read_picture(job.source, max_pixels=_limit(controls))

@@ -2,17 +2,23 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from impasto.errors import PictureError
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong with a file is said in a sentence of ours
-
 _GAMMA = 2.2
+
+
+def _opencv() -> Any:
+    """OpenCV, which few pictures need; what is wrong with a file is said in a sentence of ours."""
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2
 
 
 def decoded(path: Path) -> np.ndarray:
@@ -21,6 +27,7 @@ def decoded(path: Path) -> np.ndarray:
     # OpenCV reserves what a chunk of a PNG says of its length before it looks whether the file has that much.
     if stored.startswith(b"\x89PNG") and not _chunks_fit(stored):
         raise PictureError(f"{path} is damaged: it ends in the middle of a picture")
+    cv2 = _opencv()
     values = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if values is None:
         raise PictureError(f"{path} is not a picture in any format that can be read")
@@ -86,6 +93,6 @@ def _of_floats(values: np.ndarray) -> np.ndarray:
         return values
     if float(np.median(values)) > 1.0 and largest <= 65535.0:
         return values / (255.0 if largest <= 255.0 else 65535.0)
-    mapped = cv2.createTonemapReinhard(_GAMMA).process(np.repeat(values, 3 // values.shape[2], 2))
+    mapped = _opencv().createTonemapReinhard(_GAMMA).process(np.repeat(values, 3 // values.shape[2], 2))
     shown: np.ndarray = np.nan_to_num(mapped, nan=0.0).clip(0, 1)
     return shown[..., : values.shape[2]]

@@ -33,8 +33,6 @@ def adaptation(controls: Controls) -> tuple[Adaptation, list[Path] | None]:
 
 def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
     """The stylizer of style files and of pictures, which are learned first, or taken from the cache."""
-    from impasto.methods.metastyle.cache import learned
-    from impasto.motion.temporal import temporal_loss
     from impasto.training.learned import learned_stylizer
 
     settings, photos = adaptation(controls)
@@ -44,6 +42,9 @@ def build(source: StyleSource, controls: Controls, place: "Place", listener: Lis
     for style in source.styles:
         file = style.file
         if file is None:
+            from impasto.methods.metastyle.cache import learned
+            from impasto.motion.temporal import temporal_loss
+
             assert style.picture is not None
             file = learned(
                 style.name,
