@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-browser web screenshots lint docs bench clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,16 @@ demo: $(VENV)/installed  ## stylise a real photograph
 
 test: $(VENV)/installed lint  ## what CI runs
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
+
+test-browser: $(VENV)/installed web  ## the pages in a real browser; on Debian Chromium is installed where there is none
+	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -q && apt-get install -y -q chromium)
+	$(BIN)/python -m pytest tests/studio/test_page.py tests/job/test_export_web.py
+
+web: $(VENV)/installed  ## what pages of impasto export --web run on, by npm
+	$(BIN)/python tools/vendor_web.py
+
+screenshots: $(VENV)/installed web  ## the pictures of docs/studio.md
+	IMPASTO_SCREENSHOTS=docs/figures $(BIN)/python -m pytest tests/studio/test_page.py tests/job/test_export_web.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

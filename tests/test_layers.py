@@ -23,7 +23,8 @@ LAYERS = [
     {"methods.table"},
     {"job"},
     {"api"},
-    {"cli", "studio"},
+    {"studio"},
+    {"cli"},
 ]
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 

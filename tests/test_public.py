@@ -10,7 +10,7 @@ import impasto
 
 PUBLIC = [
     "Controls", "Event", "ImpastoError", "InputError", "PictureError", "StyleError", "UnavailableError", "WeightsError",
-    "adapt", "enlarge", "export", "join", "load_style", "lut", "mix", "save_style", "stylize",
+    "adapt", "enlarge", "export", "export_web", "join", "load_style", "lut", "mix", "save_style", "stylize",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import adapt, enlarge, export, load_style, lut, mix, save_style, stylize
+    from impasto.api import adapt, enlarge, export, export_web, load_style, lut, mix, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
     from impasto.settings import Controls
@@ -26,6 +26,7 @@ _HOMES = {
     "adapt": "api",
     "enlarge": "api",
     "export": "api",
+    "export_web": "api",
     "join": "api",
     "lut": "api",
     "mix": "api",
@@ -54,6 +55,7 @@ __all__ = [
     "adapt",
     "enlarge",
     "export",
+    "export_web",
     "join",
     "load_style",
     "lut",

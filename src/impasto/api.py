@@ -10,6 +10,7 @@ from impasto.interrupts import between_steps
 from impasto.job.build import make_stylizer
 from impasto.job.enlarge import enlarge_file
 from impasto.job.export import export_file
+from impasto.job.export_web import export_page
 from impasto.job.learn import keep_picture, learn_painting, mix_styles
 from impasto.job.look import make_look
 from impasto.job.outcome import Summary
@@ -259,3 +260,15 @@ def export(
     Pictures are (1, 3, H, W), RGB in [0, 1]. Raises ImpastoError.
     """
     return export_file(name, output, part, inputs=inputs, strength=strength, precision=precision, layer=layer, photos=photos)
+
+
+def export_web(folder: PathLike, *styles: PathLike, listener: Listener = silence) -> Path:
+    """Write a page that paints live in the browser, camera, pictures and films, for any server of static files; needs the extra `onnx`.
+
+    folder: a new one, or that of an earlier page.
+    styles: learned ones, by name or as files; all bundled small networks if there is none.
+    listener: is told of each style.
+
+    Raises ImpastoError.
+    """
+    return export_page(folder, styles, listener)

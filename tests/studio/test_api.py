@@ -221,3 +221,19 @@ def test_the_page_and_its_parts_are_served(client):
     assert page.status_code == 200
     for asset in ("studio.css", "main.js", "photo.js", "icon.svg"):
         assert client.get(f"/static/{asset}").status_code == 200
+
+
+def test_the_live_page_is_served(client, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="export needs its extra")
+    page = client.get("/live/")
+    assert page.status_code == 200
+    assert "cross-origin-embedder-policy" in page.headers
+    assert client.get("/live/worker.js").status_code == 200
+    monkeypatch.setattr("impasto.studio.app.check_engine", lambda: None)
+    styles = client.get("/live/styles.json").json()
+    assert {"dusk-live", "scream-live"} <= {style["name"] for style in styles}
+    model = client.get("/live/models/dusk-live.onnx")
+    assert model.status_code == 200
+    assert len(model.content) > 500_000
+    assert client.get("/live/pictures/dusk-live.jpg").headers["content-type"] == "image/jpeg"
+    assert "no style" in sentence(client.get("/live/models/nothing.onnx"), 422)

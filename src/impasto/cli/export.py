@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 from impasto.cli.app import app
-from impasto.cli.console import console
+from impasto.cli.console import console, watching
+from impasto.errors import InputError
 
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="A trained style: a bundled name or a style file; or an encoder.", show_default=False)],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="A trained style: a bundled name or a style file; or an encoder.", show_default=False),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A file, .onnx, or .xml for OpenVINO. (default: NAME.onnx here)", show_default=False),
@@ -23,6 +27,13 @@ def export(
     ] = None,
     strength: Annotated[float, typer.Option(help="0 is the photo, 1 the full style; part of the file.")] = 1.0,
     precision: Annotated[str, typer.Option(help="float32 or float16, or int8 in .xml files; what goes in and out is float32.")] = "float32",
+    web: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page that paints live in the browser into this folder, with the named styles. (default: all bundled small networks)",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[str, typer.Option(help="Where a decoder is entered.")] = "relu4_1",
     photos: Annotated[
         list[Path] | None,
@@ -32,6 +43,19 @@ def export(
     """Write the network of a style for other programs and for browsers, as an ONNX or OpenVINO file; it is checked by running it."""
     from impasto import api
 
+    if web is not None:
+        if output is not None or part != "style" or inputs or photos or strength != 1 or precision != "float32":
+            raise InputError("a page has settings of its own: --web takes styles, and nothing else")
+        with watching("exporting styles") as watch:
+            written = api.export_web(web, *(names or []), listener=watch)
+        console.print(
+            f"{written}  {sum(file.stat().st_size for file in written.rglob('*') if file.is_file()) / 1e6:.1f} MB", soft_wrap=True
+        )
+        console.print(f"to try it: python -m http.server --directory {written} 8000", soft_wrap=True)
+        return
+    if not names or len(names) > 1:
+        raise InputError("one style is exported to a file: give its name; --web FOLDER takes several")
+    (name,) = names
     written = api.export(
         name, output, part=part, inputs=inputs or (), strength=strength, precision=precision, layer=layer, photos=photos or None
     )

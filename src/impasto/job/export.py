@@ -66,8 +66,20 @@ def export_file(
     return _encoder(str(name), _checked(name, output)) if part == "encoder" else _decoder(str(name), _checked(name, output), layer)
 
 
+def export_network(style: PathLike, output: PathLike, *, inputs: Sequence[str] = (), grain: bool = True) -> Path:
+    """Write the network of a style as an ONNX file in float32, and check it. grain: False leaves it out, as for films. Raises ImpastoError."""
+    return _style(style, output, inputs, 1.0, "float32", None, grain=grain)
+
+
 def _style(
-    style: PathLike, output: PathLike | None, inputs: Sequence[str], strength: float, precision: str, photos: Sequence[PathLike] | None
+    style: PathLike,
+    output: PathLike | None,
+    inputs: Sequence[str],
+    strength: float,
+    precision: str,
+    photos: Sequence[PathLike] | None,
+    *,
+    grain: bool = True,
 ) -> Path:
     for value in inputs:
         if value not in INPUTS:
@@ -89,9 +101,9 @@ def _style(
     if "grain" in inputs and not network.grain:
         raise InputError(f"{found.name} is painted without a grain, so that it cannot be an input")
     named = {"photo": _FREE, "grain": _FREE, "strength": ()}
-    module = ExportedNetwork(network, inputs=inputs, strength=strength, half=precision == "float16")
+    module = ExportedNetwork(network, inputs=inputs, strength=strength, half=precision == "float16", grain=grain)
     taken = {one: named[one] for one in ("photo", *module.inputs)}
-    record = asdict(found.file.record) | {"grain": network.grain, "strength": None if "strength" in inputs else strength}
+    record = asdict(found.file.record) | {"grain": network.grain * grain, "strength": None if "strength" in inputs else strength}
     checked, tolerance = [module.example(size) for size in CHECKED], tolerances[precision]
     if path.suffix == ".onnx":
         return _write(module, checked, path, taken, ["picture"], record, tolerance)

@@ -17,13 +17,16 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from impasto import __version__
 from impasto.errors import ImpastoError, InputError
+from impasto.files import fingerprint
+from impasto.job.export_web import PAGE, check_engine, describe, export_model
+from impasto.job.styles import find_style
 from impasto.media.film_writer import film_suffix, pieces_of
 from impasto.media.opening import is_film
 from impasto.names import as_plain_name
@@ -266,6 +269,7 @@ def create_app(settings: StudioSettings | None = None) -> Guard:
     _add_painting(app, studio)
     _add_jobs(app, studio)
     _add_films(app, studio)
+    _add_live(app, studio)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
@@ -381,12 +385,9 @@ def _add_styles(app: FastAPI, studio: Studio) -> None:
         return {"name": name}
 
     @app.get("/api/styles/{name}/picture", response_class=FileResponse)
-    def style_picture(request: Request, name: str) -> FileResponse:
+    def small_picture(request: Request, name: str) -> FileResponse:
         """A small picture of a style."""
-        owner = _owner(request)
-        with studio.samples:
-            found = gallery.picture_of(name, studio.library(owner), studio.folder / "samples" / owner)
-        return FileResponse(found, headers={"cache-control": "max-age=60"})
+        return style_picture(studio, _owner(request), name)
 
     @app.get("/api/styles/{name}/painting", response_class=FileResponse)
     def painting(request: Request, name: str) -> FileResponse:
@@ -533,6 +534,42 @@ def _add_jobs(app: FastAPI, studio: Studio) -> None:
     def remove(request: Request, key: str) -> None:
         """Forget a job that has ended. A film stays where it lies."""
         jobs.remove(_owner(request), key)
+
+
+def _add_live(app: FastAPI, studio: Studio) -> None:
+    """The page that paints in the browser, with the small networks that there are; each is exported when it is chosen first."""
+
+    @app.get("/live", include_in_schema=False)
+    def to_page() -> RedirectResponse:
+        return RedirectResponse("/live/")
+
+    @app.get("/live/styles.json", include_in_schema=False)
+    def live_styles(request: Request) -> list[dict[str, str]]:
+        check_engine()
+        library = studio.library(_owner(request))
+        return [describe(find_style(gallery.file_of(style.name, library))) for style in gallery.styles(library) if style.live]
+
+    @app.get("/live/models/{name}.onnx", include_in_schema=False)
+    def live_model(request: Request, name: str) -> FileResponse:
+        style = gallery.file_of(name, studio.library(_owner(request)))
+        made = studio.folder / "live" / f"{fingerprint(style)[:32]}.onnx"
+        with studio.samples:
+            if not made.is_file():
+                export_model(style, made)
+        return FileResponse(made, media_type="application/octet-stream")
+
+    @app.get("/live/pictures/{name}.jpg", include_in_schema=False)
+    def live_picture(request: Request, name: str) -> FileResponse:
+        return style_picture(studio, _owner(request), name)
+
+    app.mount("/live", StaticFiles(directory=PAGE, html=True), name="live")
+
+
+def style_picture(studio: Studio, owner: str, name: str) -> FileResponse:
+    """A small picture of a style, painted when it is asked for first."""
+    with studio.samples:
+        found = gallery.picture_of(name, studio.library(owner), studio.folder / "samples" / owner)
+    return FileResponse(found, headers={"cache-control": "max-age=60"})
 
 
 def _stream(studio: Studio, owner: str, key: str | None = None) -> StreamingResponse:

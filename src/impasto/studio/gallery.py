@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import StyleError
+from impasto.job import samples
 from impasto.storage.library import Library
 from impasto.storage.registry import ASSETS, bundled
 from impasto.storage.style_file import read_style
-
-SAMPLE, SEED = 256, 19
-"""Side in pixels of the made scene that shows what a style does, and which one it is."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +61,7 @@ def picture_of(name: str, library: Library, painted: Path) -> Path:
     painting = None if name in bundled("style") else painting_of(name, library)
     if painting is not None:
         return painting
-    made = painted / f"{name}-{SAMPLE}-{SEED}.jpg"
+    made = painted / f"{name}-{samples.SIDE}-{samples.SEED}.jpg"
     if not made.is_file() or made.stat().st_mtime < file_of(name, library).stat().st_mtime:
-        _paint_sample(file_of(name, library), made)
+        samples.paint_sample(file_of(name, library), made)
     return made
-
-
-def _paint_sample(style: Path, target: Path) -> None:
-    """A made picture in a style: small, and the same for all styles."""
-    import torch
-
-    from impasto import api
-    from impasto.media.images import Picture, write_picture
-    from impasto.settings import Controls
-    from impasto.training.made_pictures import scenes
-
-    sample = scenes(SAMPLE, torch.Generator().manual_seed(SEED))[None]
-    stylizer = api.load_style(style, controls=Controls(quality="draft"))
-    with torch.inference_mode():
-        painted = stylizer(sample)
-    write_picture(Picture(painted[0].float().cpu().clamp(0, 1)), target)

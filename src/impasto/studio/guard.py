@@ -216,7 +216,7 @@ class Guard:
 
 def _headers(path: str, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """What every answer gets, as far as it does not say so itself."""
-    wanted = HEADERS | ({} if path.startswith("/static/") else {"cache-control": "no-store"})
+    wanted = HEADERS | ({} if path.startswith(("/static/", "/live/vendor/")) else {"cache-control": "no-store"})
     known = {key.lower() for key, _ in given}
     return [(key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in known]
 
