@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "names"},
     {"files", "events"},
     {"interrupts", "settings", "media", "motion", "storage"},
-    {"perception"},
+    {"perception", "notebook"},
     {"runtime"},
     {"networks"},
     {"backends"},

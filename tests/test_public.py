@@ -9,8 +9,8 @@ import torch
 import impasto
 
 PUBLIC = [
-    "Controls", "Event", "ImpastoError", "InputError", "PictureError", "StyleError", "UnavailableError", "WeightsError",
-    "adapt", "enlarge", "export", "export_web", "join", "load_style", "lut", "mix", "save_style", "stylize",
+    "Controls", "Event", "ImpastoError", "InputError", "PictureError", "Progress", "StyleError", "UnavailableError", "WeightsError",
+    "adapt", "enlarge", "export", "export_web", "join", "load_style", "lut", "mix", "open_style", "save_style", "stylize",
 ]  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import adapt, enlarge, export, export_web, load_style, lut, mix, save_style, stylize
+    from impasto.api import adapt, enlarge, export, export_web, load_style, lut, mix, open_style, save_style, stylize
     from impasto.errors import ImpastoError, InputError, PictureError, StyleError, UnavailableError, WeightsError
     from impasto.events import Event
+    from impasto.notebook import Progress
     from impasto.settings import Controls
 
 try:
@@ -30,10 +31,12 @@ _HOMES = {
     "join": "api",
     "lut": "api",
     "mix": "api",
+    "open_style": "api",
     "stylize": "api",
     "load_style": "api",
     "save_style": "api",
     "Controls": "settings",
+    "Progress": "notebook",
     "Event": "events",
     "ImpastoError": "errors",
     "InputError": "errors",
@@ -49,6 +52,7 @@ __all__ = [
     "ImpastoError",
     "InputError",
     "PictureError",
+    "Progress",
     "StyleError",
     "UnavailableError",
     "WeightsError",
@@ -60,6 +64,7 @@ __all__ = [
     "load_style",
     "lut",
     "mix",
+    "open_style",
     "save_style",
     "stylize",
 ]

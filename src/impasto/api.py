@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from impasto.events import Listener, silence
 from impasto.interrupts import between_steps
-from impasto.job.build import make_stylizer
+from impasto.job.build import make_film_stylizer, make_stylizer
 from impasto.job.enlarge import enlarge_file
 from impasto.job.export import export_file
 from impasto.job.export_web import export_page
@@ -18,8 +18,9 @@ from impasto.job.parts import join_parts
 from impasto.job.perform import perform
 from impasto.job.pipe import paint_pipe
 from impasto.job.request import PathLike, RegionRequest, Request, count_of, part_of
-from impasto.job.styles import gather_styles
+from impasto.job.styles import find_style, gather_styles
 from impasto.media.masks import Regions
+from impasto.methods.declaration import Style
 from impasto.methods.solver.texture import FACTOR
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
@@ -104,21 +105,35 @@ def mix(
     return mix_styles(styles, weights, output, name)
 
 
+def open_style(style: PathLike) -> Style:
+    """A style, opened: a picture, a style file, a bundled name or one of the library. A notebook shows what it looks like.
+
+    Raises StyleError or PictureError.
+    """
+    return find_style(style)
+
+
 def load_style(
-    *styles: PathLike, weights: Sequence[float] | None = None, controls: Controls | None = None, listener: Listener = silence
+    *styles: PathLike,
+    weights: Sequence[float] | None = None,
+    controls: Controls | None = None,
+    films: bool = False,
+    listener: Listener = silence,
 ) -> Stylizer:
     """A stylizer for one or several styles: call it with pictures (B, 3, H, W), RGB in [0, 1], as often as you like.
 
     styles: pictures, style files or bundled names.
     weights: one per style, equal by default.
     controls: what all methods share, and the options of the method.
+    films: stabilised as films are; where it has a `stream`, frames (3, H, W) go through that, in order: it remembers the one before.
     listener: is told of the steps of whatever is learned first.
 
     Raises ImpastoError for styles or controls that cannot be used.
     """
     controls = controls or Controls()
     source = gather_styles(styles, weights, controls)
-    return make_stylizer(source, controls, choose_place(controls.device, controls.precision, painting=True), listener)
+    make = make_film_stylizer if films else make_stylizer
+    return make(source, controls, choose_place(controls.device, controls.precision, painting=True), listener)
 
 
 def stylize(

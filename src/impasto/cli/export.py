@@ -30,7 +30,7 @@ def export(
     web: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page that paints live in the browser into this folder, with the named styles. (default: all bundled small networks)",
+            help="Write a page that paints live in the browser into this folder, with the named styles. (default: all small networks)",
             show_default=False,
         ),
     ] = None,

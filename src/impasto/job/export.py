@@ -67,7 +67,7 @@ def export_file(
 
 
 def export_network(style: PathLike, output: PathLike, *, inputs: Sequence[str] = (), grain: bool = True) -> Path:
-    """Write the network of a style as an ONNX file in float32, and check it. grain: False leaves it out, as for films. Raises ImpastoError."""
+    """Write the network of a style as an ONNX file in float32, and check it. grain: False leaves it out. Raises ImpastoError."""
     return _style(style, output, inputs, 1.0, "float32", None, grain=grain)
 
 

@@ -10,10 +10,11 @@ from impasto.events import Event, Listener
 from impasto.files import check_folder
 from impasto.job.export import export_network
 from impasto.job.request import PathLike
-from impasto.job.samples import paint_sample
 from impasto.job.styles import find_style
+from impasto.media.images import Picture, write_picture
 from impasto.methods.declaration import Style
 from impasto.storage.registry import ASSETS, bundled
+from impasto.training.samples import sample
 
 PAGE = ASSETS / "web"
 VENDOR = "vendor"
@@ -36,9 +37,10 @@ def export_page(folder: PathLike, styles: Sequence[PathLike], listener: Listener
     if len({style.name for style in found}) < len(found):
         raise InputError("two styles have the same name")
     shutil.copytree(PAGE, target, dirs_exist_ok=True)
-    for number, (name, facts) in enumerate(zip(names, shown, strict=True)):
+    for number, (name, style, facts) in enumerate(zip(names, found, shown, strict=True)):
         export_model(name, target / facts["model"])
-        paint_sample(name, target / facts["picture"])
+        assert style.file is not None
+        write_picture(Picture(sample(style.file)), target / facts["picture"])
         listener(Event(number + 1, len(found), 0.0))
     (target / "styles.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target
@@ -51,7 +53,7 @@ def check_engine() -> None:
 
 
 def export_model(style: PathLike, output: Path) -> None:
-    """Write what the page paints with: strength is an input, and there is no grain, which would stand still in films. Raises ImpastoError."""
+    """Write what the page paints with: strength is an input; a grain would stand still in films. Raises ImpastoError."""
     export_network(style, output, inputs=("strength",), grain=False)
 
 

@@ -20,6 +20,12 @@ class Outcome:
     error: ImpastoError | None = None
     remark: str = ""
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the picture, if it is one."""
+        from impasto.notebook import shown_files
+
+        return None if self.output is None else shown_files([self.output])
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -33,6 +39,12 @@ class Summary:
     def painted(self) -> list[Outcome]:
         """Those that were written."""
         return [outcome for outcome in self.outcomes if outcome.error is None]
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the first pictures that were painted, side by side."""
+        from impasto.notebook import shown_files
+
+        return shown_files([outcome.output for outcome in self.painted if outcome.output is not None])
 
     @property
     def failed(self) -> list[Outcome]:

@@ -165,10 +165,10 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool 
     return write_still(Still(_to_bytes(pixels), None if alpha is None else _to_bytes(alpha), picture.exif), path, exif=exif)
 
 
-def encoded(picture: Picture, *, quality: int = 88) -> bytes:
-    """A picture as a JPEG file in memory, without its alpha: to show it, not to keep it. quality: 1 to 95."""
+def encoded(pixels: Tensor, kind: str = "JPEG") -> bytes:
+    """A picture (3, H, W) in [0, 1] as a file in memory, to be shown. kind: "JPEG" or "PNG"."""
     file = io.BytesIO()
-    Image.fromarray(_to_bytes(picture.pixels)).save(file, format="JPEG", quality=quality)
+    Image.fromarray(_to_bytes(pixels)).save(file, format=kind, **({"quality": 88} if kind == "JPEG" else {}))
     return file.getvalue()
 
 

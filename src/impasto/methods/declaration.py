@@ -29,6 +29,19 @@ class Style:
     file: "StyleFile | None" = None
     method: str | None = None
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the picture, or what the network of a style file makes of a scene."""
+        from impasto.notebook import shown
+
+        if self.picture is not None:
+            return shown(self.picture[0])
+        from impasto.training.samples import sample
+
+        try:
+            return None if self.file is None else shown(sample(self.file))
+        except StyleError:
+            return None
+
 
 @dataclass(frozen=True)
 class StyleSource:

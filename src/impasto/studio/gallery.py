@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import StyleError
-from impasto.job import samples
+from impasto.media.images import Picture, write_picture
 from impasto.storage.library import Library
 from impasto.storage.registry import ASSETS, bundled
 from impasto.storage.style_file import read_style
+from impasto.training import samples
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,5 @@ def picture_of(name: str, library: Library, painted: Path) -> Path:
         return painting
     made = painted / f"{name}-{samples.SIDE}-{samples.SEED}.jpg"
     if not made.is_file() or made.stat().st_mtime < file_of(name, library).stat().st_mtime:
-        samples.paint_sample(file_of(name, library), made)
+        write_picture(Picture(samples.sample(read_style(file_of(name, library)))), made)
     return made
