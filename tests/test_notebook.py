@@ -49,22 +49,18 @@ def test_progress_shows_a_bar_and_the_picture():
 
 
 @pytest.mark.long
-def test_the_example_runs(tmp_path):
+def test_the_example_runs(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="notebooks are run with nbclient and ipykernel")
     pytest.importorskip("ipykernel", reason="notebooks are run with nbclient and ipykernel")
     pytest.importorskip("skimage", reason="the example shows a photograph of scikit-image")
     import nbformat
 
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))  # what was learned before shows no bar
+
     notebook = nbformat.read(EXAMPLE, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "results are not part of the repository"
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-    assert len(shown) >= 6
-    bars = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "<progress" in output.get("data", {}).get("text/html", "")
-    ]
-    assert len(bars) == 2
-    assert sorted(path.name for path in (tmp_path / "painted").iterdir())[0] == "photo-coffee-starry-night.png"
+    outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert len([data for data in outputs if "image/png" in data]) >= 6
+    assert len([data for data in outputs if "<progress" in data.get("text/html", "")]) == 2
+    assert (tmp_path / "painted/photo-painting-starry-night.png").is_file()

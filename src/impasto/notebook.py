@@ -44,7 +44,7 @@ class Progress:
             from IPython.display import HTML, display
         except ImportError:
             return
-        page = HTML(self.page(event))
+        page = HTML(self.page(event))  # type: ignore[no-untyped-call]
         if self._handle is None:
             self._handle = display(page, display_id=True)  # type: ignore[no-untyped-call]
         else:
