@@ -97,6 +97,7 @@ COMMANDS = [
     ["mix", "mine.safetensors", "yours.safetensors", "--name", "mine"],
     ["export", "mine.safetensors"],
     ["export", "mine.safetensors", "-o", "mine.safetensors"],
+    ["export", "--web", "frames", "mine.safetensors"],
     ["lut", "a.png", "-s", "painting.png", "--table", "9"],
     ["lut", "a.png", "-s", "painting.png", "--table", "9", "-o", "a.png"],
     ["enlarge", "a.png", "-r", "painting.png", "--factor", "2"],
@@ -154,7 +155,7 @@ def test_every_command_that_writes_is_in_the_list():
     there = {(command.name or command.callback.__name__,) for command in app.registered_commands}
     for group in app.registered_groups:
         there |= {(group.name, command.name) for command in group.typer_instance.registered_commands}
-    assert there - {("styles",), ("info",)} <= listed
+    assert there - {("styles",), ("info",), ("studio",)} <= listed, "what the studio writes is looked at in tests/studio"
 
 
 def test_a_second_run_over_a_folder_paints_nothing_of_its_own(world):

@@ -195,6 +195,29 @@ def test_long_work_sleeps_while_somebody_waits(jobs):
     wait(jobs, long, "cancelled")
 
 
+def test_long_work_goes_on_under_load(jobs, monkeypatch):
+    monkeypatch.setattr(painter, "_LONGEST_SLEEP", 0.5)
+    monkeypatch.setattr(painter, "_LEAST_AWAKE", 0.5)
+    long = add(jobs, "count", 10_000, 0.005)
+    while jobs.find("me", long).step < 3:
+        time.sleep(0.01)
+    before, end, step = jobs.find("me", long).step, time.monotonic() + 3, threading.Event()
+
+    def ask():
+        while time.monotonic() < end:
+            with jobs.quiet():
+                step.wait(0.05)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert jobs.find("me", long).step > before + 20, "somebody always waited, and the job never worked"
+    jobs.cancel("me", long)
+    wait(jobs, long, "cancelled")
+
+
 def test_old_jobs_are_forgotten(jobs):
     key = add(jobs, "count", 1, 0)
     wait(jobs, key, "done")

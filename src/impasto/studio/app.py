@@ -257,6 +257,7 @@ def create_app(settings: StudioSettings | None = None) -> Guard:
         yield
         living.cancel()
         await run_in_threadpool(studio.jobs.close)
+        studio.drafts.close()
 
     app = FastAPI(
         title="Impasto", version=__version__, summary="Paint pictures and films in the style of any picture.",

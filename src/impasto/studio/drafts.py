@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from impasto.errors import InputError
@@ -15,6 +16,7 @@ from impasto.job.request import Request
 from impasto.job.resolve import Decision
 from impasto.methods.declaration import StyleSource
 from impasto.runtime.device import Place
+from impasto.runtime.memory import give_back
 from impasto.runtime.stylizer import Stylizer
 from impasto.studio.jobs import BusyError
 
@@ -27,16 +29,28 @@ class TooSlowError(Exception):
 
 
 class Drafts:
-    """Paints one draft at a time; `most` may wait, and each may take `seconds`."""
+    """Paints one draft at a time; `most` may wait, and each may take `seconds`.
+
+    All of them are painted by the same thread: each thread that computes has helpers and a heap of its own, which it keeps.
+    """
 
     def __init__(self, most: int, seconds: float):
         self._most, self._seconds = most, seconds
-        self._waiting, self._count, self._painting = 0, threading.Lock(), threading.Lock()
+        self._waiting, self._count = 0, threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "impasto drafts")
         self._stylizers: OrderedDict[str, Stylizer] = OrderedDict()
 
     def paint(self, ask: Callable[[Path], Request], suffix: str) -> bytes:
         """The picture's file that a request gives. ask: the request for an output. Raises ImpastoError, BusyError or TooSlow."""
-        with self._turn(), tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+        with self._turn():
+            return self._thread.submit(self._paint, ask, suffix).result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _paint(self, ask: Callable[[Path], Request], suffix: str) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
             request = ask(Path(folder) / f"draft{suffix}")
             prepared = prepare(request)
             decision = prepared.decided[False]
@@ -68,6 +82,7 @@ class Drafts:
             self._stylizers[key] = build(decision, styles, place, listener)
             while len(self._stylizers) > KEPT:
                 self._stylizers.popitem(last=False)
+            give_back()
         self._stylizers.move_to_end(key)
         return self._stylizers[key]
 
@@ -78,8 +93,7 @@ class Drafts:
                 raise BusyError("the studio is busy: ask again in a moment")
             self._waiting += 1
         try:
-            with self._painting:
-                yield
+            yield
         finally:
             with self._count:
                 self._waiting -= 1

@@ -100,7 +100,7 @@ class Jobs:
         self._stops: dict[str, threading.Event] = {}
         self._wanted: dict[str, State] = {}
         self._closing = False
-        self._painters = {SOON: Painter(5), LONG: Painter(15)}
+        self._painters = {SOON: Painter(2), LONG: Painter(5)}
         self._turns: dict[str, deque[str]] = {SOON: deque(), LONG: deque()}
         self._threads = [threading.Thread(target=self._run, args=(lane,), daemon=True, name=f"impasto {lane}") for lane in self._painters]
 

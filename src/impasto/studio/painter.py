@@ -30,6 +30,8 @@ PREVIEW_SIDE = 640
 """Longer side of previews in pixels."""
 _PATIENCE = 15.0
 """Seconds that work may take to stop by itself."""
+_LONGEST_SLEEP, _LEAST_AWAKE = 6.0, 4.0
+"""Seconds that the process sleeps at a stretch at the most, and works afterwards at the least."""
 
 
 class StoppedError(Exception):
@@ -57,7 +59,8 @@ class Painter:
         self._process: Any = None
         self._connection: Connection | None = None
         self._stop: Flag = self._context.Event()
-        self._sleeping, self._lock = 0, threading.Lock()
+        self._waiting, self._suspended, self._since, self._awake_until = 0, False, 0.0, 0.0
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Begin the process, if it does not run."""
@@ -78,6 +81,7 @@ class Painter:
             self._process.kill()
             self._process.join()
         self._process = self._connection = None
+        self._suspended = False
 
     def do(self, work: Callable[..., Any], arguments: tuple[Any, ...], on_step: Callable[[Step], None], stop: threading.Event) -> Any:
         """What `work(*arguments, listener)` gives. Raises StoppedError, ImpastoError for what it raises, and for a process that died."""
@@ -101,7 +105,7 @@ class Painter:
                 if stop.is_set() and asked is None:
                     asked = time.monotonic()
                     self._stop.set()
-                if asked is not None and time.monotonic() - asked > _PATIENCE and not self._sleeping:
+                if asked is not None and time.monotonic() - asked > _PATIENCE and not self._suspended:
                     self.close()
                     raise StoppedError
         except (EOFError, OSError, BrokenPipeError):
@@ -110,23 +114,29 @@ class Painter:
 
     @contextlib.contextmanager
     def asleep(self) -> Any:
-        """Within the block the process does not work, so that others have the whole machine."""
-        with self._lock:
-            self._sleeping += 1
-            if self._sleeping == 1:
-                self._signal("suspend")
+        """Within the block the process does not work, so that others have the whole machine; but not for ever: it works now and then
+        where one block follows the other.
+        """
+        self._others(1)
         try:
             yield
         finally:
-            with self._lock:
-                self._sleeping -= 1
-                if self._sleeping == 0:
-                    self._signal("resume")
+            self._others(-1)
 
-    def _signal(self, what: str) -> None:
-        if self._process is not None and self._process.is_alive():
+    def _others(self, more: int) -> None:
+        """So many more want the machine for themselves: suspend the process, or let it go on."""
+        with self._lock:
+            now = time.monotonic()
+            self._waiting += more
+            if self._suspended and now - self._since > _LONGEST_SLEEP:
+                self._awake_until = now + _LEAST_AWAKE
+            suspend = self._waiting > 0 and now >= self._awake_until
+            if suspend == self._suspended or self._process is None or not self._process.is_alive():
+                return
             with contextlib.suppress(psutil.Error):
-                getattr(psutil.Process(self._process.pid), what)()
+                process = psutil.Process(self._process.pid)
+                process.suspend() if suspend else process.resume()
+                self._suspended, self._since = suspend, now
 
 
 def _serve(connection: Connection, stop: Flag, niceness: int) -> None:
