@@ -93,3 +93,17 @@ def write_flow(flow, path):
     head = np.float32(202021.25).astype("<f4").tobytes() + np.array([width, height], "<i4").tobytes()
     path.write_bytes(head + flow.permute(1, 2, 0).contiguous().numpy().astype("<f4").tobytes())
     return path
+
+
+def make_pan(path: Path, photo: np.ndarray, *, count: int = 40, size: tuple[int, int] = (180, 320)) -> Path:
+    """A film without sound that moves over a photo, bytes (H, W, 3) larger than its size."""
+    with av.open(str(path), "w") as film:
+        seen = film.add_stream("libx264", rate=25)
+        seen.height, seen.width = size
+        seen.pix_fmt = "yuv420p"
+        for number in range(count):
+            top, left = ((side - own) * number // count for side, own in zip(photo.shape[:2], size, strict=True))
+            picture = np.ascontiguousarray(photo[top : top + size[0], left : left + size[1]])
+            film.mux(seen.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(seen.encode(None))
+    return path

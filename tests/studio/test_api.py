@@ -101,6 +101,7 @@ def test_a_film_is_painted_beside_itself(client):
     job = ended(client, client.post("/api/jobs/film", json=body).json()["id"])
     assert job["state"] == "done", job
     assert job["files"] == ["clip-dusk.mp4"]
+    assert job["previews"] == 1
     assert (client.home / "films/holiday/clip-dusk.mp4").is_file()
     assert client.get(f"/api/jobs/{job['id']}/files/0").headers["content-type"] == "video/mp4"
     again = ended(client, client.post("/api/jobs/film", json=body).json()["id"])

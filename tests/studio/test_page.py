@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the studio needs its extra")
@@ -17,7 +18,7 @@ from PIL import Image
 
 from impasto.media.videos import FilmReader
 from tests.conftest import scene
-from tests.films import make_film
+from tests.films import make_pan
 from tests.studio.test_guard import png_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with Playwright")
@@ -55,10 +56,9 @@ class Program:
 def program(tmp_path_factory):
     home = tmp_path_factory.mktemp("page")
     (home / "films/holiday").mkdir(parents=True)
-    make_film(home / "films/holiday/clip.mp4", count=40, size=(90, 160))
-    photo = _photo()
-    photo.save(home / "photo.jpg", quality=92)
-    scene(300, 300).rotate(90).save(home / "painting.png")
+    make_pan(home / "films/holiday/clip.mp4", np.array(_photograph("chelsea")))
+    _photograph("chelsea").save(home / "photo.jpg", quality=92)
+    _photograph("coffee").resize((300, 300)).save(home / "painting.png")
     (home / "notes.jpg").write_text("words")
     (home / "huge.png").write_bytes(png_of(60_000, 60_000))
     found = Program(home)
@@ -67,14 +67,14 @@ def program(tmp_path_factory):
     found.stop()
 
 
-def _photo():
+def _photograph(name):
     """A photograph that may be shown; something drawn where there is none."""
     try:
         from skimage import data
 
-        return Image.fromarray(data.chelsea())
+        return Image.fromarray(getattr(data, name)())
     except Exception:
-        return scene(640, 426)
+        return scene(451, 300)
 
 
 @pytest.fixture(scope="module")

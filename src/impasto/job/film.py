@@ -26,6 +26,8 @@ from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer
 from impasto.settings import FILM_SIDE, Controls
 
+PREVIEW_EVERY = 12
+"""Frames between previews."""
 _WAITING = 4
 """Frames that are decoded ahead, and that wait to be encoded."""
 
@@ -78,7 +80,8 @@ def paint_film(
                 continue  # for the stylizer's memory alone
             number += 1
             behind.write(picture, frame.time, cut)
-            listener(Event(number, max(number, length), time.monotonic() - started))
+            shown = torch.from_numpy(picture[..., :3]).permute(2, 0, 1).float().div(255) if number % PREVIEW_EVERY == 0 else None
+            listener(Event(number, max(number, length), time.monotonic() - started, preview=shown))
         behind.close()
         behind.check()
         writer.finish()

@@ -34,7 +34,7 @@ async function open(path = "") {
         event.currentTarget.setAttribute("aria-pressed", "true");
         buttons();
       },
-    }, h("span", {}, entry.folder ? `${entry.name}/` : entry.name), h("span", { className: "hint" }, entry.folder ? "folder" : `${entry.megabytes} MB`)))));
+    }, h("span", {}, entry.folder ? `${entry.name}/` : entry.name), h("span", { className: "hint" }, entry.folder ? "folder" : `${entry.megabytes || "less than 0.1"} MB`)))));
     if (!entries.length) $("film-list").append(h("li", { className: "hint" }, "There are no films in this folder."));
   });
 }

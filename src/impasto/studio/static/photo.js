@@ -210,7 +210,7 @@ const mode = () => document.querySelector("input[name=mask]:checked").value;
 let marking = 0;
 const brushSize = () => Number($("brush-size").value);
 const brushColor = () => (marking < 0 ? null : COLORS[marking]);
-const photoBrush = new Brush($("brush"), { size: brushSize, color: brushColor });
+const photoBrush = new Brush($("brush"), { size: brushSize, color: brushColor, onPaint: () => say(error, null) });
 let others = []; // brushes over the style pictures
 
 function palette() {
