@@ -2,12 +2,18 @@
 
 import io
 import json
+import re
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
+from impasto.media.videos import FilmReader
 from tests.conftest import scene
-from tests.studio.conftest import as_file, ended, keep, sentence
+from tests.films import make_film
+from tests.studio.conftest import as_file, ended, keep, sentence, studio
 
 
 def painted(answer):
@@ -238,3 +244,65 @@ def test_the_live_page_is_served(client, monkeypatch):
     assert len(model.content) > 500_000
     assert client.get("/live/pictures/dusk-live.jpg").headers["content-type"] == "image/jpeg"
     assert "no style" in sentence(client.get("/live/models/nothing.onnx"), 422)
+
+
+@pytest.mark.long
+def test_a_film_is_resumed_after_a_restart(tmp_path):
+    (tmp_path / "films").mkdir()
+    make_film(tmp_path / "films/clip.mp4", count=600, size=(96, 128), sound=False)
+    body = {"folder": 0, "path": "clip.mp4", "styles": [{"style": "dusk"}], "stabilize": "none"}
+    with studio(tmp_path) as first:
+        key = first.post("/api/jobs/film", json=body).json()["id"]
+        end = time.monotonic() + 90
+        while first.get(f"/api/jobs/{key}").json()["step"] < 60:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    pieces = tmp_path / "films/.clip-dusk.mp4.parts"
+    assert pieces.is_dir()
+    done = len([*pieces.glob("*.mp4")])
+    assert done > 0
+    with studio(tmp_path) as second:
+        job = ended(second, key)
+        assert job["state"] == "done", job
+        assert job["step"] == 600
+    assert len(list(FilmReader(tmp_path / "films/clip-dusk.mp4"))) == 600
+    assert not pieces.exists()
+
+
+def test_a_film_that_is_cancelled_and_removed_leaves_nothing(tmp_path):
+    (tmp_path / "films").mkdir()
+    make_film(tmp_path / "films/clip.mp4", count=600, size=(96, 128), sound=False)
+    with studio(tmp_path) as client:
+        body = {"folder": 0, "path": "clip.mp4", "styles": [{"style": "dusk"}]}
+        key = client.post("/api/jobs/film", json=body).json()["id"]
+        end = time.monotonic() + 90
+        while client.get(f"/api/jobs/{key}").json()["step"] < 3:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert "at work" in sentence(client.delete(f"/api/jobs/{key}"), 422)
+        client.post(f"/api/jobs/{key}/cancel")
+        assert ended(client, key)["state"] == "cancelled"
+        assert client.delete(f"/api/jobs/{key}").status_code == 204
+        assert [path.name for path in (tmp_path / "films").iterdir()] == ["clip.mp4"]
+
+
+def test_the_program_of_the_documentation_runs(client, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/studio.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    def urlopen(request):
+        split = urlsplit(request if isinstance(request, str) else request.full_url)
+        if isinstance(request, str):
+            answer = client.get(split.path)
+        else:
+            answer = client.post(
+                f"{split.path}?{split.query}", content=request.data, headers={"content-type": request.get_header("Content-type")}
+            )
+        assert answer.status_code < 300, answer.text
+        return io.BytesIO(answer.content)
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.chdir(tmp_path)
+    scene(96, 64).save("photo.jpg")
+    exec(compile(program, "docs/studio.md", "exec"), {})
+    assert Image.open("painted.png").size == (96, 64)

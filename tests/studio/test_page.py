@@ -305,6 +305,28 @@ def test_a_large_picture_is_a_job_that_survives(page, program, browser):
     other.context.close()
 
 
+def test_jobs_are_paused_resumed_and_cancelled(page, program):
+    page.click("#tab-learn")
+    page.set_input_files("#learn-file", program.home / "painting.png")
+    page.locator("#learn-view").wait_for()
+    page.fill("#learn-name", "slow")
+    page.fill("#learn-steps", "5000")
+    page.click("#learn-form button.primary")
+    page.click("#tab-jobs")
+    card = page.locator("#all-jobs .job").filter(has_text="Learning: slow").first
+    card.get_by_text("of 5000").wait_for()
+    sync_api.expect(page.locator("#job-count")).to_have_text("1")
+    card.get_by_role("button", name="Pause").click()
+    card.get_by_text("paused").wait_for()
+    card.get_by_role("button", name="Resume").click()
+    card.get_by_text("of 5000").wait_for()
+    card.get_by_role("button", name="Cancel").click()
+    card.get_by_text("cancelled").wait_for()
+    card.get_by_role("button", name="Remove").click()
+    sync_api.expect(card).to_have_count(0)
+    assert page.locator("#job-count").is_hidden()
+
+
 @pytest.mark.parametrize(("name", "said"), [("notes.jpg", "is not a picture"), ("huge.png", "more than the limit of 100 megapixels")])
 def test_bad_photos_are_answered_with_a_sentence(page, program, name, said):
     page.set_input_files("#photo-file", program.home / name)

@@ -12,6 +12,7 @@ from impasto.methods.solver.solver_file import read_solver
 from impasto.networks.decoder_file import read_decoder
 from impasto.networks.style_network_file import read_network
 from impasto.perception.weights import read_encoder
+from impasto.storage.library import Library
 from impasto.storage.registry import Record, bundled, fetchable
 from impasto.storage.style_file import read_style
 from impasto.storage.tensors import read_tensors
@@ -23,7 +24,7 @@ def describe(target: str) -> dict[str, Any]:
         for record in (bundled(kind) | fetchable(kind)).values():
             if record.name == target:
                 return _of_record(record)
-    path = Path(target)
+    path = Library().file(target) if target in Library() else Path(target)
     if path.suffix != ".safetensors":
         raise StyleError(f"{target!r} is neither a registered name nor a .safetensors file")
     kind = read_tensors(path, None, "a style file or weights were expected", StyleError)[1].kind or "encoder"

@@ -66,6 +66,7 @@ class Job:
         for name in ("owner", "asked"):
             known.pop(name)
         known["files"] = [Path(file).name for file in self.files]
+        known["sent"] = self.asked.get("film") is not None
         return known
 
 

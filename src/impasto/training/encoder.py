@@ -1,11 +1,12 @@
 """Training of the compact encoder: a narrow VGG-19 that makes the same judgements as the wide one.
 
-The narrow network is trained for what it is used for. Four terms, each free of units, on photographs, paintings and
-pictures that the narrow network itself has painted so far:
+The narrow network is trained for what it is used for. Five terms, each free of units, on photographs, paintings and
+pictures that the narrow network itself has painted so far, at two sizes in turn:
 
     features    what a linear map of its features misses of VGG-19's, relative to their variance
     gram        the same for the Gram matrices, relative to their norm
     distance    squared difference of the logarithms of the style distances between all pictures of a batch
+    content     the same for the content distances from the judged pictures to their photos
     gradient    1 - cosine between the gradients of both networks' style and content loss with respect to the picture
 
 Pictures that optimisation has painted are where a narrow network is blind: it is what it believes to be the style.
@@ -118,13 +119,38 @@ def loss_gradient(
 def log_distance_error(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of log distances over all pairs of different pictures; distances below 1e-4 count as 1e-4."""
     apart = ~torch.eye(student.shape[-1], dtype=torch.bool)
-    return (student[:, apart].clamp_min(1e-4).log() - teacher[:, apart].clamp_min(1e-4).log()).square().mean()
+    return _log_error(student[:, apart], teacher[:, apart])
+
+
+def content_distances(features: dict[str, Tensor], contents: dict[str, Tensor]) -> Tensor:
+    """Content distance of every judged picture to its photo at each layer of CONTENT: (layers, B)."""
+    return torch.stack([content_distance(features[layer], contents[layer], normaliser="energy") for layer in CONTENT])
+
+
+def _log_error(student: Tensor, teacher: Tensor) -> Tensor:
+    return (student.clamp_min(1e-4).log() - teacher.clamp_min(1e-4).log()).square().mean()
+
+
+class PaintedPools:
+    """A pool for each size of crops. It is a memory of the loop."""
+
+    def __init__(self, size: int, crops: Sequence[int]):
+        self.pools = {crop: PaintedPool(size, crop) for crop in crops}
+
+    def state(self) -> dict[int, Tensor]:
+        """For a checkpoint."""
+        return {crop: pool.state() for crop, pool in self.pools.items()}
+
+    def load(self, state: dict[int, Tensor]) -> None:
+        """Out of a checkpoint."""
+        for crop, entries in state.items():
+            self.pools[crop].load(entries)
 
 
 class PaintedPool:
     """Pictures that the network in training has painted so far, each with its photo and its painting.
 
-    One tensor (N, 3, 3, crop, crop) of bytes: for every entry the painted picture, the photo, the painting. It is a memory of the loop.
+    One tensor (N, 3, 3, crop, crop) of bytes: for every entry the painted picture, the photo, the painting.
     """
 
     def __init__(self, size: int, crop: int):
@@ -199,13 +225,16 @@ def train_encoder(
         readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
     teacher = teacher.requires_grad_(False).to(device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pool = PaintedPool(settings.pool, settings.crop)
+    sizes = [(settings.crop, settings.batch), *([(settings.wide_crop, settings.wide_batch)] if settings.wide_batch else [])]
+    pools = PaintedPools(settings.pool, [crop for crop, _ in sizes])
     started = time.monotonic()
 
     def gradient(step: int) -> dict[str, float]:
-        if step % settings.paint_every == 0 or not len(pool.entries):
-            _refresh(pool, student, photos, paintings, settings, generator)
-        return _gradient(teacher, student, readouts, _batch(photos, paintings, pool, settings, generator), settings)
+        crop, count = sizes[step % len(sizes)]
+        pool = pools.pools[crop]
+        if step // len(sizes) % settings.paint_every == 0 or not len(pool.entries):
+            _refresh(pool, student, photos, paintings, crop, count, settings, generator)
+        return _gradient(teacher, student, readouts, _batch(photos, paintings, pool, crop, count, settings, generator), settings)
 
     train(
         settings,
@@ -215,7 +244,7 @@ def train_encoder(
         optimiser=torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99)),
         generator=generator,
         data={"contents": photos.digest, "paintings": paintings.digest, "teacher": taught_by},
-        memory=pool,
+        memory=pools,
         reads=[photos, paintings],
         checkpoint=checkpoint,
         listener=listener,
@@ -233,6 +262,8 @@ def _refresh(
     student: Encoder,
     photos: Pictures,
     paintings: Pictures,
+    crop: int,
+    count: int,
     settings: EncoderTraining,
     generator: torch.Generator,
 ) -> None:
@@ -240,27 +271,32 @@ def _refresh(
     half = Encoder(student.channels, student.depths).requires_grad_(False)
     half.load_state_dict(student.state_dict())
     half = half.to(student.convolution("1_1").weight.device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    contents = start = photos.draw(settings.batch, settings.crop, generator)
-    styles = paintings.draw(settings.batch, settings.crop, generator)
+    contents = start = photos.draw(count, crop, generator)
+    styles = paintings.draw(count, crop, generator)
     if len(pool.entries) >= pool.size // 2 and torch.rand((), generator=generator) < 0.5:
-        start, contents, styles = pool.draw(settings.batch, generator)
+        start, contents, styles = pool.draw(count, generator)
     pool.add(paint(half, contents, styles, start, steps=settings.paint_steps), contents, styles)
 
 
 def _batch(
-    photos: Pictures, paintings: Pictures, pool: PaintedPool, settings: EncoderTraining, generator: torch.Generator
+    photos: Pictures,
+    paintings: Pictures,
+    pool: PaintedPool,
+    crop: int,
+    count: int,
+    settings: EncoderTraining,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Judged pictures and, in the same order, the photos and the paintings that they are judged against.
 
     Half are photos, recoloured and noisy, judged against themselves and any painting; half are of the pool, judged
-    against the photo and the painting that they came from. (2 n, 3, H, W) each.
+    against the photo and the painting that they came from. (2 count, 3, H, W) each.
     """
-    n = settings.batch
-    painted, their_photos, their_paintings = pool.draw(n, generator)
-    photo = photos.draw(n, settings.crop, generator)
-    amount = settings.noise * torch.rand(n, 1, 1, 1, generator=generator)
+    painted, their_photos, their_paintings = pool.draw(count, generator)
+    photo = photos.draw(count, crop, generator)
+    amount = settings.noise * torch.rand(count, 1, 1, 1, generator=generator)
     noisy = jitter_color(photo, generator) + amount * torch.randn(photo.shape, generator=generator)
-    fresh = jitter_color(paintings.draw(n, settings.crop, generator), generator)
+    fresh = jitter_color(paintings.draw(count, crop, generator), generator)
     batch = torch.cat([noisy.clamp(0, 1), painted]), torch.cat([photo, their_photos]), torch.cat([fresh, their_paintings])
     judged, contents, styles = (part.contiguous(memory_format=torch.channels_last) for part in batch)
     return judged, contents, styles
@@ -280,9 +316,9 @@ def _gradient(
 
     wide, rest = teacher(judged, TAUGHT), teacher(paintings, TAUGHT)
     wide_judged, wide_others = gram_matrices(wide), gram_matrices(rest)
-    wide_gradient = loss_gradient(
-        judged, wide, wide_judged, teacher(photos, CONTENT), wide_others, content_share=settings.content_share, keep_graph=False
-    )
+    wide_kept = teacher(photos, CONTENT)
+    wide_contents = content_distances(wide, wide_kept).detach()
+    wide_gradient = loss_gradient(judged, wide, wide_judged, wide_kept, wide_others, content_share=settings.content_share, keep_graph=False)
     wide = {layer: torch.cat([wide[layer].detach(), rest[layer]]) for layer in TAUGHT}
     wide_grams = {layer: torch.cat([wide_judged[layer].detach(), wide_others[layer]]) for layer in STYLE}
 
@@ -290,6 +326,7 @@ def _gradient(
         narrow, rest, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
     narrow_judged, narrow_others = gram_matrices(narrow), gram_matrices(rest)
     gradient = loss_gradient(judged, narrow, narrow_judged, kept, narrow_others, content_share=settings.content_share, keep_graph=True)
+    contents = content_distances(narrow, kept)
     narrow = {layer: torch.cat([narrow[layer], rest[layer]]) for layer in TAUGHT}
     narrow_grams = {layer: torch.cat([narrow_judged[layer], narrow_others[layer]]) for layer in STYLE}
 
@@ -306,6 +343,7 @@ def _gradient(
         "features": torch.stack(features).mean(),
         "gram": torch.stack(grams).mean(),
         "distance": log_distance_error(pair_distances(narrow_grams), pair_distances(wide_grams)),
+        "content": _log_error(contents, wide_contents),
         "gradient": 1 - F.cosine_similarity(gradient.flatten(1), wide_gradient.flatten(1)).mean(),
     }
     loss = sum(getattr(settings, f"{name}_weight") * term for name, term in terms.items())

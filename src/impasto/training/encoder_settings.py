@@ -11,17 +11,20 @@ from impasto.training.recipe import PAINTINGS, PHOTOS, Material, Recipe
 class EncoderTraining(Settings):
     """Settings of the distillation."""
 
-    channels: tuple[int, ...] = setting((16, 32, 96, 192, 192), "Width of the five blocks.", low=1)
-    steps: int = setting(3000, "Steps of the optimiser.", low=0)
+    channels: tuple[int, ...] = setting((24, 48, 64, 128, 128), "Width of the five blocks.", low=1)
+    steps: int = setting(7500, "Steps of the optimiser.", low=0)
     batch: int = setting(3, "Pictures of each kind, photo, painting and painted, of a step.", low=1)
     crop: int = setting(128, "Side of the training crops in pixels.", low=64)
+    wide_batch: int = setting(1, "Pictures of each kind of every other step; 0 for steps of one size.", low=0)
+    wide_crop: int = setting(224, "Side of the crops of these steps in pixels.", low=64)
     learning_rate: float = setting(1e-3, "Of Adam.", above=0)
     warmup: int = setting(100, "Steps over which the rate rises.", low=0)
     features_weight: float = setting(1.0, "Weight of the term of features.", low=0)
     gram_weight: float = setting(0.5, "Weight of the term of Gram matrices.", low=0)
     distance_weight: float = setting(0.25, "Weight of the term of style distances.", low=0)
+    content_weight: float = setting(0.25, "Weight of the term of content distances.", low=0)
     gradient_weight: float = setting(0.5, "Weight of the term of gradients.", low=0)
-    content_share: float = setting(0.1, "Weight of the content distance in the gradients.", low=0)
+    content_share: float = setting(0.3, "Weight of the content distance in the gradients.", low=0)
     noise: float = setting(0.1, "Largest deviation of the noise on photos.", low=0)
     pool: int = setting(96, "Painted pictures that are kept.", low=1)
     paint_every: int = setting(12, "Steps between new painted pictures.", low=1)

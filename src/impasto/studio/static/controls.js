@@ -7,6 +7,7 @@ const SHARED = [
   { name: "stroke", label: "Stroke", kind: "number", low: 0.25, high: 4, step: 0.05, default: 1, logarithmic: true, help: "Larger: larger strokes." },
   { name: "keep_color", label: "Colours", kind: "choice", choices: [["", "of the painting"], ["luma", "of the photo"], ["coral", "of the photo, matched"]], default: "" },
 ];
+const METADATA = { name: "keep_metadata", label: "Keep the photo's metadata", kind: "switch", default: false };
 const QUALITY = { name: "quality", label: "Quality", kind: "choice", choices: [["auto", "fine"], ["best", "best, slow"], ["draft", "draft only"]], default: "auto" };
 const FILM = [
   { name: "size", label: "Size", kind: "choice", choices: [["", "512 px, usual"], ["320", "320 px, quick"], ["768", "768 px"], ["1024", "1024 px"], ["0", "its own"]], default: "" },
@@ -20,7 +21,7 @@ export class Controls {
     this.values = {};
     this.options = {};
     this.fields = new Map();
-    this.shared = film ? [...SHARED, ...FILM] : [...SHARED, QUALITY];
+    this.shared = film ? [...SHARED, ...FILM] : [...SHARED, QUALITY, METADATA];
     this.body = h("div", {}, h("h2", {}, "Settings"), ...this.shared.map((item) => this.field(item, this.values)));
     this.more = h("div");
     this.method = h("select", { onchange: () => { this.options = {}; this.showMethod(); this.onChange(); } });

@@ -198,6 +198,7 @@ function recall() {
   for (const [name, text] of words) {
     if (name === "style") continue;
     if (name.startsWith("o.")) { try { options[name.slice(2)] = JSON.parse(text); } catch { /* somebody changed the link */ } } else if (["strength", "stroke", "seed"].includes(name)) value[name] = Number(text);
+    else if (text === "true") value[name] = true;
     else value[name] = text;
   }
   if (list.length) gallery.value = list;
