@@ -72,8 +72,8 @@ def paint(output, *, cluster=None, listener=silence, inputs=("in",), **controls)
 
 
 class Film:
-    """Equal to another one of the same frames, as near as its encoder paints them: on a busy machine it now and then writes the same pictures
-    in another quality. Frames of another shot are farther apart, and one that is lost or comes twice has another time.
+    """Equal to another one of the same frames, as near as its encoder writes them: on a busy machine, rarely, in another quality. Frames
+    of another shot are farther apart, and one that is lost or comes twice has another time.
     """
 
     def __init__(self, path):
