@@ -236,7 +236,7 @@ def test_the_live_page_is_served(client, monkeypatch):
     assert page.status_code == 200
     assert "cross-origin-embedder-policy" in page.headers
     assert client.get("/live/worker.js").status_code == 200
-    monkeypatch.setattr("impasto.studio.app.check_engine", lambda: None)
+    monkeypatch.setattr("impasto.studio.routes.check_engine", lambda: None)
     styles = client.get("/live/styles.json").json()
     assert {"dusk-live", "scream-live"} <= {style["name"] for style in styles}
     model = client.get("/live/models/dusk-live.onnx")

@@ -467,7 +467,7 @@ def test_old_pictures_make_room(tmp_path):
 
 
 def test_streams_of_events_have_an_end(client, monkeypatch):
-    monkeypatch.setattr("impasto.studio.app._STREAMS", 0)
+    monkeypatch.setattr("impasto.studio.routes._STREAMS", 0)
     assert "too many" in sentence(client.get("/api/events"), 503)
 
 
