@@ -31,6 +31,7 @@ pytestmark = [
 SCREENSHOTS = os.environ.get("IMPASTO_SCREENSHOTS")
 PATIENCE = 90_000
 """Milliseconds: a picture may wait for other tests."""
+sync_api.expect.set_options(timeout=30_000)
 
 
 class Program:
@@ -172,7 +173,7 @@ def test_styles_are_mixed(page, program):
     page.locator("#photo-gallery input[type=checkbox]").check()
     choose_style(page, "Dusk")
     choose_style(page, "The Kiss")
-    assert page.locator("#photo-gallery .weights input").count() == 2
+    sync_api.expect(page.locator("#photo-gallery .weights input")).to_have_count(2)
     page.locator("body[data-drafted]").wait_for()
     page.click("#photo-command")
     sync_api.expect(page.locator("#photo-copied code")).to_contain_text("--style dusk --style kiss")
@@ -181,7 +182,7 @@ def test_styles_are_mixed(page, program):
 def test_the_settings_of_a_method_come_from_it(page, program):
     page.locator("#photo-controls summary").click()
     page.select_option("#photo-controls details select >> nth=0", "solver")
-    assert page.locator("#setting-photo-passes").count() == 1
+    sync_api.expect(page.locator("#setting-photo-passes")).to_have_count(1)
     choose_photo(page, program)
     page.set_input_files("#photo-gallery input[type=file]", program.home / "painting.png")
     page.locator("#setting-photo-grain").fill("0.5")
@@ -263,7 +264,7 @@ def test_a_painting_is_learned(page, program):
     page.click("#learn-form button.primary")
     card = page.locator("#learn-jobs .job").first
     card.get_by_text("finished").wait_for()
-    assert card.locator("svg").count() == 1
+    sync_api.expect(card.locator("svg")).to_have_count(1)
     page.locator("#library strong", has_text="mine").wait_for()
     shoot(page, "learn")
     assert_nobody_is_left_out(page)
@@ -272,7 +273,7 @@ def test_a_painting_is_learned(page, program):
     page.locator("#library form:not([hidden]) button").click()
     page.locator("#library strong", has_text="ours").wait_for()
     page.click("#tab-photo")
-    assert page.locator('#photo-gallery .tile[title="ours"]').count() == 1
+    sync_api.expect(page.locator('#photo-gallery .tile[title="ours"]')).to_have_count(1)
     page.click("#tab-learn")
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete ours").click()
@@ -324,7 +325,7 @@ def test_jobs_are_paused_resumed_and_cancelled(page, program):
     card.get_by_text("cancelled").wait_for()
     card.get_by_role("button", name="Remove").click()
     sync_api.expect(card).to_have_count(0)
-    assert page.locator("#job-count").is_hidden()
+    sync_api.expect(page.locator("#job-count")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("name", "said"), [("notes.jpg", "is not a picture"), ("huge.png", "more than the limit of 100 megapixels")])

@@ -142,14 +142,16 @@ def controls_of(asked: Controlled, *, max_megapixels: int, size: int | None = No
 
 def photo_request(asked: PaintAsked, place: Place, output: Path, controls: Controls, *, draft: bool = False) -> Request:
     """A picture that was asked for, as a request of files. draft: from the small copy of the photo. Raises InputError."""
-    photo = place.shelf.view(asked.photo) if draft else place.shelf.file(asked.photo)
-    place.shelf.view(asked.photo)  # it is no film
-    regions = RegionRequest(
-        [place.shelf.view(key) and place.shelf.file(key) for key in asked.masks],
-        [place.shelf.view(key) and place.shelf.file(key) for key in asked.style_masks],
-        asked.regions,
-    )
+    photo = place.shelf.view(asked.photo) if draft else _picture(asked.photo, place)
+    masks, style_masks = ([_picture(key, place) for key in keys] for keys in (asked.masks, asked.style_masks))
+    regions = RegionRequest(masks, style_masks, asked.regions)
     return Request([photo], _files(asked.styles, place), output, _weights(asked.styles), regions, controls=controls)
+
+
+def _picture(key: str, place: Place) -> Path:
+    """The file of a picture as it was sent. Raises InputError for a film."""
+    place.shelf.view(key)
+    return place.shelf.file(key)
 
 
 def film_request(asked: FilmAsked, place: Place, output: Path | None, controls: Controls) -> Request:
