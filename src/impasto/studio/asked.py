@@ -27,7 +27,6 @@ SHARED = (
     "method", "quality", "size", "stroke", "style_size", "strength", "keep_color", "background", "keep_metadata", "stabilize", "seed"
 )  # fmt: skip
 """The controls that can be asked for: those that name no file and no part of this machine."""
-FORMATS = ("png", "jpg", "tif", "webp")
 
 
 class Message(BaseModel):
