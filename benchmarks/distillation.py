@@ -1,13 +1,15 @@
 """What stable films cost and bring: the rows of the paper's Table 2, learning for video, speed, memory.
 
     python benchmarks/distillation.py rows --painting CANDY.jpg --photos PHOTOS --films FILMS --judge FILMS --truth SINTEL --kept FOLDER
+    python benchmarks/distillation.py readings (the same options)
     python benchmarks/distillation.py adaptation --paintings UNSEEN --judge FILMS --kept FOLDER
     python benchmarks/distillation.py presets --painting CANDY.jpg --films FILMS --kept FOLDER
     python benchmarks/distillation.py speed
     python benchmarks/distillation.py memory
 
-`rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and goes on,
-and judges all of them. SINTEL is a folder laid out as MPI Sintel's. Every part writes benchmarks/results/distillation-PART.json.
+`rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and resumed,
+and judges all of them. SINTEL is a folder laid out as MPI Sintel's. `readings` does the same for
+the ways of reading the paper. Every part writes benchmarks/results/distillation-PART.json.
 """
 
 import argparse
@@ -96,9 +98,10 @@ def rows(arguments: argparse.Namespace) -> None:
     kept: Path = arguments.kept
     kept.mkdir(parents=True, exist_ok=True)
     materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
-    teacher, vanilla = kept / "teacher.safetensors", kept / "teacher.vanilla.safetensors"
+    vanilla = vanilla_student(kept, materials)
+    teacher = kept / "teacher.safetensors"
     if not teacher.is_file():
-        train_to_file(TEACHER_TRAINING, materials, teacher, listener=saying("teacher"))
+        train_to_file(TEACHER_TRAINING, replace(materials, start=str(vanilla)), teacher, listener=saying("teacher"))
     stylizers: dict[str, Stylizer] = {"vanilla student": stylizer_of(vanilla, "none")}
     for number, (name, changes) in enumerate(ROWS.items()):
         file = kept / f"row-{number}.safetensors"
@@ -113,16 +116,81 @@ def rows(arguments: argparse.Namespace) -> None:
         stylizers[name] = stylizer_of(file, "student")
     stylizers |= {"vanilla student held by flow": stylizer_of(vanilla, "flow")}
     stylizers |= {"vanilla teacher": stylizer_of(teacher, "none"), "teacher": stylizer_of(teacher, "flow")}
+    judged(arguments, stylizers, teacher, ("films", "moving", "truth"))
+
+
+def vanilla_student(kept: Path, materials: Materials, name: str = "metastyle", steps: int = 1000) -> Path:
+    """A student that knows the style and nothing of films."""
+    path = kept / f"vanilla-{name}.safetensors"
+    if not path.is_file():
+        changes = {"steps": 0, "terms": {}, "student": name, "vanilla_steps": steps}
+        train_to_file(STUDENT_TRAINING, materials, path, changes=changes, listener=saying(path.stem))
+    return path
+
+
+def judged(arguments: argparse.Namespace, stylizers: dict[str, Stylizer], teacher: Path, parts: tuple[str, str, str]) -> None:
+    """Judge them on films, on scenes of exact motion and, where it is there, on Sintel's true flow; write each as a part."""
+    films, moving, truth = parts
     common = {
         "encoder": load_encoder(arguments.encoder, choose_place("cpu", "float32")),
         "painting": read_picture(arguments.painting).pixels[None],
         "settings": {"encoder": Path(arguments.encoder).stem, "steps": arguments.steps, "teacher_steps": read_style(teacher).record.steps},
         "listener": lambda event: print(f"{event.step}/{event.total} scenes, {event.seconds:.0f} s", flush=True),
     }
-    shown(evaluate_stability(footage(arguments.judge), stylizers, size=512, maps=arguments.maps, **common), "films")
-    shown(evaluate_stability(moving_footage(arguments.still, 3, length=10), stylizers, **common), "moving")
+    shown(evaluate_stability(footage(arguments.judge), stylizers, size=512, maps=arguments.maps, **common), films)
+    shown(evaluate_stability(moving_footage(arguments.still, 3, length=12), stylizers, **common), moving)
     if arguments.truth is not None:
-        shown(evaluate_stability(footage(arguments.truth, rendering=arguments.rendering), stylizers, **common), "truth")
+        shown(evaluate_stability(footage(arguments.truth, rendering=arguments.rendering), stylizers, **common), truth)
+
+
+LONG = {"length": 5, "crop": 128}
+"""Of the readings: as many frames as in the paper, small ones."""
+BOTH = {"residual": 1.0, "rank": 0.25}
+READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
+    "student": (None, "metastyle", {"terms": {}}),
+    "student with temporal": (None, "metastyle", {"terms": {"temporal": 0.5}}),
+    "Ruder's teacher": ("ruder", "metastyle", {"terms": BOTH}),
+    "the same, centred": ("ruder", "metastyle", {"terms": BOTH, "residual_centred": True}),
+    "the same, plain distillation": ("ruder", "metastyle", {"terms": {"vanilla": 1.0, "rank": 0.25}}),
+    "one start, which is the vanilla teacher": ("alike", "metastyle", {"terms": BOTH, "untaught": "student"}),
+    "one start, the blind teacher is the vanilla teacher": ("alike", "metastyle", {"terms": BOTH}),
+    "the blind teacher is both vanilla networks": ("alike", "alike", {"terms": BOTH, "untaught": "student"}),
+    "one start, with temporal": ("alike", "metastyle", {"terms": {**BOTH, "temporal": 0.5}, "untaught": "student"}),
+    "ReCoNet": (None, "reconet", {"terms": {}}),
+    "ReCoNet with temporal": (None, "reconet", {"terms": {"temporal": 0.5}}),
+    "ReCoNet, one start": ("reconet-alike", "reconet", {"terms": BOTH, "untaught": "student"}),
+}
+"""Ways to read the paper: the teacher, what the student begins as, and what is changed.
+
+ruder: the network of Ruder et al. alike, reconet-alike: a student with four inputs more, so that teacher and student begin as one network.
+"""
+
+
+def readings(arguments: argparse.Namespace) -> None:
+    """Every way of reading the paper with the same seed, steps and frames; what FOLDER holds is not trained again."""
+    kept: Path = arguments.kept
+    kept.mkdir(parents=True, exist_ok=True)
+    materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
+    files = {name: vanilla_student(kept, materials, name, steps) for name, steps in (("metastyle", 1000), ("reconet", 2000))}
+    for name, start, network in (("ruder", "metastyle", "ruder"), ("alike", "metastyle", "start"), ("reconet-alike", "reconet", "start")):
+        files[name] = kept / f"teacher-{name}.safetensors"
+        if not files[name].is_file():
+            changes = {"network": network, "crop": 160, "steps": arguments.steps}
+            train_to_file(
+                TEACHER_TRAINING, replace(materials, start=str(files[start])), files[name], changes=changes, listener=saying(name)
+            )
+    stylizers = {f"vanilla {name}": stylizer_of(files[name], "none") for name in ("metastyle", "reconet")}
+    for number, (name, (teacher, start, changes)) in enumerate(READINGS.items()):
+        if arguments.only and str(number) not in arguments.only:
+            continue
+        file = kept / f"reading-{number}.safetensors"
+        if not file.is_file():
+            given = replace(materials, teacher=None if teacher is None else str(files[teacher]), start=str(files[start]))
+            train_to_file(STUDENT_TRAINING, given, file, changes={**LONG, "steps": arguments.steps, **changes}, listener=saying(name))
+        stylizers[name] = stylizer_of(file, "student")
+    for name in ("ruder", "alike", "reconet-alike"):
+        stylizers |= {f"teacher {name}, blind": stylizer_of(files[name], "none"), f"teacher {name}": stylizer_of(files[name], "flow")}
+    judged(arguments, stylizers, files["alike"], ("readings-films", "readings-moving", "readings-truth"))
 
 
 def adaptation(arguments: argparse.Namespace) -> None:
@@ -166,7 +234,7 @@ def adaptation(arguments: argparse.Namespace) -> None:
 def presets(arguments: argparse.Namespace) -> None:
     """Gradients of the terms at the vanilla student, and the weights that the calibration makes of them, beside the published ones."""
     teacher = from_teacher_file(read_style(arguments.kept / "teacher.safetensors"))
-    student = from_style_file(read_style(arguments.kept / "teacher.vanilla.safetensors"))
+    student = from_style_file(read_style(arguments.kept / "vanilla-metastyle.safetensors"))
     films, table = Films([arguments.films]), {}
     for name, loss_name in (("feedforward", "feedforward"), ("published", "reconet")):
         fractions = {"residual": 1.0, "temporal": 0.5, "rank": 0.25}
@@ -287,19 +355,22 @@ def memory(arguments: argparse.Namespace) -> None:
     write_report(HERE / "results" / "distillation-memory.json", {"size": "96x64", "films": found})
 
 
+PARTS = {"rows": rows, "readings": readings, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["rows", "adaptation", "presets", "speed", "memory"])
+    parser.add_argument("part", choices=PARTS)
     for name in ("painting", "paintings", "photos", "films", "judge", "still", "truth", "kept", "maps"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--rendering", default="final")
     parser.add_argument("--encoder", default="compact")
-    parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--only", nargs="*", help="stems of the paintings that are taken")
+    parser.add_argument("--steps", type=int, default=250, help="of a row or a reading; 2000 for readings that count")
+    parser.add_argument("--only", nargs="*", help="stems of the paintings, or numbers of the readings, that are taken")
     arguments = parser.parse_args()
-    if arguments.part == "rows" and arguments.still is None:
+    if arguments.part in ("rows", "readings") and arguments.still is None:
         arguments.still = arguments.photos
-    {"rows": rows, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}[arguments.part](arguments)
+    PARTS[arguments.part](arguments)
 
 
 if __name__ == "__main__":

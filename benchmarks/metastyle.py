@@ -9,6 +9,7 @@ always VGG-19's, `feedforward`, on whole held-out photos at 256 px that no netwo
 """
 
 import argparse
+import json
 import time
 from dataclasses import replace
 from itertools import accumulate
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from impasto.evaluation.fidelity import Judge, Pair, load_at, read_pairs, share
 from impasto.evaluation.report import spread, write_report
-from impasto.events import Event
+from impasto.events import Event, Listener
 from impasto.media.images import Picture, list_pictures, style_at, write_picture
 from impasto.methods.metastyle.meta_training import meta_train
 from impasto.methods.metastyle.training_settings import MetaTraining
@@ -84,13 +85,17 @@ class Task:
 
 
 def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: PerceptualLoss, place: Place) -> dict:
-    """Starts after the same number of outer steps, each adapted to every held-out painting."""
+    """Starts after the same number of outer steps, each adapted to every held-out painting; --keep makes it resumable."""
     content, style = PictureFolder([options.content]), PictureFolder([options.style])
     rows: dict[str, dict] = {}
     for name, order in STARTS.items():
+        done = options.keep and options.keep / f"{name}.json"
+        if done and done.is_file():
+            rows[name] = json.loads(done.read_text())
+            continue
         began = time.monotonic()
         torch.manual_seed(0)
-        start = StyleNetwork()
+        start = StyleNetwork(options.width)
         if order is not None:
             inner = {"inner": "all", "inner_steps": 3, "inner_rate": 1e-2} if order == "reptile" else {"inner_rate": 1e-2}
             settings = MetaTraining(
@@ -103,17 +108,31 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
                 kept_rate=2e-2,
                 learning_rate=1e-3,
                 blob_weight=0.02,
+                width=options.width,
                 **inner,
             )
-            start = meta_train(compact, content, style, settings, place=place).cpu()
+            checkpoint = options.keep and options.keep / f"{name}.checkpoint"
+            start = meta_train(compact, content, style, settings, place=place, checkpoint=checkpoint, listener=said(name)).cpu()
         trained = time.monotonic() - began
         own = replace(FittingSettings(), steps=MARKS[-1], crop=options.crop)
         curves = {painting: task.curve(start, compact, content, own, MARKS, place) for painting, task in tasks.items()}
         rows[name] = {"seconds_of_meta_training": trained, "curves": curves}
+        if done:
+            done.write_text(json.dumps(rows[name]))
         at = {mark: [row[2] for rows_ in curves.values() for row in rows_ if row[0] == mark] for mark in MARKS}
         print(name, f"{trained:.0f} s", {mark: f"{mean(v):.3f} +- {stdev(v):.3f}" for mark, v in at.items()}, flush=True)
     draw({name: list(row["curves"].values()) for name, row in rows.items()}, "ablation")
-    return {"outer_steps": options.outer, "rows": rows}
+    return {"outer_steps": options.outer, "width": options.width, "rows": rows}
+
+
+def said(name: str) -> Listener:
+    """A line every hundred steps."""
+
+    def say(event: Event) -> None:
+        if event.step % 100 == 0:
+            print(f"{name}: {event.step} of {event.total}, {event.seconds:.0f} s, loss {event.values['loss']:.3f}", flush=True)
+
+    return say
 
 
 def contents(options: argparse.Namespace, tasks: dict[str, Task], compact: PerceptualLoss, place: Place) -> dict:
@@ -253,6 +272,7 @@ def main() -> None:
     parser.add_argument("--paintings", type=Path, nargs="+", default=[], help="files of held-out paintings")
     parser.add_argument("--encoder", required=True, help="VGG-19, which judges")
     parser.add_argument("--outer", type=int, default=400, help="outer steps of the ablation")
+    parser.add_argument("--width", type=int, default=32, help="of the networks of the ablation")
     parser.add_argument("--scratch", type=int, default=2000, help="steps of training from scratch")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--count", type=int, default=6, help="held-out photos")
@@ -260,8 +280,10 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", default=["vgg19:photos", "vgg19:made", "compact:made"], help="encoder:contents, for pairs")
     parser.add_argument("--content-weight", type=float)
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--keep", type=Path, help="folder for the painted pictures, for pairs")
+    parser.add_argument("--keep", type=Path, help="folder for the painted pictures of pairs, and for what the ablation has done so far")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
 
     place = choose_place("cpu")
     judge = PerceptualLoss(load_encoder(options.encoder, place), "feedforward")

@@ -2,10 +2,14 @@
 
 import ast
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from impasto.methods.table import recipes
+from impasto.storage.registry import ASSETS
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path for folder in ("benchmarks", "examples", "tools") for path in (ROOT / folder).glob("*.py"))
@@ -22,3 +26,31 @@ def test_everything_that_a_script_imports_exists(script):
                 found += 1
     uses = re.search(r"^\s*(from|import) impasto\b", script.read_text(), re.MULTILINE)
     assert found or uses is None or "import impasto" in script.read_text()
+
+
+@pytest.fixture
+def plan_of_trainings(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    yield import_module("train_all")
+    sys.modules.pop("train_all")
+
+
+def test_the_plan_names_trainings_options_and_files_that_exist(plan_of_trainings, tmp_path):
+    (tmp_path / "style/train").mkdir(parents=True)
+    for size in ("cpu", "cuda", "tiny"):
+        device = "cuda" if size == "cuda" else "cpu"
+        plan = plan_of_trainings.Plan(tmp_path, tmp_path / "vgg.safetensors", tmp_path, device, size == "tiny")
+        for stage in plan_of_trainings.STAGES:
+            assert (ASSETS / stage.replaces).is_file()
+            recipe = recipes()[stage.name_of_training]
+            names = [word.removeprefix("--").replace("-", "_") for word in stage.options(plan) if word.startswith("--")]
+            settings = set(recipe.settings().__dataclass_fields__)
+            assert set(names) <= {*recipe.takes, *settings, "device"}, stage.name
+
+
+def test_the_plan_refuses_what_is_worse(plan_of_trainings):
+    shipped = {"share": 0.90, "content ratio": 1.5}
+    assert plan_of_trainings.is_better({"share": 0.92, "content ratio": 1.52}, shipped)
+    assert not plan_of_trainings.is_better({"share": 0.92, "content ratio": 1.7}, shipped)
+    assert not plan_of_trainings.is_better({"share": 0.89, "content ratio": 1.2}, shipped)
+    assert not plan_of_trainings.is_better(shipped, shipped)

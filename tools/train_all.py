@@ -3,29 +3,46 @@
     python tools/train_all.py --data FOLDER --vgg VGG19.safetensors                     # what is not done, stage after stage
     python tools/train_all.py --data FOLDER --vgg … --only encoder --minutes 60         # one stage, as long as there is time
     python tools/train_all.py --data FOLDER --vgg … --tiny --runs /tmp/tiny             # all of it with tiny settings, to try the plan
-    python tools/train_all.py --data FOLDER --vgg … --device cuda                       # the same for one GPU of a data centre
+    python tools/train_all.py --data FOLDER --vgg … --pack PACKED                       # the data as small files, for another machine
+    python tools/train_all.py --data PACKED/data --vgg PACKED/vgg19.safetensors --device cuda --unmeasured --only encoder     # there
 
-FOLDER has content/train, style/train and more folders of style/, and content/val and style/val to measure with. Everything is kept in
---runs, `runs` by default: STAGE.safetensors, its checkpoint, STAGE.log with the terms, STAGE.json with what was measured. A stage that is
-stopped, by its time or by Ctrl-C, is resumed by the same command. A stage that is done is measured beside what ships, by the same command
-on the same machine; a network that is worse is named STAGE.refused.safetensors. Nothing is copied into the package: that is for somebody
-who has looked at the pictures.
+FOLDER has content/train, style/train and more folders of style/; content/val, style/val and reference.json, the pairs to measure with.
+Everything is kept in --runs, `runs` by default: STAGE.safetensors, its checkpoint, STAGE.log with the curves, STAGE.measured.json. A stage
+that is stopped, by its time or by Ctrl-C, is resumed by the same command.
+
+A stage that is done is measured in a copy of the package that has its network in the place of the one that ships, beside the package as it
+is, by the same command on the same machine; contact sheets lie beside. A network that is worse is named STAGE.refused.safetensors, and
+nothing is trained with it. Nothing is copied into the package itself: that is for somebody who has looked at the pictures.
+
+On a processor every stage has its number of steps. On a GPU it has minutes: a few steps are timed first, and as many are taken as fit.
+They are made for three runs of nine minutes: the encoder; start and solver; the decoder. With --unmeasured a stage is only trained, and
+measured where the same command is given without it.
 """
 
 import argparse
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from PIL import Image
+
+from impasto.storage.registry import read_record, write_record
+
 ROOT = Path(__file__).resolve().parent.parent
 IMPASTO = [sys.executable, "-m", "impasto"]
+PACKED_SIDE, PACKED_QUALITY = 208, 55
+"""Shorter side in pixels and quality of the pictures that are packed: 3,388 of them and VGG-19 in half precision are 60 MiB at most."""
+PROBED = (8, 40)
+"""Steps of the two runs by which a step is timed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,7 @@ class Plan:
     runs: Path
     device: str
     tiny: bool
+    unmeasured: bool = False
 
     @property
     def photos(self) -> list[str]:
@@ -49,53 +67,160 @@ class Plan:
         folders = sorted(folder for folder in (self.data / "style").iterdir() if folder.is_dir() and folder.name != "val")
         return [word for folder in folders for word in ("--style", str(folder))]
 
+    @property
+    def encoder(self) -> list[str]:
+        """Options for the encoder of later stages: the one that was trained, unless it was refused."""
+        trained = self.runs / "encoder.safetensors"
+        return ["--encoder", str(trained)] if trained.is_file() else []
+
+    def measured(self, stage: str) -> Path:
+        """What was measured of a stage that is done."""
+        return self.runs / f"{stage}.measured.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something that is measured. slack: by how much a network may be worse in it, and must be better in one of them to be accepted."""
+
+    higher: bool
+    slack: float
+
+    def better_by(self, trained: float, shipped: float) -> float:
+        """How much better, in slacks: below -1 it is too much worse, above 1 it counts as better."""
+        return (trained - shipped) * (1 if self.higher else -1) / self.slack
+
+
+def is_better(trained: Mapping[str, float], shipped: Mapping[str, float]) -> bool:
+    """Whether a network is better in one figure, and no more than a slack worse in any."""
+    gains = [FIGURES[name].better_by(value, shipped[name]) for name, value in trained.items() if name in shipped]
+    return min(gains) >= -1 and max(gains) > 1
+
+
+FIGURES = {
+    "share": Figure(True, 0.005),
+    "content ratio": Figure(False, 0.05),
+    "spearman": Figure(True, 0.003),
+    "times faster": Figure(True, 0.8),
+    "regularity": Figure(False, 0.01),
+}
+
 
 @dataclass(frozen=True)
 class Stage:
     """A network: how it is trained, and how it is measured.
 
-    train: options of its command, from the plan.
-    sizes: more of them for a processor, for a GPU, and to try it.
-    measure: the command that measures a network, from the plan, its file and a file for JSON.
-    score: what is better when it is higher, from that JSON.
-    notes: more of it.
+    replaces: the file of the package that it stands for. train: options of its command, from the plan. steps: on a processor. minutes: on a
+    GPU. sizes: more options for a processor, for a GPU, and to try it. measure: the command that measures a network, from a plan, a package
+    that has it and a file for JSON. figures: what that comes to.
     """
 
     name: str
-    shipped: str
+    replaces: str
     train: Callable[[Plan], list[str]]
+    steps: int
+    minutes: float
     sizes: Mapping[str, Sequence[str]]
-    measure: Callable[[Plan, str, Path], list[str]]
-    score: Callable[[Any], float]
-    notes: Callable[[Any], dict[str, float]] = field(default=lambda found: {})
+    measure: Callable[[Plan, Path, Path], list[str]]
+    figures: Callable[[Any], dict[str, float]]
+
+    def options(self, plan: Plan) -> list[str]:
+        """Of its command, without the number of steps."""
+        size = "tiny" if plan.tiny else "cuda" if plan.device.startswith("cuda") else "cpu"
+        return [self.name_of_training, *self.train(plan), *self.sizes[size], "--device", plan.device]
+
+    @property
+    def name_of_training(self) -> str:
+        """As `impasto train` knows it."""
+        return {"start": "metastyle"}.get(self.name, self.name)
 
 
-def _measure_encoder(plan: Plan, network: str, found: Path) -> list[str]:
-    words = [sys.executable, str(ROOT / "benchmarks/compact_encoder.py"), network, "--vgg", str(plan.vgg), "--json", str(found)]
-    words += [
-        "--content",
-        str(plan.data / "content/val"),
-        "--style",
-        str(plan.data / "style/val"),
-        "--pairs",
-        str(plan.data / "reference.json"),
-    ]
+def _encoder_measured(plan: Plan, package: Path, found: Path) -> list[str]:
+    words = [sys.executable, str(ROOT / "benchmarks/compact_encoder.py"), str(package / "impasto/assets/encoders/compact.safetensors")]
+    words += ["--vgg", str(plan.vgg), "--content", str(plan.data / "content/val"), "--style", str(plan.data / "style/val")]
+    words += ["--pairs", str(plan.data / "reference.json"), "--json", str(found), "--keep", str(found.with_suffix(""))]
     return [*words, *(["--limit", "1"] if plan.tiny else [])]
+
+
+def _encoder_figures(found: Any) -> dict[str, float]:
+    row = found["rows"][0]
+    return {
+        "share": mean(row["shares"]),
+        "content ratio": mean(row["content_ratios"]),
+        "spearman": row["spearman"],
+        "times faster": row["times_faster"],
+    }
+
+
+def _pairs_measured(*methods: str) -> Callable[[Plan, Path, Path], list[str]]:
+    """The yardstick of the benchmarks on the pairs, with a contact sheet."""
+
+    def measure(plan: Plan, package: Path, found: Path) -> list[str]:
+        words = [*IMPASTO, "evaluate", "fidelity", "--pairs", str(plan.data / "reference.json"), "--encoder", str(plan.vgg)]
+        words += [word for method in methods for word in ("--method", method)]
+        words += ["--json", str(found), "--sheet", str(found.with_suffix(".png")), "--device", plan.device]
+        return [*words, *(["--limit", "1", "--steps", "2"] if plan.tiny else [])]
+
+    return measure
+
+
+def _pairs_figures(method: str) -> Callable[[Any], dict[str, float]]:
+    def figures(found: Any) -> dict[str, float]:
+        rows = [row for row in found["rows"] if row["method"] == method]
+        regular = [row["figures"]["regularity"] for row in rows if row["figures"]["regularity"] is not None]
+        known = {"share": mean(row["share"] for row in rows), "content ratio": mean(row["content_ratio"] for row in rows)}
+        return known | ({"regularity": mean(regular)} if regular else {})
+
+    return figures
 
 
 STAGES = [
     Stage(
         "encoder",
-        "compact",
-        lambda plan: ["encoder", *plan.photos, *plan.paintings, "--teacher", str(plan.vgg)],
+        "encoders/compact.safetensors",
+        lambda plan: [*plan.photos, *plan.paintings, "--teacher", str(plan.vgg)],
+        7500,
+        8.0,
         {
-            "cpu": ["--steps", "7500"],
-            "cuda": ["--steps", "20000", "--batch", "16", "--wide-batch", "5"],
-            "tiny": ["--steps", "4", "--batch", "1", "--crop", "64", "--wide-crop", "64", "--channels", "4,6,8,8,8", "--paint-steps", "2"],
+            "cpu": [],
+            "cuda": ["--batch", "16", "--wide-batch", "5", "--pool", "400"],
+            "tiny": ["--batch", "1", "--crop", "64", "--wide-crop", "64", "--channels", "4,6,8,8,8", "--paint-steps", "2"],
         },
-        _measure_encoder,
-        lambda found: mean(found["rows"][0]["shares"]),
-        lambda found: {"content ratio": mean(found["rows"][0]["content_ratios"]), "spearman": found["rows"][0]["spearman"]},
+        _encoder_measured,
+        _encoder_figures,
+    ),
+    Stage(
+        "start",
+        "networks/metastyle.safetensors",
+        lambda plan: [*plan.photos, *plan.paintings, *plan.encoder],
+        10_000,
+        5.0,
+        {
+            "cpu": ["--loss", "strokes", "--crop", "192", "--kept", "1991"],
+            "cuda": ["--loss", "strokes", "--crop", "256", "--kept", "1991", "--styles", "16"],
+            "tiny": ["--crop", "64", "--style-size", "64", "--kept", "4"],
+        },
+        _pairs_measured("metastyle"),
+        _pairs_figures("metastyle"),
+    ),
+    Stage(
+        "solver",
+        "solvers/solver.safetensors",
+        lambda plan: [*plan.photos, *plan.paintings, *plan.encoder],
+        30_000,
+        3.5,
+        {"cpu": [], "cuda": ["--batch", "16"], "tiny": ["--batch", "1", "--crop", "64", "--style-size", "64", "--width", "4"]},
+        _pairs_measured("solver", "solver@fine"),
+        _pairs_figures("solver"),
+    ),
+    Stage(
+        "decoder",
+        "decoders/compact-decoder.safetensors",
+        lambda plan: [*plan.photos, *plan.paintings, *plan.encoder],
+        18_000,
+        3.0,
+        {"cpu": [], "cuda": ["--batch", "16"], "tiny": ["--batch", "1", "--crop", "64"]},
+        _pairs_measured("semantic"),
+        _pairs_figures("semantic"),
     ),
 ]
 
@@ -103,11 +228,10 @@ STAGES = [
 def run(plan: Plan, stage: Stage, minutes: float) -> bool:
     """Train one stage for at most so long; whether it is done."""
     target = plan.runs / f"{stage.name}.safetensors"
-    if (plan.runs / f"{stage.name}.json").is_file():
+    if plan.measured(stage.name).is_file():
         return True
     if not target.is_file():
-        size = "tiny" if plan.tiny else "cuda" if plan.device.startswith("cuda") else "cpu"
-        words = [*IMPASTO, "train", *stage.train(plan), *stage.sizes[size], "--output", str(target), "--device", plan.device]
+        words = [*IMPASTO, "train", *stage.options(plan), "--steps", str(steps_of(plan, stage)), "--output", str(target)]
         print(f"{stage.name}: {' '.join(words[3:])}", flush=True)
         with (plan.runs / f"{stage.name}.log").open("a") as log:
             process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
@@ -116,7 +240,32 @@ def run(plan: Plan, stage: Stage, minutes: float) -> bool:
                 return False
         if process.returncode != 0:
             sys.exit(f"{stage.name}: the training failed; {plan.runs / f'{stage.name}.log'} says why")
-    return _measured(plan, stage, target)
+    if not plan.unmeasured:
+        _measure(plan, stage, target)
+    return True
+
+
+def steps_of(plan: Plan, stage: Stage) -> int:
+    """Steps of a stage: as written on a processor, as many as fit its minutes on a GPU. They are kept, so that it can be resumed."""
+    if plan.tiny:
+        return 4
+    if not plan.device.startswith("cuda"):
+        return stage.steps
+    known = plan.runs / f"{stage.name}.steps"
+    if not known.is_file():
+        seconds = []
+        for steps in PROBED:
+            probe = plan.runs / f"{stage.name}-probe.safetensors"
+            began = time.monotonic()
+            subprocess.run([*IMPASTO, "train", *stage.options(plan), "--steps", str(steps), "--output", str(probe)], check=True)
+            seconds.append(time.monotonic() - began)
+            for file in plan.runs.glob(f"{stage.name}-probe.*"):
+                file.unlink()
+        fast, slow = seconds
+        a_step = max(1e-4, (slow - fast) / (PROBED[1] - PROBED[0]))
+        known.write_text(str(max(PROBED[1], round((60 * stage.minutes - slow) / a_step))))
+        print(f"{stage.name}: {1000 * a_step:.1f} ms a step, {known.read_text()} steps", flush=True)
+    return int(known.read_text())
 
 
 def _ended(process: "subprocess.Popen[bytes]", minutes: float) -> bool:
@@ -134,39 +283,78 @@ def _ended(process: "subprocess.Popen[bytes]", minutes: float) -> bool:
     return False
 
 
-def _measured(plan: Plan, stage: Stage, target: Path) -> bool:
+def _measure(plan: Plan, stage: Stage, target: Path) -> None:
     """Measure the network and what ships, and refuse the network if it is worse."""
-    scores: dict[str, Any] = {}
-    for name, network in (("shipped", stage.shipped), ("trained", str(target))):
+    results: dict[str, Any] = {}
+    for name, package in (("shipped", ROOT / "src"), ("trained", _with_accepted(plan, stage))):
         found = plan.runs / f"{stage.name}-{name}.json"
         if not found.is_file():
-            subprocess.run(stage.measure(plan, network, found), check=True)
-        known = json.loads(found.read_text())
-        scores[name] = {"score": stage.score(known), **stage.notes(known)}
-    scores["accepted"] = scores["trained"]["score"] >= scores["shipped"]["score"]
-    if not scores["accepted"]:
+            paths = os.pathsep.join([str(package), str(ROOT / "benchmarks")])
+            subprocess.run(stage.measure(plan, package, found), check=True, env=os.environ | {"PYTHONPATH": paths})
+        results[name] = stage.figures(json.loads(found.read_text()))
+    results["accepted"] = is_better(results["trained"], results["shipped"])
+    if not results["accepted"]:
         target.rename(target.with_name(f"{stage.name}.refused.safetensors"))
-    (plan.runs / f"{stage.name}.json").write_text(json.dumps(scores, indent=1) + "\n")
-    print(f"{stage.name}: {json.dumps(scores)}", flush=True)
-    return True
+    plan.measured(stage.name).write_text(json.dumps(results, indent=1) + "\n")
+    print(f"{stage.name}: {json.dumps(results)}", flush=True)
+
+
+def _with_accepted(plan: Plan, stage: Stage) -> Path:
+    """A folder with a copy of the package that has this network, and those that were accepted before, in the place of what ships."""
+    folder = plan.runs / f"{stage.name}-package"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "src/impasto", folder / "impasto", ignore=shutil.ignore_patterns("__pycache__"))
+    for one in STAGES[: STAGES.index(stage) + 1]:
+        trained, asset = plan.runs / f"{one.name}.safetensors", folder / "impasto/assets" / one.replaces
+        if trained.is_file():
+            shutil.copyfile(trained, asset)
+            write_record(read_record(asset.with_suffix(".json")), asset.parent)
+    return folder
+
+
+def pack(plan: Plan, folder: Path) -> None:
+    """The pictures as small WebP files, what is measured with as it is, and VGG-19: 60 MiB for a machine that cannot fetch anything."""
+    for part in ("content", "style"):
+        for source in sorted(path for path in (plan.data / part).rglob("*") if path.is_file()):
+            target = folder / "data" / source.relative_to(plan.data)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                picture = Image.open(source).convert("RGB")
+            except OSError:
+                continue
+            if "val" in source.relative_to(plan.data).parts:
+                shutil.copyfile(source, target)
+                continue
+            scale = PACKED_SIDE / min(picture.size)
+            smaller = picture.resize([round(side * scale) for side in picture.size], Image.Resampling.LANCZOS) if scale < 1 else picture
+            smaller.save(target.with_suffix(".webp"), quality=PACKED_QUALITY, method=6)
+    shutil.copyfile(plan.data / "reference.json", folder / "data/reference.json")
+    shutil.copyfile(plan.vgg, folder / "vgg19.safetensors")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 2**20:.1f} MiB")
 
 
 def main() -> None:
-    """Train what is not done yet."""
+    """Train what is not done yet, or pack the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--vgg", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", choices=[stage.name for stage in STAGES])
+    parser.add_argument("--only", nargs="+", choices=[stage.name for stage in STAGES])
     parser.add_argument("--minutes", type=float, default=float("inf"), help="for everything; what is not done is resumed another time")
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--unmeasured", action="store_true", help="train alone")
+    parser.add_argument("--pack", type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    plan = Plan(options.data, options.vgg, options.runs, options.device, options.tiny, options.unmeasured)
+    if options.pack is not None:
+        pack(plan, options.pack)
+        return
     options.runs.mkdir(parents=True, exist_ok=True)
-    plan = Plan(options.data, options.vgg, options.runs, options.device, options.tiny)
     end = time.monotonic() + 60 * options.minutes
     for stage in STAGES:
-        if options.only in (None, stage.name) and not run(plan, stage, (end - time.monotonic()) / 60):
+        if (options.only is None or stage.name in options.only) and not run(plan, stage, (end - time.monotonic()) / 60):
             return
 
 

@@ -89,6 +89,7 @@ def test_films_are_judged_with_estimated_flow(tmp_path):
     rows = {row.method: row for row in judge_scene(scene, {"blinking": Blinking(0.1)})}
     assert rows["blinking"].e_stab > 2 * rows[INPUT].e_stab
     assert rows["blinking"].far is not None
+    assert rows["blinking"].farther is None
     (film,) = footage(make_film(tmp_path / "film.mp4", count=4))
     assert film.name == "film"
 

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,11 +10,11 @@ from impasto.perception.loss import PerceptualLoss
 from impasto.perception.statistics import gram
 from impasto.perception.weights import read_encoder
 from impasto.storage.registry import read_record
-from impasto.storage.tensors import write_tensors
+from impasto.storage.tensors import checksum, write_tensors
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from impasto.training.compression import choose_channels, compress, least_squares
 from impasto.training.data import PictureFolder, jitter_color
-from impasto.training.encoder import TAUGHT, Readouts, log_distance_error, paint, pair_distances, train_encoder
+from impasto.training.encoder import TAUGHT, Readouts, answer, log_distance_error, paint, pair_distances, train_encoder
 from impasto.training.encoder_settings import RECIPE, EncoderTraining
 from impasto.training.recipe import Materials, train_to_file
 from tests.conftest import random_encoder, scene
@@ -112,6 +113,27 @@ def test_training_lowers_its_loss(folders, teacher):
     assert sum(losses[-8:]) < 0.93 * sum(losses[:8])
     assert not any(p.requires_grad for p in student.parameters())
     assert "3 photographs, 3 paintings" in record["trained_on"]
+
+
+def test_the_teacher_is_asked_once_about_a_lesson(folders, teacher, monkeypatch):
+    asked = []
+
+    def counted(*pictures, **options):
+        asked.append(checksum({"judged": pictures[1]}))
+        return answer(*pictures, **options)
+
+    monkeypatch.setattr("impasto.training.encoder.answer", counted)
+    train_encoder(teacher, *folders, settings=replace(SMALL, steps=12, wide_batch=0, pool=64))
+    assert 3 < len(asked) < 12 * 2
+    assert len(set(asked)) == len(asked)
+
+
+def test_an_encoder_is_trained_further(folders, teacher):
+    start = random_encoder(2, 3, 4, 4, 4)
+    again, _ = train_encoder(teacher, *folders, settings=replace(SMALL, steps=0), start=copy.deepcopy(start))
+    assert all(torch.equal(own, other) for own, other in zip(again.parameters(), start.parameters(), strict=True))
+    with pytest.raises(InputError, match=r"has channels \(2, 3, 4, 4, 4\), and the settings say"):
+        train_encoder(teacher, *folders, settings=replace(SMALL, channels=(2, 3, 4, 4, 6)), start=start)
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(folders, tmp_path):

@@ -1,7 +1,7 @@
 """How stable films are: e_stab per scene and its companions, side by side for several stylizers (Chen et al. 2020, section 4.2).
 
 e_stab alone is won by blur and by low contrast, so that beside it stand its quotient by the deviation of the colours, the same over five
-frames, the input's own, and the style and content losses of the painted frames.
+and over ten frames, the input's own, and the style and content losses of the painted frames.
 """
 
 import itertools
@@ -35,22 +35,28 @@ from impasto.motion.warp import one_step_further
 from impasto.perception.encoder import Encoder
 from impasto.runtime.stylizer import Stylizer, VideoStylizer
 
-FAR = 5
-"""Frames between the two of a long-range pair."""
+APART = {"far": 5, "farther": 10}
+"""Frames between the two of a long-range pair, by the field of a row."""
+LOSSES_EVERY = 5
+"""Frames between those whose losses are taken."""
 INPUT = "input"
 """Name of the row of the film itself."""
 
 
 @dataclass(frozen=True)
 class StabilityRow:
-    """One stylizer on one scene. e_stab: of neighbours; relative: by the deviation of the colours; far: over five frames, None if the
-    scene is too short; style and content: mean losses of every fifth frame, None for the input or if no painting was given."""
+    """One stylizer on one scene.
+
+    e_stab: of neighbours; relative: by the deviation of the colours; far, farther: over five and ten frames, None if the scene is too
+    short; style and content: mean losses of every fifth frame, None for the input or if no painting was given.
+    """
 
     method: str
     scene: str
     e_stab: float
     relative: float
     far: float | None
+    farther: float | None
     style: float | None
     content: float | None
     pairs: int
@@ -82,14 +88,15 @@ def judge_scene(
     names = [INPUT, *stylizers]
     copies = itertools.tee(_sized(scene, 0 if known else size), len(names))
     films = [copies[0], *(painted_film(stylizer, copy) for stylizer, copy in zip(stylizers.values(), copies[1:], strict=True))]
-    near, far = ({name: StabilityMeter() for name in names} for _ in range(2))
+    near = {name: StabilityMeter() for name in names}
+    long = {frames: {name: StabilityMeter() for name in names} for frames in APART.values()}
     losses: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    recent: deque[dict[str, Tensor]] = deque(maxlen=FAR + 1)
-    steps: deque[tuple[Tensor, Tensor] | None] = deque(maxlen=FAR)
+    recent: deque[dict[str, Tensor]] = deque(maxlen=max(long) + 1)
+    steps: deque[tuple[Tensor, Tensor] | None] = deque(maxlen=max(long))
     shown: deque[dict[str, tuple[Tensor, Tensor]]] = deque(maxlen=3)
     for number, pictures in enumerate(zip(*films, strict=True)):
         recent.append(dict(zip(names, pictures, strict=True)))
-        if encoder is not None and painting is not None and number % FAR == 0:
+        if encoder is not None and painting is not None and number % LOSSES_EVERY == 0:
             frame = recent[-1][INPUT][None]
             judge = Judge(encoder, frame, style_at(painting, min(frame.shape[-2:])))
             for name in stylizers:
@@ -102,17 +109,20 @@ def judge_scene(
         if steps[-1] is not None:
             one, other = recent[-2 if known else -1], recent[-1 if known else -2]
             shown.append({name: (one[name], near[name].add(one[name], other[name], *steps[-1])) for name in names})
-        route = [step for step in steps if step is not None]
-        if len(route) == FAR:
-            one, other = recent[0 if known else -1], recent[-1 if known else 0]
-            long = _composed(route if known else route[::-1])
+        for frames, meters in long.items():
+            route = [step for step in list(steps)[-frames:] if step is not None]
+            if len(route) < frames:
+                continue
+            earlier = -1 - frames
+            one, other = recent[earlier if known else -1], recent[-1 if known else earlier]
+            composed = _composed(route if known else route[::-1])
             for name in names:
-                far[name].add(one[name], other[name], *long)
+                meters[name].add(one[name], other[name], *composed)
     if not near[INPUT].result.pairs:
         raise InputError(f"{scene.name} has no two frames of one shot whose motion is known")
     if maps is not None:
         _write_maps(maps / f"{scene.name}-errors.png", shown[len(shown) // 2])
-    return [_row(name, scene.name, near[name].result, far[name].result, losses[name]) for name in names]
+    return [_row(name, scene.name, near[name].result, [meters[name].result for meters in long.values()], losses[name]) for name in names]
 
 
 def _sized(scene: Footage, size: int) -> Iterator[Tensor]:
@@ -140,13 +150,15 @@ def _composed(route: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return flow[0], traced[0]
 
 
-def _row(method: str, scene: str, near: Stability, far: Stability, losses: Sequence[tuple[float, float]]) -> StabilityRow:
+def _row(method: str, scene: str, near: Stability, long: Sequence[Stability], losses: Sequence[tuple[float, float]]) -> StabilityRow:
+    far, farther = long
     return StabilityRow(
         method,
         scene,
         near.e_stab,
         near.relative,
         far.e_stab if far.pairs else None,
+        farther.e_stab if farther.pairs else None,
         statistics.mean(style for style, _ in losses) if losses else None,
         statistics.mean(content for _, content in losses) if losses else None,
         near.pairs,
@@ -182,11 +194,11 @@ class StabilityReport:
         """e_stab by scene and in sum, as the paper's tables; then what stands beside it, means over the scenes."""
         scenes = list(dict.fromkeys(row.scene for row in self.rows))
         table = Table("e_stab", *scenes, "sum")
-        beside = Table("mean of the scenes", "e_stab", "by deviation", "over 5 frames", "style loss", "content loss")
+        beside = Table("mean of the scenes", "e_stab", "by deviation", "over 5 frames", "over 10", "style loss", "content loss")
         for method in self.methods:
             rows = self.of(method)
             table.add_row(method, *(f"{row.e_stab:.4f}" for row in rows), f"{sum(row.e_stab for row in rows):.4f}")
-            columns = ([getattr(row, name) for row in rows] for name in ("e_stab", "relative", "far", "style", "content"))
+            columns = ([getattr(row, name) for row in rows] for name in ("e_stab", "relative", *APART, "style", "content"))
             beside.add_row(method, *(_mean(column) for column in columns))
         console.print(table)
         console.print(beside)

@@ -182,6 +182,10 @@ class StyleNetwork(nn.Module):
         assert biases is not None
         biases.copy_(biases.view(3, -1).mean(1, keepdim=True).expand(-1, self.patch**2).flatten())
 
+    def normalised(self, image: Tensor) -> Tensor:
+        """Colours as the first layer takes them: (B, 3, H, W) in [0, 1] less their mean, by their deviation."""
+        return (image - self.mean) / self.std
+
     def norms(self) -> Iterator[tuple[str, nn.InstanceNorm2d]]:
         """The instance norms in the order of the forward pass, with their names."""
         for name, module in self.named_modules():
@@ -234,8 +238,7 @@ class StyleNetwork(nn.Module):
             parts[:] = self._split(affine if affine.ndim == 2 else affine[None])
         rows = iter(parts)
         height, width = image.shape[-2:]
-        x = (image - self.mean) / self.std
-        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="reflect").to(self.last.weight.dtype)
+        x = F.pad(self.normalised(image), (0, -width % 4, 0, -height % 4), mode="reflect").to(self.last.weight.dtype)
         if self.patch > 1:
             x = F.pixel_unshuffle(x, self.patch)
         for layer in self.down:

@@ -14,19 +14,21 @@ They are painted during the training with the network as it then is and kept in 
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
 from impasto.perception.statistics import gram
-from impasto.runtime.device import Place
+from impasto.perception.weights import read_encoder
+from impasto.runtime.device import Place, settle
 from impasto.runtime.encoders import load_encoder
 from impasto.storage.tensors import checksum
 from impasto.training.collection import pictures_of
@@ -131,50 +133,97 @@ def _log_error(student: Tensor, teacher: Tensor) -> Tensor:
     return (student.clamp_min(1e-4).log() - teacher.clamp_min(1e-4).log()).square().mean()
 
 
-class PaintedPools:
-    """A pool for each size of crops. It is a memory of the loop."""
+@dataclass(frozen=True)
+class Answer:
+    """What the teacher says about one lesson: a judged picture, its photo, and the painting that it is compared with.
 
-    def __init__(self, size: int, crops: Sequence[int]):
-        self.pools = {crop: PaintedPool(size, crop) for crop in crops}
+    features: of the judged picture and of the painting, layer -> (2, C, h, w), every few positions of the first layers, in bfloat16.
+    grams: of both, layer -> (2, C, C). contents: (layers of CONTENT, 1). gradient: (1, 3, H, W).
+    """
 
-    def state(self) -> dict[int, Tensor]:
-        """For a checkpoint."""
-        return {crop: pool.state() for crop, pool in self.pools.items()}
-
-    def load(self, state: dict[int, Tensor]) -> None:
-        """Out of a checkpoint."""
-        for crop, entries in state.items():
-            self.pools[crop].load(entries)
+    features: dict[str, Tensor]
+    grams: dict[str, Tensor]
+    contents: Tensor
+    gradient: Tensor
 
 
-class PaintedPool:
-    """Pictures that the network in training has painted so far, each with its photo and its painting.
+def answer(teacher: Encoder, judged: Tensor, photo: Tensor, painting: Tensor, *, content_share: float) -> Answer:
+    """The teacher's answer for one lesson of pictures, (1, 3, H, W) each, where the teacher is."""
+    judged = judged.clone().requires_grad_(True)
+    own, other, kept = teacher(judged, TAUGHT), teacher(painting, TAUGHT), teacher(photo, CONTENT)
+    grams, others = gram_matrices(own), gram_matrices(other)
+    contents = content_distances(own, kept).detach()
+    gradient = loss_gradient(judged, own, grams, kept, others, content_share=content_share, keep_graph=False)
+    return Answer(
+        {layer: torch.cat([thinned(own[layer].detach(), layer), thinned(other[layer], layer)]).bfloat16() for layer in TAUGHT},
+        {layer: torch.cat([grams[layer].detach(), others[layer]]) for layer in STYLE},
+        contents,
+        gradient,
+    )
 
-    One tensor (N, 3, 3, crop, crop) of bytes: for every entry the painted picture, the photo, the painting.
+
+def thinned(features: Tensor, layer: str) -> Tensor:
+    """Every few positions of a layer: neighbours of the first layers say nearly the same."""
+    stride = max(1, 8 >> int(layer[4]))
+    return features[..., ::stride, ::stride]
+
+
+class Lessons:
+    """Triples of pictures of one kind and size, the newest ones, each with the teacher's answer once it has been asked for.
+
+    The teacher is most of the work of a step, and its answer stays the same: a lesson is used several times. entries is one tensor of
+    bytes (N, 3, 3, crop, crop): the judged picture, the photo, the painting.
     """
 
     def __init__(self, size: int, crop: int):
         self.size = size
         self.entries = torch.empty(0, 3, 3, crop, crop, dtype=torch.uint8)
+        self.answers: list[Answer | None] = []
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Random painted pictures, their photos and their paintings, (count, 3, crop, crop) each."""
-        index = torch.randint(len(self.entries), (count,), generator=generator)
-        painted, photos, paintings = self.entries[index].float().div(255).unbind(1)
-        return painted, photos, paintings
+    def draw(self, count: int, generator: torch.Generator) -> list[int]:
+        """Random ones."""
+        return torch.randint(len(self.entries), (count,), generator=generator).tolist()
 
-    def add(self, painted: Tensor, photos: Tensor, paintings: Tensor) -> None:
-        """Put new pictures in; the oldest leave when the pool is full."""
-        entries = torch.stack([painted, photos, paintings], 1).mul(255).round().byte()
+    def pictures(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Their judged pictures, photos and paintings, (N, 3, crop, crop) each."""
+        judged, photos, paintings = self.entries[chosen].float().div(255).unbind(1)
+        return judged, photos, paintings
+
+    def answer(self, index: int, ask: Callable[[Tensor, Tensor, Tensor], Answer]) -> Answer:
+        """What the teacher says about one of them; it is asked once, and about each alone, so that a resumed training hears the same."""
+        known = self.answers[index] or ask(*self.pictures([index]))
+        self.answers[index] = known
+        return known
+
+    def add(self, judged: Tensor, photos: Tensor, paintings: Tensor) -> None:
+        """Put new ones in; the oldest leave when it is full."""
+        entries = torch.stack([judged, photos, paintings], 1).mul(255).round().byte()
         self.entries = torch.cat([self.entries, entries])[-self.size :]
+        self.answers = [*self.answers, *[None] * len(entries)][-self.size :]
 
     def state(self) -> Tensor:
-        """For a checkpoint."""
+        """For a checkpoint: the pictures."""
         return self.entries.clone()
 
     def load(self, state: Tensor) -> None:
         """Out of a checkpoint."""
-        self.entries = state
+        self.entries, self.answers = state, [None] * len(state)
+
+
+class AllLessons:
+    """Fresh and painted lessons of every size. It is a memory of the loop."""
+
+    def __init__(self, size: int, crops: Sequence[int]):
+        self.of = {(kind, crop): Lessons(size, crop) for kind in ("fresh", "painted") for crop in crops}
+
+    def state(self) -> dict[tuple[str, int], Tensor]:
+        """For a checkpoint."""
+        return {key: lessons.state() for key, lessons in self.of.items()}
+
+    def load(self, state: dict[tuple[str, int], Tensor]) -> None:
+        """Out of a checkpoint."""
+        for key, entries in state.items():
+            self.of[key].load(entries)
 
 
 def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int) -> Tensor:
@@ -202,39 +251,57 @@ def train_encoder(
     styles: Sequence[Path],
     *,
     settings: EncoderTraining | None = None,
+    start: Encoder | None = None,
+    place: Place | None = None,
     checkpoint: Path | None = None,
-    device: str | torch.device = "cpu",
     listener: Listener = silence,
 ) -> tuple[Encoder, dict[str, object]]:
     """Distil `teacher` into a narrow encoder on folders of photographs and of paintings.
 
-    checkpoint: see `impasto.training.loop.train`. Networks run in bfloat16 on the device. Reports the four terms at every step. Returns the
-    encoder, on the CPU, and the record of how it was made.
+    start: a narrow encoder to train further instead of a linear projection of the teacher.
+    place: device and precision of the networks; the CPU in float32 by default. Weights, statistics and losses stay in float32.
+    checkpoint: see `impasto.training.loop.train`.
+    Reports the five terms at every step. Returns the encoder, on the CPU, and the record of how it was made. Raises InputError for a start
+    of another width.
     """
-    settings = settings or EncoderTraining()
+    settings, place = settings or EncoderTraining(), place or Place(torch.device("cpu"), torch.float32)
     photos, paintings = pictures_of(list(contents), settings.seed), pictures_of(list(styles), settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     torch.manual_seed(settings.seed)
-    student = Encoder(settings.channels)
+    if start is not None and start.channels != settings.channels:
+        raise InputError(f"the encoder to begin with has channels {start.channels}, and the settings say {settings.channels}")
+    student = Encoder(settings.channels) if start is None else start.requires_grad_(True)
     readouts = Readouts(student, teacher)
     networks = nn.ModuleDict({"student": student, "readouts": readouts})
     taught_by = checksum(teacher.state_dict())
     crops = torch.cat([photos.draw(64, settings.crop, generator), paintings.draw(64, settings.crop, generator)])
-    compress(teacher, student, crops)
+    if start is None:
+        compress(teacher, student, crops)
     with torch.no_grad():
         readouts.fit(student(crops, TAUGHT), teacher(crops, TAUGHT))
-    teacher = teacher.requires_grad_(False).to(device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher = settle(teacher.requires_grad_(False), place)
+    settle(networks, Place(place.device, torch.float32))
     sizes = [(settings.crop, settings.batch), *([(settings.wide_crop, settings.wide_batch)] if settings.wide_batch else [])]
-    pools = PaintedPools(settings.pool, [crop for crop, _ in sizes])
+    lessons = AllLessons(settings.pool, [crop for crop, _ in sizes])
     started = time.monotonic()
+
+    def ask(judged: Tensor, photo: Tensor, painting: Tensor) -> Answer:
+        pictures = (part.to(place.device, memory_format=torch.channels_last) for part in (judged, photo, painting))
+        return answer(teacher, *pictures, content_share=settings.content_share)
 
     def gradient(step: int) -> dict[str, float]:
         crop, count = sizes[step % len(sizes)]
-        pool = pools.pools[crop]
-        if step // len(sizes) % settings.paint_every == 0 or not len(pool.entries):
-            _refresh(pool, student, photos, paintings, crop, count, settings, generator)
-        return _gradient(teacher, student, readouts, _batch(photos, paintings, pool, crop, count, settings, generator), settings)
+        turn, fresh, painted = step // len(sizes), lessons.of["fresh", crop], lessons.of["painted", crop]
+        if turn % settings.fresh_every == 0:
+            fresh.add(*_fresh(photos, paintings, crop, count, settings, generator))
+        if turn % settings.paint_every == 0:
+            _refresh(painted, student, place, photos, paintings, crop, count, settings, generator)
+        pictures, answers = [], []
+        for kind in (fresh, painted):
+            chosen = kind.draw(count, generator)
+            pictures.append(kind.pictures(chosen))
+            answers += [kind.answer(index, ask) for index in chosen]
+        return _gradient(student, readouts, place, [torch.cat(parts) for parts in zip(*pictures, strict=True)], answers, settings)
 
     train(
         settings,
@@ -244,7 +311,7 @@ def train_encoder(
         optimiser=torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99)),
         generator=generator,
         data={"contents": photos.digest, "paintings": paintings.digest, "teacher": taught_by},
-        memory=pools,
+        memory=lessons,
         reads=[photos, paintings],
         checkpoint=checkpoint,
         listener=listener,
@@ -257,9 +324,20 @@ def train_encoder(
     return student.requires_grad_(False).cpu(), record
 
 
+def _fresh(
+    photos: Pictures, paintings: Pictures, crop: int, count: int, settings: EncoderTraining, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Photos, recoloured and noisy, judged against themselves and any painting: three times (count, 3, crop, crop)."""
+    photo = photos.draw(count, crop, generator)
+    amount = settings.noise * torch.rand(count, 1, 1, 1, generator=generator)
+    noisy = jitter_color(photo, generator) + amount * torch.randn(photo.shape, generator=generator)
+    return noisy.clamp(0, 1), photo, jitter_color(paintings.draw(count, crop, generator), generator)
+
+
 def _refresh(
-    pool: PaintedPool,
+    painted: Lessons,
     student: Encoder,
+    place: Place,
     photos: Pictures,
     paintings: Pictures,
     crop: int,
@@ -267,84 +345,47 @@ def _refresh(
     settings: EncoderTraining,
     generator: torch.Generator,
 ) -> None:
-    """Paint a new batch with the student as it is now: new pictures, or older ones of the pool painted further."""
-    half = Encoder(student.channels, student.depths).requires_grad_(False)
-    half.load_state_dict(student.state_dict())
-    half = half.to(student.convolution("1_1").weight.device, torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Paint new lessons with the student as it is now: new pictures, or older ones painted further."""
+    still = Encoder(student.channels, student.depths).requires_grad_(False)
+    still.load_state_dict(student.state_dict())
+    still = settle(still, place)
     contents = start = photos.draw(count, crop, generator)
     styles = paintings.draw(count, crop, generator)
-    if len(pool.entries) >= pool.size // 2 and torch.rand((), generator=generator) < 0.5:
-        start, contents, styles = pool.draw(count, generator)
-    pool.add(paint(half, contents, styles, start, steps=settings.paint_steps), contents, styles)
-
-
-def _batch(
-    photos: Pictures,
-    paintings: Pictures,
-    pool: PaintedPool,
-    crop: int,
-    count: int,
-    settings: EncoderTraining,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Judged pictures and, in the same order, the photos and the paintings that they are judged against.
-
-    Half are photos, recoloured and noisy, judged against themselves and any painting; half are of the pool, judged
-    against the photo and the painting that they came from. (2 count, 3, H, W) each.
-    """
-    painted, their_photos, their_paintings = pool.draw(count, generator)
-    photo = photos.draw(count, crop, generator)
-    amount = settings.noise * torch.rand(count, 1, 1, 1, generator=generator)
-    noisy = jitter_color(photo, generator) + amount * torch.randn(photo.shape, generator=generator)
-    fresh = jitter_color(paintings.draw(count, crop, generator), generator)
-    batch = torch.cat([noisy.clamp(0, 1), painted]), torch.cat([photo, their_photos]), torch.cat([fresh, their_paintings])
-    judged, contents, styles = (part.contiguous(memory_format=torch.channels_last) for part in batch)
-    return judged, contents, styles
+    if len(painted.entries) >= painted.size // 2 and torch.rand((), generator=generator) < 0.5:
+        start, contents, styles = painted.pictures(painted.draw(count, generator))
+    painted.add(paint(still, contents, styles, start, steps=settings.paint_steps), contents, styles)
 
 
 def _gradient(
-    teacher: Encoder,
-    student: Encoder,
-    readouts: Readouts,
-    batch: tuple[Tensor, Tensor, Tensor],
-    settings: EncoderTraining,
+    student: Encoder, readouts: Readouts, place: Place, pictures: Sequence[Tensor], answers: Sequence[Answer], settings: EncoderTraining
 ) -> dict[str, float]:
-    """The gradient on one batch of judged pictures, their photos and their paintings; returns the terms."""
-    device = student.convolution("1_1").weight.device
-    judged, photos, paintings = (part.to(device) for part in batch)
+    """The gradient on judged pictures, their photos and their paintings, with the teacher's answers; returns the terms."""
+    judged, photos, paintings = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pictures)
     judged = judged.clone().requires_grad_(True)
+    with torch.autocast(place.device.type, place.dtype, enabled=place.dtype != torch.float32):
+        own, others, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
+    grams, other_grams = gram_matrices(own), gram_matrices(others)
+    gradient = loss_gradient(judged, own, grams, kept, other_grams, content_share=settings.content_share, keep_graph=True)
+    contents = content_distances(own, kept)
+    narrow = {layer: torch.cat([own[layer], others[layer]]) for layer in TAUGHT}
+    narrow_grams = {layer: torch.cat([grams[layer], other_grams[layer]]) for layer in STYLE}
+    wide_grams = {layer: torch.cat([said.grams[layer][part : part + 1] for part in (0, 1) for said in answers]) for layer in STYLE}
 
-    wide, rest = teacher(judged, TAUGHT), teacher(paintings, TAUGHT)
-    wide_judged, wide_others = gram_matrices(wide), gram_matrices(rest)
-    wide_kept = teacher(photos, CONTENT)
-    wide_contents = content_distances(wide, wide_kept).detach()
-    wide_gradient = loss_gradient(judged, wide, wide_judged, wide_kept, wide_others, content_share=settings.content_share, keep_graph=False)
-    wide = {layer: torch.cat([wide[layer].detach(), rest[layer]]) for layer in TAUGHT}
-    wide_grams = {layer: torch.cat([wide_judged[layer].detach(), wide_others[layer]]) for layer in STYLE}
-
-    with torch.autocast(device.type, torch.bfloat16):
-        narrow, rest, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
-    narrow_judged, narrow_others = gram_matrices(narrow), gram_matrices(rest)
-    gradient = loss_gradient(judged, narrow, narrow_judged, kept, narrow_others, content_share=settings.content_share, keep_graph=True)
-    contents = content_distances(narrow, kept)
-    narrow = {layer: torch.cat([narrow[layer], rest[layer]]) for layer in TAUGHT}
-    narrow_grams = {layer: torch.cat([narrow_judged[layer], narrow_others[layer]]) for layer in STYLE}
-
-    features, grams = [], []
+    features, gram_errors = [], []
     for layer in TAUGHT:
-        stride = max(1, 8 >> int(layer[4]))  # neighbouring positions of the first layers say nearly the same
-        truth = wide[layer][..., ::stride, ::stride].float()
+        truth = torch.cat([said.features[layer][part : part + 1] for part in (0, 1) for said in answers]).float()
         variance = (truth - truth.mean((0, 2, 3), keepdim=True)).square().mean()
-        features.append((readouts[layer](narrow[layer][..., ::stride, ::stride].float()) - truth).square().mean() / variance)
+        features.append((readouts[layer](thinned(narrow[layer], layer).float()) - truth).square().mean() / variance)
         if layer in STYLE:
             guess = readouts.gram(layer, narrow[layer], narrow_grams[layer])
-            grams.append(style_distance(guess, wide_grams[layer], reduction="relative").mean())
+            gram_errors.append(style_distance(guess, wide_grams[layer], reduction="relative").mean())
+    truth = torch.cat([said.gradient for said in answers])
     terms = {
         "features": torch.stack(features).mean(),
-        "gram": torch.stack(grams).mean(),
+        "gram": torch.stack(gram_errors).mean(),
         "distance": log_distance_error(pair_distances(narrow_grams), pair_distances(wide_grams)),
-        "content": _log_error(contents, wide_contents),
-        "gradient": 1 - F.cosine_similarity(gradient.flatten(1), wide_gradient.flatten(1)).mean(),
+        "content": _log_error(contents, torch.cat([said.contents for said in answers], 1)),
+        "gradient": 1 - F.cosine_similarity(gradient.flatten(1), truth.flatten(1)).mean(),
     }
     loss = sum(getattr(settings, f"{name}_weight") * term for name, term in terms.items())
     assert isinstance(loss, Tensor)
@@ -361,15 +402,17 @@ def run(materials: Materials, settings: EncoderTraining, work: Work) -> Writer:
         materials.content,
         materials.style,
         settings=settings,
+        start=None if materials.start is None else read_encoder(Path(materials.start)),
+        place=work.place,
         checkpoint=work.checkpoint,
-        device=work.place.device,
         listener=work.listener,
     )
 
     def write() -> None:
         write_half(student, work.output, "encoder")
         title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
-        taught = f"distilled from {Path(str(materials.teacher)).stem} on {made['trained_on']}"
+        begun = "" if materials.start is None else f"begun from {Path(materials.start).stem}, "
+        taught = f"{begun}distilled from {Path(str(materials.teacher)).stem} on {made['trained_on']}"
         write_record_beside(work.output, "encoder", title, f"{taught}, {settings.steps} steps, {made['seconds']} s")
 
     return write

@@ -19,15 +19,16 @@ class EncoderTraining(Settings):
     wide_crop: int = setting(224, "Side of the crops of these steps in pixels.", low=64)
     learning_rate: float = setting(1e-3, "Of Adam.", above=0)
     warmup: int = setting(100, "Steps over which the rate rises.", low=0)
-    features_weight: float = setting(1.0, "Weight of the term of features.", low=0)
+    features_weight: float = setting(0.5, "Weight of the term of features.", low=0)
     gram_weight: float = setting(0.5, "Weight of the term of Gram matrices.", low=0)
     distance_weight: float = setting(0.25, "Weight of the term of style distances.", low=0)
     content_weight: float = setting(0.25, "Weight of the term of content distances.", low=0)
-    gradient_weight: float = setting(0.5, "Weight of the term of gradients.", low=0)
+    gradient_weight: float = setting(1.0, "Weight of the term of gradients.", low=0)
     content_share: float = setting(0.3, "Weight of the content distance in the gradients.", low=0)
     noise: float = setting(0.1, "Largest deviation of the noise on photos.", low=0)
-    pool: int = setting(96, "Painted pictures that are kept.", low=1)
-    paint_every: int = setting(12, "Steps between new painted pictures.", low=1)
+    pool: int = setting(96, "Lessons of each kind, fresh or painted, and size that are kept with what the teacher says about them.", low=1)
+    fresh_every: int = setting(4, "Steps of a size between fresh lessons.", low=1)
+    paint_every: int = setting(12, "Steps of a size between painted lessons.", low=1)
     paint_steps: int = setting(30, "Steps that a picture is painted with.", low=1)
     clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
     seed: int = setting(0, "For whatever is random.")
@@ -45,9 +46,9 @@ RECIPE = Recipe(
     {
         "content": PHOTOS,
         "style": PAINTINGS,
+        "start": Material("A compact encoder to train further."),
         "teacher": Material("Network to learn from: vgg19, or a safetensors file.", default="vgg19"),
     },
     "impasto.training.encoder:run",
     "compact",
-    precision=False,
 )

@@ -65,6 +65,18 @@ def test_the_residual_is_what_the_flow_changes_and_not_how_the_teacher_paints():
     assert vanilla_loss(vanilla + change, untaught + change) > 0.01
 
 
+def test_with_one_vanilla_network_the_residual_is_plain_distillation():
+    painted, taught, vanilla = films(2, 3, 4, 4, count=3)
+    assert residual_loss(painted, vanilla, taught, vanilla) == pytest.approx(vanilla_loss(painted, taught))
+
+
+def test_a_centred_residual_does_not_teach_what_stays_the_same():
+    vanilla, untaught, constant = films(2, 3, 4, 4, count=3)
+    constant = constant.mean(0, keepdim=True)
+    assert residual_loss(vanilla, vanilla, untaught + constant, untaught, centred=True) == pytest.approx(0, abs=1e-12)
+    assert residual_loss(vanilla, vanilla, untaught + constant, untaught) > 0.01
+
+
 def test_what_moves_along_its_flow_has_no_temporal_loss():
     frames, backward, traced = shifting()
     assert temporal_loss(frames, backward, traced) == pytest.approx(0, abs=1e-20)

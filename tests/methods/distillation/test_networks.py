@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from impasto.errors import InputError, StyleError
-from impasto.methods.distillation.networks import VideoNetwork, student_network, take_over
+from impasto.methods.distillation.networks import SightedNetwork, VideoNetwork, student_network, take_over
 from impasto.methods.distillation.teacher_file import from_teacher_file, to_teacher_file
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import from_style_file, to_style_file
@@ -75,6 +75,26 @@ def test_a_teacher_survives_its_file():
         torch.testing.assert_close(from_teacher_file(style)(frame), network(frame), atol=0.04, rtol=0)
     with pytest.raises(StyleError, match="is no teacher"):
         from_teacher_file(to_style_file(StyleNetwork(8, 1), StyleRecord("candy", "distillation")))
+
+
+@pytest.mark.parametrize("start", [{}, {"inputs": "bytes", "outputs": "tanh"}, {"patch": 2}])
+def test_a_student_with_four_inputs_more_begins_blind_and_learns_to_see(start):
+    torch.manual_seed(0)
+    student = StyleNetwork(8, 1, grain=0.0, **start)
+    with torch.no_grad():
+        student.last.weight.mul_(255 if student.outputs == "tanh" else 1)
+    network = SightedNetwork(student)
+    frame, prior = torch.rand(2, 1, 3, 30, 34)
+    mask = torch.ones(1, 1, 30, 34)
+    with torch.no_grad():
+        torch.testing.assert_close(network(frame, prior, mask), student(frame))
+        network.down[0].convolution.weight[:, student.down[0].convolution.in_channels :] += 0.1
+        assert not torch.allclose(network(frame, prior, mask), student(frame), atol=1e-3)
+        torch.testing.assert_close(network(frame, prior, 0 * mask), network(frame))
+        torch.testing.assert_close(network.blind()(frame), network(frame))
+        again = from_teacher_file(to_teacher_file(network, StyleRecord("candy", "distillation")))
+        assert isinstance(again, SightedNetwork)
+        torch.testing.assert_close(again(frame, prior, mask), network(frame, prior, mask), atol=0.06, rtol=0)
 
 
 def test_a_student_survives_its_file():

@@ -14,13 +14,17 @@ from impasto.motion.warp import warp
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
-def residual_loss(painted: Tensor, vanilla: Tensor, taught: Tensor, untaught: Tensor) -> Tensor:
+def residual_loss(painted: Tensor, vanilla: Tensor, taught: Tensor, untaught: Tensor, *, centred: bool = False) -> Tensor:
     """Residual distillation: |(N_T - N~_T) - (N_S - N~_S)|^2, the mean over frames, channels and pixels.
 
     painted, vanilla: of the student and of the vanilla student. taught, untaught: of the teacher and of the vanilla teacher. What is
-    learned is what the flow changes, not how the teacher paints.
+    learned is what the flow changes, not how the teacher paints. Where the vanilla student is the vanilla teacher, this is `vanilla_loss`.
+    centred: less the mean over the frames of what the flow changes, so that only what changes in time is learned.
     """
-    return ((taught - untaught) - (painted - vanilla)).square().mean()
+    change = taught - untaught
+    if centred:
+        change = change - change.mean(0, keepdim=True)
+    return (change - (painted - vanilla)).square().mean()
 
 
 def vanilla_loss(painted: Tensor, taught: Tensor) -> Tensor:

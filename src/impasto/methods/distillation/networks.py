@@ -5,14 +5,18 @@ Teacher, 7 inputs: the frame, the warped output before where it can be traced, a
     9x9, 32 | 3x3 /2, 64 | 3x3 /2, 128 | 5 residual blocks | x2 | 3x3, 64 | x2 | 9x9, 3
 
 with instance norm and ReLU after every layer, also after each x2, and none after the last. Padding is by reflection everywhere.
+
+A teacher can also be any student with four inputs more: it paints what that student paints until it learns to see the frame before.
 """
+
+from dataclasses import asdict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import InputError, unknown
-from impasto.networks.shape import IMAGENET_MEAN, IMAGENET_STD
+from impasto.networks.shape import IMAGENET_MEAN, IMAGENET_STD, PATCHES
 from impasto.networks.style_network import ConvolutionNorm, Residual, StyleNetwork, instance_norm
 
 
@@ -76,6 +80,50 @@ class VideoNetwork(nn.Module):
         x = x if x.dtype == torch.float64 else x.float()
         return (self.mean.to(x.dtype) + 150 / 255 * torch.tanh(x))[..., :height, :width]
 
+
+class SightedNetwork(StyleNetwork):
+    """A style network that also sees the frame before: four inputs more, which have nothing to say at first.
+
+    start: what it paints as then. Teacher, vanilla teacher and student that begin from one network paint the same strokes in the same
+    places, so that what is between them is what the flow does and nothing else.
+    """
+
+    def __init__(self, start: StyleNetwork):
+        super().__init__(**asdict(start.shape))
+        self.load_state_dict(start.state_dict())
+        first = ConvolutionNorm(7 * self.patch**2, self.width, PATCHES[self.patch])
+        state = start.down[0].state_dict()
+        narrow = state["convolution.weight"]
+        state["convolution.weight"] = F.pad(narrow, (0, 0, 0, 0, 0, first.convolution.in_channels - narrow.shape[1]))
+        first.load_state_dict(state)
+        self.down[0] = first
+        self.photo_mean: Tensor
+        self.photo_std: Tensor
+        self.register_buffer("photo_mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("photo_std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """(B, 7, H, W), the frame, the output before and its mask, as the first layer takes them: 0 where nothing can be trusted."""
+        frame, before, mask = torch.split(image, [3, 3, 1], 1)
+        seen = torch.cat([(before - self.photo_mean) / self.photo_std * mask, mask], 1)
+        return torch.cat([super().normalised(frame), (self.photo_std / self.std).mean() * seen], 1)
+
+    def forward(self, frame: Tensor, prior: Tensor | None = None, mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """Paint frames (B, 3, H, W) as `VideoNetwork` does, in [0, 1]; without prior and mask as `blind` does."""
+        if prior is None or mask is None:
+            prior, mask = torch.zeros_like(frame), torch.zeros_like(frame[:, :1])
+        return super().forward(torch.cat([frame, prior, mask.expand(len(frame), -1, -1, -1)], 1))
+
+    def blind(self) -> StyleNetwork:
+        """The student that paints as this network does with nothing before it."""
+        network, state = StyleNetwork(**asdict(self.shape)), self.state_dict()
+        name = "down.0.convolution.weight"
+        state[name] = state[name][:, : network.state_dict()[name].shape[1]]
+        network.load_state_dict(state)
+        return network
+
+
+TeacherNetwork = VideoNetwork | SightedNetwork
 
 STUDENTS: dict[str, tuple[int, int]] = {"reconet": (48, 4), "reconet-s": (32, 5), "reconet-xs": (24, 3)}
 """Width and residual blocks of the sizes of ReCoNet: 3,098,307, 1,679,235 and 615,459 weights."""

@@ -15,7 +15,7 @@ from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
 from impasto.methods.distillation.losses import aligned, feature_loss, low_rank_loss, output_loss, residual_loss, vanilla_loss
-from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.networks import TeacherNetwork
 from impasto.methods.distillation.teacher import prior_of
 from impasto.methods.distillation.training_settings import StudentTraining
 from impasto.motion.temporal import temporal_loss
@@ -34,7 +34,7 @@ class StudentLearner:
     def __init__(
         self,
         student: StyleNetwork,
-        teacher: VideoNetwork | None,
+        teacher: TeacherNetwork | None,
         loss: PerceptualLoss,
         style: StyleTarget,
         settings: StudentTraining,
@@ -56,8 +56,9 @@ class StudentLearner:
         if taught is not None and "residual" in names:
             with torch.no_grad():
                 assert self.teacher is not None
-                untaught, vanilla = self.teacher(clip.frames).clamp(0, 1), self.vanilla(frames)
-            terms["residual"] = residual_loss(painted, vanilla, taught, untaught)
+                vanilla = self.vanilla(frames)
+                untaught = vanilla if settings.untaught == "student" else self.teacher(clip.frames).clamp(0, 1)
+            terms["residual"] = residual_loss(painted, vanilla, taught, untaught, centred=settings.residual_centred)
         if taught is not None and "vanilla" in names:
             terms["vanilla"] = vanilla_loss(painted, taught)
         if "rank" in names:
@@ -100,7 +101,7 @@ def rate_at(settings: StudentTraining, step: int) -> float:
 
 def train_student(
     student: StyleNetwork,
-    teacher: VideoNetwork | None,
+    teacher: TeacherNetwork | None,
     loss: PerceptualLoss,
     style: StyleTarget,
     clips: Clips,

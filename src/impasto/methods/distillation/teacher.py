@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.networks import TeacherNetwork
 from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import reliability
@@ -35,7 +35,7 @@ class Teacher:
     memory = None
     """A network may keep what it saw for as long as a shot lasts."""
 
-    def __init__(self, network: VideoNetwork, place: Place, *, flow: Flow | None = None, strength: float = 1.0):
+    def __init__(self, network: TeacherNetwork, place: Place, *, flow: Flow | None = None, strength: float = 1.0):
         check_strength(strength)
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
         self.flow = flow or DenseInverseSearch()

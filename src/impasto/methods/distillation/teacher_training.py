@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from impasto.events import Listener, silence
 from impasto.methods.distillation.calibration import calibrated, gradient_norms
-from impasto.methods.distillation.networks import VideoNetwork
+from impasto.methods.distillation.networks import TeacherNetwork
 from impasto.methods.distillation.teacher import prior_of
 from impasto.methods.distillation.training_settings import TeacherTraining
 from impasto.perception.loss import PerceptualLoss, StyleTarget
@@ -27,7 +27,7 @@ from impasto.training.schedules import linear
 class TeacherLearner:
     """A teacher, its style and its losses."""
 
-    def __init__(self, network: VideoNetwork, loss: PerceptualLoss, style: StyleTarget, place: Place):
+    def __init__(self, network: TeacherNetwork, loss: PerceptualLoss, style: StyleTarget, place: Place):
         self.network, self.loss, self.style, self.place = network, loss, style, place
 
     def painted(self, frame: Tensor, prior: Tensor | None, mask: Tensor | None, weights: dict[str, Tensor]) -> Tensor:
@@ -58,7 +58,7 @@ class TeacherLearner:
 
 
 def train_teacher(
-    network: VideoNetwork,
+    network: TeacherNetwork,
     loss: PerceptualLoss,
     style: StyleTarget,
     films: Clips | None,

@@ -1,7 +1,7 @@
 """From a painting, films and photos to the style files of a teacher and of a student."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from impasto import __version__
 from impasto.errors import InputError
 from impasto.media.images import read_picture, style_at
 from impasto.methods.distillation.method import TEACHER
-from impasto.methods.distillation.networks import VideoNetwork, student_network, take_over
+from impasto.methods.distillation.networks import SightedNetwork, TeacherNetwork, VideoNetwork, student_network, take_over
 from impasto.methods.distillation.student_training import train_student
 from impasto.methods.distillation.teacher_file import from_teacher_file, to_teacher_file
 from impasto.methods.distillation.teacher_training import train_teacher
@@ -139,14 +139,7 @@ def run_teacher(materials: Materials, settings: TeacherTraining, work: Work) -> 
     assert lesson.photos is not None
     assert lesson.moving is not None
     torch.manual_seed(settings.seed)
-    network = VideoNetwork()
-    start = None if materials.start is None else read_style(materials.start)
-    if start is not None and start.record.network == TEACHER:
-        take_over(network, from_teacher_file(start))
-    elif materials.start is not None:
-        take_over(network, _without_grain(materials.start))
-    else:
-        take_over(network, _vanilla(METASTYLE, lesson, settings.vanilla_steps, materials.encoder, work))
+    network = _teacher_from(materials.start, settings, lambda: _vanilla(METASTYLE, lesson, settings.vanilla_steps, materials.encoder, work))
     weight = train_teacher(
         network,
         lesson.loss,
@@ -163,6 +156,31 @@ def run_teacher(materials: Materials, settings: TeacherTraining, work: Work) -> 
     return lambda: write_style(work.output, replace(to_teacher_file(network.cpu(), record), statistics=lesson.measured))
 
 
+def _teacher_from(start: str | None, settings: TeacherTraining, vanilla: Callable[[], StyleNetwork]) -> TeacherNetwork:
+    """The network of a teacher as it begins: a teacher that is trained further, or what paints the style already, begun blind."""
+    if start is not None and read_style(start).record.network == TEACHER:
+        known = from_teacher_file(read_style(start))
+        if isinstance(known, SightedNetwork) == (settings.network == "start"):
+            return known if isinstance(known, SightedNetwork) else take_over(VideoNetwork(), known)
+        raise InputError(f"{start} is a teacher of another network than --network {settings.network}")
+    begun = vanilla() if start is None else _without_grain(start)
+    return SightedNetwork(begun) if settings.network == "start" else take_over(VideoNetwork(), begun)
+
+
+def _student_from(start: str) -> StyleNetwork:
+    """The vanilla student of a style file: the network that it holds, or a teacher with nothing before it.
+
+    Raises InputError or StyleError.
+    """
+    style = read_style(start)
+    if style.record.network != TEACHER:
+        return _without_grain(start)
+    teacher = from_teacher_file(style)
+    if isinstance(teacher, SightedNetwork):
+        return teacher.blind()
+    raise InputError(f"{start} is a teacher of Ruder's network, which no student has; one of --network start can be a student's start")
+
+
 def run_student(materials: Materials, settings: StudentTraining, work: Work) -> Writer:
     """From a painting and films, scenes made of photos, or both, to the style file of a student.
 
@@ -172,7 +190,7 @@ def run_student(materials: Materials, settings: StudentTraining, work: Work) -> 
     films, moving = lesson.films, lesson.moving
     clips: Clips = Mixed([films, moving], [3.0, 1.0]) if films is not None and moving is not None else films or moving  # type: ignore[assignment]
     if materials.start is not None:
-        network = _without_grain(materials.start)
+        network = _student_from(materials.start)
         _check_size(network, settings.student, materials.start)
     else:
         torch.manual_seed(settings.seed)

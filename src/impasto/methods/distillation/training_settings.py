@@ -24,6 +24,7 @@ class TeacherTraining(Settings):
     the one that is learned from.
     """
 
+    network: Literal["ruder", "start"] = setting("ruder", "Its network: of Ruder et al. 2018, or the start's with four inputs more.")
     steps: int = setting(2000, "Steps of the optimiser.", low=0)
     vanilla_steps: int = setting(VANILLA_STEPS, "Steps of learning the style first, where --start is not given.", low=1)
     crop: int = setting(256, "Side of the training crops in pixels.", low=64)
@@ -94,6 +95,10 @@ class StudentTraining(Settings):
     terms: Mapping[str, float] = _terms(
         {"residual": 1.0, "rank": 0.25}, "The same, as shares of the perceptual gradient, calibrated once at the start; none=0 for none."
     )
+    untaught: Literal["teacher", "student"] = setting(
+        "teacher", "Vanilla teacher of the residual: the teacher with nothing before it, or the student as it began."
+    )
+    residual_centred: bool = setting(False, "Whether the residual is less its mean over the frames.")
     rank_mode: RankMode = setting("nuclear", "How the low-rank term measures.")
     rank_masks: Literal["intersected", "frame"] = setting("intersected", "Masks of the low-rank term: of all frames, or by frame.")
     rank_of: Literal["input", "teacher"] = setting("input", "Whether films move as much as the input, or as the teacher's.")

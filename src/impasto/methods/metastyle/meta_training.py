@@ -207,7 +207,7 @@ def meta_train(
     Raises InputError if the checkpoint belongs to other settings.
     """
     torch.manual_seed(settings.seed)
-    network = StyleNetwork(settings.width, inputs=settings.inputs, grain=settings.grain) if start is None else start
+    network = StyleNetwork(settings.width, inputs=settings.inputs, grain=settings.grain, smooth=settings.smooth) if start is None else start
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = MetaLearner(network, loss, settings, place.dtype)
     rates = nn.ParameterList([learner.log_rates])

@@ -36,6 +36,7 @@ class MetaTraining(Settings):
     width: int = setting(32, "Channels of the first layer.", low=1)
     inputs: Literal["centred", "bytes"] = setting("centred", "What the network is given.", shown=False)
     grain: float = setting(GRAIN, "Deviation of the noise on the photo, of which strokes are made where it is flat.", low=0)
+    smooth: bool = setting(True, "Whether the cells of that noise run into one another.", form="--smooth/--edged")
     blob_weight: float = setting(0.05, "Weight of the penalty against blobs.", low=0)
     loss: LossName = setting("feedforward", "Preset of the perceptual loss.")
     seed: int = setting(0, "For whatever is random.")
@@ -58,6 +59,7 @@ OFFICIAL = MetaTraining(
     split=False,
     inputs="bytes",
     grain=0.0,
+    smooth=False,
     blob_weight=0.0,
     loss="metastyle",
     seed=12345,
