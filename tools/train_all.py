@@ -182,8 +182,8 @@ STAGES = [
         8.0,
         {
             "cpu": [],
-            "cuda": ["--batch", "16", "--wide-batch", "5", "--pool", "400"],
-            "tiny": ["--batch", "1", "--crop", "64", "--wide-crop", "64", "--channels", "4,6,8,8,8", "--paint-steps", "2"],
+            "cuda": ["--batch", "32", "--wide-batch", "10", "--pool", "400"],
+            "tiny": ["--batch", "2", "--crop", "64", "--wide-crop", "64", "--channels", "4,6,8,8,8", "--paint-steps", "2"],
         },
         _encoder_measured,
         _encoder_figures,

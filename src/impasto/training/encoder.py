@@ -13,6 +13,7 @@ Pictures that optimisation has painted are where a narrow network is blind: it i
 They are painted during the training with the network as it then is and kept in a pool.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -226,22 +227,27 @@ class AllLessons:
             self.of[key].load(entries)
 
 
-def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int) -> Tensor:
-    """Optimise a batch of pictures from `start` towards one style each, quickly (Adam on the pixels).
+def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int, content_weight: float) -> Tensor:
+    """Optimise a batch of pictures from `start` towards one style each, by L-BFGS on the yardstick's loss, as the encoder will be used.
 
     (B, 3, H, W) in [0, 1] in and out, on the CPU; the work is done where the encoder is.
     """
     device = encoder.convolution("1_1").weight.device
     contents, styles, start = contents.to(device), styles.to(device), start.to(device)
-    loss = PerceptualLoss(encoder, "impasto")
+    loss = PerceptualLoss(encoder, "yardstick").with_weights(content_weight=content_weight)
     content = loss.content_target(contents)
     target = loss.style_target([styles])
-    pixels = start.clone(memory_format=torch.channels_last).requires_grad_(True)
-    optimiser = torch.optim.Adam([pixels], lr=0.03)
-    for _ in range(steps):
+    pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
+    optimiser = torch.optim.LBFGS([pixels], max_iter=steps, history_size=20, line_search_fn="strong_wolfe", tolerance_change=0)
+
+    def closure() -> Tensor:
         optimiser.zero_grad()
-        torch.autograd.backward(loss(pixels, content, target).total * len(pixels))
-        optimiser.step()
+        value = loss(pixels.contiguous(memory_format=torch.channels_last), content, target).total
+        torch.autograd.backward(value)
+        return value
+
+    if steps:
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
     return pixels.detach().clamp(0, 1).contiguous().cpu()
 
 
@@ -282,6 +288,7 @@ def train_encoder(
     teacher = settle(teacher.requires_grad_(False), place)
     settle(networks, Place(place.device, torch.float32))
     sizes = [(settings.crop, settings.batch), *([(settings.wide_crop, settings.wide_batch)] if settings.wide_batch else [])]
+    shares = {crop: max(1, round(settings.fresh_share * count)) for crop, count in sizes}
     lessons = AllLessons(settings.pool, [crop for crop, _ in sizes])
     started = time.monotonic()
 
@@ -293,12 +300,12 @@ def train_encoder(
         crop, count = sizes[step % len(sizes)]
         turn, fresh, painted = step // len(sizes), lessons.of["fresh", crop], lessons.of["painted", crop]
         if turn % settings.fresh_every == 0:
-            fresh.add(*_fresh(photos, paintings, crop, count, settings, generator))
+            fresh.add(*_fresh(photos, paintings, crop, shares[crop], settings, generator))
         if turn % settings.paint_every == 0:
-            _refresh(painted, student, place, photos, paintings, crop, count, settings, generator)
+            _refresh(painted, student, place, photos, paintings, crop, max(1, count // 2), settings, generator)
         pictures, answers = [], []
-        for kind in (fresh, painted):
-            chosen = kind.draw(count, generator)
+        for kind, part in ((fresh, shares[crop]), (painted, max(1, count - shares[crop]))):
+            chosen = kind.draw(part, generator)
             pictures.append(kind.pictures(chosen))
             answers += [kind.answer(index, ask) for index in chosen]
         return _gradient(student, readouts, place, [torch.cat(parts) for parts in zip(*pictures, strict=True)], answers, settings)
@@ -353,7 +360,9 @@ def _refresh(
     styles = paintings.draw(count, crop, generator)
     if len(painted.entries) >= painted.size // 2 and torch.rand((), generator=generator) < 0.5:
         start, contents, styles = painted.pictures(painted.draw(count, generator))
-    painted.add(paint(still, contents, styles, start, steps=settings.paint_steps), contents, styles)
+    low, high = (math.log(weight) for weight in settings.paint_content)
+    weight = math.exp(low + (high - low) * torch.rand((), generator=generator).item())
+    painted.add(paint(still, contents, styles, start, steps=settings.paint_steps, content_weight=weight), contents, styles)
 
 
 def _gradient(
