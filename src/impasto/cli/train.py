@@ -57,8 +57,7 @@ def frame_options(recipe: Recipe) -> list[inspect.Parameter]:
     if len(recipe.presets) > 1:
         found["preset"] = (Annotated[str, typer.Option(help=f"Settings to begin with: {', '.join(recipe.presets)}.")], first)
     found["device"] = (Device, DEFAULT.device)
-    if recipe.precision:
-        found["precision"] = (Precision, DEFAULT.precision)
+    found["precision"] = (Precision, DEFAULT.precision)
     found["log_every"] = (Annotated[int, rarely("Steps between lines of the log.", min=1)], recipe.log_every)
     keyword = inspect.Parameter.KEYWORD_ONLY
     return [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in found.items()]

@@ -13,9 +13,9 @@ class EncoderTraining(Settings):
 
     channels: tuple[int, ...] = setting((24, 48, 64, 128, 128), "Width of the five blocks.", low=1)
     steps: int = setting(7500, "Steps of the optimiser.", low=0)
-    batch: int = setting(6, "Lessons of a step: a picture, its photo and a painting.", low=1)
+    batch: int = setting(6, "Lessons of a step, a picture, its photo and a painting each; at least one fresh and one painted.", low=1)
     crop: int = setting(128, "Side of the training crops in pixels.", low=64)
-    wide_batch: int = setting(2, "Lessons of every other step; 0 for steps of one size.", low=0)
+    wide_batch: int = setting(2, "The same of every other step; 0 for steps of one size.", low=0)
     wide_crop: int = setting(224, "Side of the crops of these steps in pixels.", low=64)
     learning_rate: float = setting(1e-3, "Of Adam.", above=0)
     warmup: int = setting(100, "Steps over which the rate rises.", low=0)

@@ -108,7 +108,6 @@ class Recipe:
     output: the name of the file, in which {painting} stands for that of the style picture.
     check: raises InputError for materials and settings that do not go together.
     mends: settings that follow from those that are changed.
-    precision: whether the precision can be chosen.
     log_every: steps between lines of the log.
     """
 
@@ -120,7 +119,6 @@ class Recipe:
     output: str
     check: Callable[[Materials, Any], None] = _nothing
     mends: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda changes: changes
-    precision: bool = True
     log_every: int = 50
 
     def default(self, material: str) -> str | None:
@@ -170,7 +168,7 @@ def train_to_file(
     target = output or Path(recipe.output.format(painting=materials.painting and materials.painting.stem) + ".safetensors")
     _check_output(target, materials.files)
     with joined(device) as device_here:
-        work = Work(target, choose_place(device_here, precision if recipe.precision else "float32"), time.monotonic(), listener)
+        work = Work(target, choose_place(device_here, precision), time.monotonic(), listener)
         run: Callable[[Materials, Any, Work], Writer] = resolve_name(recipe.run)
         write = run(materials, settings, work)
         if rank() > 0:

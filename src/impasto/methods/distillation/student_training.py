@@ -56,8 +56,7 @@ class StudentLearner:
         if taught is not None and "residual" in names:
             with torch.no_grad():
                 assert self.teacher is not None
-                vanilla = self.vanilla(frames)
-                untaught = vanilla if settings.untaught == "student" else self.teacher(clip.frames).clamp(0, 1)
+                untaught, vanilla = self.teacher(clip.frames).clamp(0, 1), self.vanilla(frames)
             terms["residual"] = residual_loss(painted, vanilla, taught, untaught, centred=settings.residual_centred)
         if taught is not None and "vanilla" in names:
             terms["vanilla"] = vanilla_loss(painted, taught)

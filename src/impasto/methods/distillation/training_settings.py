@@ -95,9 +95,6 @@ class StudentTraining(Settings):
     terms: Mapping[str, float] = _terms(
         {"residual": 1.0, "rank": 0.25}, "The same, as shares of the perceptual gradient, calibrated once at the start; none=0 for none."
     )
-    untaught: Literal["teacher", "student"] = setting(
-        "teacher", "Vanilla teacher of the residual: the teacher with nothing before it, or the student as it began."
-    )
     residual_centred: bool = setting(False, "Whether the residual is less its mean over the frames.")
     rank_mode: RankMode = setting("nuclear", "How the low-rank term measures.")
     rank_masks: Literal["intersected", "frame"] = setting("intersected", "Masks of the low-rank term: of all frames, or by frame.")
