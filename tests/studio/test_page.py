@@ -227,8 +227,10 @@ def test_regions_are_found_and_corrected(page, program):
     page.set_input_files("#photo-gallery input[type=file]", program.home / "painting.png")
     page.locator("#masks summary").click()
     page.locator("input[name=mask][value=regions]").check()
-    page.locator("#region-find").click()
-    page.get_by_text("Regions are found").wait_for()
+    page.locator("#region-find").click()  # waits until the painting has arrived, as a person has to
+    page.locator("#region-status", has_text="Regions are found").wait_for()
+    page.locator("body[data-finished]").wait_for()  # what painting says is said elsewhere
+    sync_api.expect(page.locator("#region-status")).to_contain_text("Regions are found")
     shoot(page, "regions", full_page=True)
     before = page.evaluate("document.body.dataset.drafted || ''")
     page.locator("#mask-apply").click()

@@ -20,7 +20,7 @@ let result = null; // the finished job whose picture is shown
 let turn = 0;
 let timer = 0;
 
-const gallery = new Gallery($("photo-gallery"), { wanted: (style) => !style.live, onChange: () => { styleBrushes(); palette(); change(); } });
+const gallery = new Gallery($("photo-gallery"), { wanted: (style) => !style.live, onChange: () => { styleTools(); change(); } });
 const controls = new Controls($("photo-controls"), { onChange: () => change() });
 
 const asked = (more = {}) => ({ photo: photo.id, styles: gallery.value, ...controls.value, ...masks, ...more });
@@ -63,6 +63,7 @@ function another() {
   sessionStorage.removeItem("photo");
   $("view").hidden = $("photo-actions").hidden = true;
   $("photo-drop").hidden = false;
+  styleTools();
   status.textContent = "Choose a photo, then a style.";
   say(error, null);
   $("photo-pick").focus();
@@ -213,6 +214,7 @@ const brushSize = () => Number($("brush-size").value);
 const brushColor = () => (marking < 0 ? null : COLORS[marking]);
 const photoBrush = new Brush($("brush"), { size: brushSize, color: brushColor, onPaint: () => say(error, null) });
 let others = []; // brushes over the style pictures
+let brushed = ""; // the mode and the styles that they are for
 
 function palette() {
   const count = mode() === "shares" ? Math.max(1, gallery.value.length) : 12;
@@ -226,8 +228,18 @@ function palette() {
   $("palette").replaceChildren(...COLORS.slice(0, count).map((color, number) => swatch(number, names[number] || "the style", color)), swatch(-1, "nothing: take marks away", null));
 }
 
+/** What of the tools depends on the styles. Marks are kept while the styles are the same, whatever their weights. */
+function styleTools() {
+  $("region-find").disabled = $("mask-apply").disabled = !photo || !gallery.value.length;
+  palette();
+  const wanted = JSON.stringify([mode(), gallery.value.map(({ style }) => style)]);
+  if (wanted !== brushed) styleBrushes();
+  brushed = wanted;
+}
+
 function styleBrushes() {
   others = [];
+  $("region-status").textContent = "";
   const box = $("style-brushes");
   box.replaceChildren();
   if (mode() !== "regions") return;
@@ -236,8 +248,10 @@ function styleBrushes() {
     const canvas = h("canvas", { "aria-label": `Places that are marked on ${gallery.title(style)}` });
     const picture = h("img", { src: address, alt: gallery.title(style) });
     const brush = new Brush(canvas, { size: brushSize, color: brushColor });
-    picture.addEventListener("load", () => brush.fit(picture.naturalWidth, picture.naturalHeight), { once: true });
-    picture.addEventListener("error", () => say(error, new Error(`the painting of ${style} is not at hand: add it as a picture`)));
+    brush.ready = picture.decode().then(
+      () => brush.fit(picture.naturalWidth, picture.naturalHeight),
+      () => say(error, new Error(`the painting of ${style} is not at hand: add it as a picture`)),
+    );
     box.append(h("figure", {}, h("div", { className: "over" }, picture, canvas), h("figcaption", { className: "hint" }, gallery.title(style))));
     others.push(brush);
   }
@@ -251,8 +265,7 @@ function showMaskTools() {
   const after = $("after");
   after.style.opacity = wanted === "none" ? "1" : "0";
   $("handle").hidden = $("compare").hidden = wanted !== "none" || after.hidden;
-  palette();
-  styleBrushes();
+  styleTools();
 }
 
 for (const radio of document.querySelectorAll("input[name=mask]")) radio.addEventListener("change", () => {
@@ -261,15 +274,22 @@ for (const radio of document.querySelectorAll("input[name=mask]")) radio.addEven
 });
 $("mask-clear").addEventListener("click", () => { photoBrush.clear(); for (const brush of others) brush.clear(); });
 $("region-find").addEventListener("click", () => trying(error, async () => {
-  if (!photo || !gallery.value.length) throw new Error("choose a photo and a style first");
-  status.textContent = "Looking for regions…";
-  const job = await post("regions", { photo: photo.id, styles: gallery.value, count: Number($("region-count").value) });
-  const done = await finished(job.id);
-  await Promise.all([photoBrush, ...others].map((brush, number) => brush.load(`/api/jobs/${done.id}/files/${number}`)));
-  status.textContent = "Regions are found: the same colour meets the same colour. Correct them with the brush, then paint.";
+  const asking = [photo, others];
+  const tell = $("region-status");
+  tell.textContent = "Looking for regions…";
+  try {
+    const job = await post("regions", { photo: photo.id, styles: gallery.value, count: Number($("region-count").value) });
+    const done = await finished(job.id);
+    await Promise.all(others.map((brush) => brush.ready));
+    if (asking[0] !== photo || asking[1] !== others) return; // another photo or style was chosen meanwhile
+    await Promise.all([photoBrush, ...others].map((brush, number) => brush.load(`/api/jobs/${done.id}/files/${number}`)));
+    tell.textContent = "Regions are found: the same colour meets the same colour. Correct them with the brush, then paint.";
+  } catch (failure) {
+    tell.textContent = "";
+    throw failure;
+  }
 }));
 $("mask-apply").addEventListener("click", () => trying(error, async () => {
-  if (!photo || !gallery.value.length) throw new Error("choose a photo and a style first");
   if (photoBrush.empty) throw new Error("nothing is marked on the photo yet");
   const keep = async (blob, name) => (await send("pictures", await blob, name)).id;
   if (mode() === "shares") {
