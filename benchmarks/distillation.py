@@ -172,7 +172,8 @@ def readings(arguments: argparse.Namespace) -> None:
     kept: Path = arguments.kept
     kept.mkdir(parents=True, exist_ok=True)
     materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
-    files = {name: vanilla_student(kept, materials, name, steps) for name, steps in (("metastyle", 1000), ("reconet", 2000))}
+    vanilla = {"metastyle": min(1000, arguments.steps), "reconet": arguments.steps}
+    files = {name: vanilla_student(kept, materials, name, steps) for name, steps in vanilla.items()}
     for name, start, network in (("ruder", "metastyle", "ruder"), ("alike", "metastyle", "start"), ("reconet-alike", "reconet", "start")):
         files[name] = kept / f"teacher-{name}.safetensors"
         if not files[name].is_file():

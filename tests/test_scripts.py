@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -41,11 +42,26 @@ def test_the_plan_names_trainings_options_and_files_that_exist(plan_of_trainings
         device = "cuda" if size == "cuda" else "cpu"
         plan = plan_of_trainings.Plan(tmp_path, tmp_path / "vgg.safetensors", tmp_path, device, size == "tiny")
         for stage in plan_of_trainings.STAGES:
+            if isinstance(stage, plan_of_trainings.Script):
+                continue
             assert (ASSETS / stage.replaces).is_file()
             recipe = recipes()[stage.name_of_training]
             names = [word.removeprefix("--").replace("-", "_") for word in stage.options(plan) if word.startswith("--")]
             settings = set(recipe.settings().__dataclass_fields__)
             assert set(names) <= {*recipe.takes, *settings, "device"}, stage.name
+
+
+def test_the_scripts_of_the_plan_know_their_options(plan_of_trainings, tmp_path):
+    (tmp_path / "style/val").mkdir(parents=True)
+    words: dict[str, set[str]] = {}
+    for tiny in (False, True):
+        plan = plan_of_trainings.Plan(tmp_path, tmp_path / "vgg.safetensors", tmp_path, "cpu", tiny)
+        scripts = (stage for stage in plan_of_trainings.STAGES if isinstance(stage, plan_of_trainings.Script))
+        for script, *rest in (command for stage in scripts for command in stage.commands(plan)):
+            words.setdefault(script, set()).update(word for word in rest if word.startswith("--"))
+    for script, given in words.items():
+        told = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
+        assert given <= set(re.findall(r"--[a-z-]+", told)), script
 
 
 def test_the_plan_refuses_what_is_worse(plan_of_trainings):

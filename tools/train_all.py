@@ -6,17 +6,22 @@
     python tools/train_all.py --data FOLDER --vgg … --pack PACKED                       # the data as small files, for another machine
     python tools/train_all.py --data PACKED/data --vgg PACKED/vgg19.safetensors --device cuda --unmeasured --only encoder     # there
 
-FOLDER has content/train, style/train and more folders of style/; content/val, style/val and reference.json, the pairs to measure with.
-Everything is kept in --runs, `runs` by default: STAGE.safetensors, its checkpoint, STAGE.log with the curves, STAGE.measured.json. A stage
-that is stopped, by its time or by Ctrl-C, is resumed by the same command.
+FOLDER has content/train, style/train and more folders of style/, video/train; content/val, style/val, video/val and reference.json, the
+pairs to measure with; style/bundled, the paintings of the bundled styles as tools/bundle_styles.py names them. Everything is kept in
+--runs, `runs` by default: STAGE.safetensors, its checkpoint, STAGE.log with the curves, STAGE.measured.json. A stage that is stopped, by
+its time or by Ctrl-C, is resumed by the same command.
 
-A stage that is done is measured in a copy of the package that has its network in the place of the one that ships, beside the package as it
-is, by the same command on the same machine; contact sheets lie beside. A network that is worse is named STAGE.refused.safetensors, and
+A stage that is done is measured in a copy of the package that has its network in the place of the one that ships, beside the package as
+it is, by the same command on the same machine; contact sheets lie beside. A network that is worse is named STAGE.refused.safetensors, and
 nothing is trained with it. Nothing is copied into the package itself: that is for somebody who has looked at the pictures.
 
-On a processor every stage has its number of steps. On a GPU it has minutes: a few steps are timed first, and as many are taken as fit.
-They are made for three runs of nine minutes: the encoder; start and solver; the decoder. With --unmeasured a stage is only trained, and
-measured where the same command is given without it.
+Some stages train many networks for one question or for all styles: `ablation`, `readings`, `styles`. Their own scripts do that, with such
+a copy of the package that has every network accepted so far; the styles are written into it, styles-package. They are for a processor
+alone.
+
+On a processor every other stage has its number of steps. On a GPU it has minutes: a few steps are timed first, and as many are taken as
+fit. They are made for three runs of nine minutes: the encoder; start and solver; the decoder. With --unmeasured a stage is only trained,
+and measured where the same command is given without it.
 """
 
 import argparse
@@ -35,7 +40,7 @@ from typing import Any
 
 from PIL import Image
 
-from impasto.storage.registry import read_record, write_record
+from impasto.storage.registry import ASSETS, read_record, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPASTO = [sys.executable, "-m", "impasto"]
@@ -64,7 +69,7 @@ class Plan:
     @property
     def paintings(self) -> list[str]:
         """Options for the paintings to learn on: all folders of them but those to measure with."""
-        folders = sorted(folder for folder in (self.data / "style").iterdir() if folder.is_dir() and folder.name != "val")
+        folders = sorted(folder for folder in (self.data / "style").iterdir() if folder.is_dir() and folder.name not in ("val", "bundled"))
         return [word for folder in folders for word in ("--style", str(folder))]
 
     @property
@@ -72,6 +77,11 @@ class Plan:
         """Options for the encoder of later stages: the one that was trained, unless it was refused."""
         trained = self.runs / "encoder.safetensors"
         return ["--encoder", str(trained)] if trained.is_file() else []
+
+    @property
+    def held_out(self) -> list[str]:
+        """Five paintings that nothing has learned from; fewer to try the plan."""
+        return [str(path) for path in sorted((self.data / "style/val").iterdir())[::4][: 1 if self.tiny else 5]]
 
     def measured(self, stage: str) -> Path:
         """What was measured of a stage that is done."""
@@ -173,7 +183,42 @@ def _pairs_figures(method: str) -> Callable[[Any], dict[str, float]]:
     return figures
 
 
-STAGES = [
+@dataclass(frozen=True)
+class Script:
+    """A stage that our own scripts run, which keep what they have done. commands: the scripts with their options, from the plan."""
+
+    name: str
+    commands: Callable[[Plan], list[list[str]]]
+
+
+def _ablation(plan: Plan) -> list[list[str]]:
+    words = ["benchmarks/metastyle.py", "ablation", *plan.photos, "--style", str(plan.data / "style/train")]
+    words += ["--photos", str(plan.data / "content/val"), "--paintings", *plan.held_out, "--encoder", str(plan.vgg)]
+    words += ["--keep", str(plan.runs / "ablation")]
+    return [[*words, *("--outer 2 --width 4 --crop 64 --count 1" if plan.tiny else "--outer 2000 --width 16").split()]]
+
+
+def _readings(plan: Plan) -> list[list[str]]:
+    words = ["benchmarks/distillation.py", "readings", "--painting", str(plan.data / "style/val/candy.jpg")]
+    words += ["--photos", str(plan.data / "content/train"), "--films", str(plan.data / "video/train")]
+    words += ["--still", str(plan.data / "content/val"), "--judge", str(plan.data / "video/val"), "--kept", str(plan.runs / "readings")]
+    return [[*words, *("--steps 2 --only 0" if plan.tiny else "--steps 2000").split()]]
+
+
+def _styles(plan: Plan) -> list[list[str]]:
+    """All styles for photos and films, then what the small networks begin with, then the small networks."""
+    photos, start = ["--photos", str(plan.data / "content/train")], str(plan.runs / "live-start.checkpoint")
+    bundle = ["tools/bundle_styles.py", *photos, "--paintings", str(plan.data / "style/bundled")]
+    names = sorted(path.stem for path in (ASSETS / "styles").glob("*.json") if not path.stem.endswith("-live"))[: 1 if plan.tiny else None]
+    few, fewer, least = ["--steps", "2", "--film-steps", "2"], ["--steps", "2"], ["--live-steps", "2"]
+    return [
+        [*bundle, *names, *(few if plan.tiny else [])],
+        ["tools/live_start.py", *photos, "--checkpoint", start, *(fewer if plan.tiny else [])],
+        [*bundle, "--live", *names, *(least if plan.tiny else [])],
+    ]
+
+
+STAGES: list[Stage | Script] = [
     Stage(
         "encoder",
         "encoders/compact.safetensors",
@@ -202,6 +247,7 @@ STAGES = [
         _pairs_measured("metastyle"),
         _pairs_figures("metastyle"),
     ),
+    Script("ablation", _ablation),
     Stage(
         "solver",
         "solvers/solver.safetensors",
@@ -222,24 +268,38 @@ STAGES = [
         _pairs_measured("semantic"),
         _pairs_figures("semantic"),
     ),
+    Script("readings", _readings),
+    Script("styles", _styles),
 ]
 
 
-def run(plan: Plan, stage: Stage, minutes: float) -> bool:
+def run(plan: Plan, stage: Stage | Script, minutes: float) -> bool:
     """Train one stage for at most so long; whether it is done."""
+    return _run_scripts(plan, stage, minutes) if isinstance(stage, Script) else _run_training(plan, stage, minutes)
+
+
+def _run_scripts(plan: Plan, stage: Script, minutes: float) -> bool:
+    """With the networks that were accepted so far. They keep what they have done, so each is simply run."""
+    end, done = time.monotonic() + 60 * minutes, plan.runs / f"{stage.name}.done"
+    if done.is_file():
+        return True
+    package = _with_accepted(plan, stage)
+    for words in stage.commands(plan):
+        script = [sys.executable, str(ROOT / words[0]), *words[1:]]
+        if not _logged(plan, stage.name, script, (end - time.monotonic()) / 60, package):
+            return False
+    done.touch()
+    return True
+
+
+def _run_training(plan: Plan, stage: Stage, minutes: float) -> bool:
     target = plan.runs / f"{stage.name}.safetensors"
     if plan.measured(stage.name).is_file():
         return True
     if not target.is_file():
         words = [*IMPASTO, "train", *stage.options(plan), "--steps", str(steps_of(plan, stage)), "--output", str(target)]
-        print(f"{stage.name}: {' '.join(words[3:])}", flush=True)
-        with (plan.runs / f"{stage.name}.log").open("a") as log:
-            process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
-            if not _ended(process, minutes):
-                print(f"{stage.name}: stopped after {minutes:g} minutes; the same command resumes it", flush=True)
-                return False
-        if process.returncode != 0:
-            sys.exit(f"{stage.name}: the training failed; {plan.runs / f'{stage.name}.log'} says why")
+        if not _logged(plan, stage.name, words, minutes, ROOT / "src"):
+            return False
     if not plan.unmeasured:
         _measure(plan, stage, target)
     return True
@@ -266,6 +326,21 @@ def steps_of(plan: Plan, stage: Stage) -> int:
         known.write_text(str(max(PROBED[1], round((60 * stage.minutes - slow) / a_step))))
         print(f"{stage.name}: {1000 * a_step:.1f} ms a step, {known.read_text()} steps", flush=True)
     return int(known.read_text())
+
+
+def _logged(plan: Plan, name: str, words: list[str], minutes: float, package: Path) -> bool:
+    """Run a command for at most so long, with its output in the log of the stage; whether it came to its end."""
+    print(f"{name}: {' '.join(words)}", flush=True)
+    known = plan.runs / f"{name}.log"
+    with known.open("a") as log:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(package), str(ROOT / "benchmarks")])}
+        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        if not _ended(process, minutes):
+            print(f"{name}: stopped after {minutes:g} minutes; the same command resumes it", flush=True)
+            return False
+    if process.returncode != 0:
+        sys.exit(f"{name}: the training failed; {known} says why")
+    return True
 
 
 def _ended(process: "subprocess.Popen[bytes]", minutes: float) -> bool:
@@ -299,12 +374,14 @@ def _measure(plan: Plan, stage: Stage, target: Path) -> None:
     print(f"{stage.name}: {json.dumps(results)}", flush=True)
 
 
-def _with_accepted(plan: Plan, stage: Stage) -> Path:
-    """A folder with a copy of the package that has this network, and those that were accepted before, in the place of what ships."""
+def _with_accepted(plan: Plan, stage: Stage | Script) -> Path:
+    """A folder with a copy of the package that has the networks accepted so far, this one too, in the place of what ships."""
     folder = plan.runs / f"{stage.name}-package"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "src/impasto", folder / "impasto", ignore=shutil.ignore_patterns("__pycache__"))
     for one in STAGES[: STAGES.index(stage) + 1]:
+        if isinstance(one, Script):
+            continue
         trained, asset = plan.runs / f"{one.name}.safetensors", folder / "impasto/assets" / one.replaces
         if trained.is_file():
             shutil.copyfile(trained, asset)
