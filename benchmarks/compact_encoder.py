@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--style", type=Path, required=True)
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--limit", type=int, help="pairs for Gatys; all by default, 0 for none")
+    parser.add_argument("--loss", default="yardstick", help="what Gatys minimises on a narrow network; VGG-19 judges by the yardstick")
+    parser.add_argument("--content-weight", type=float, help="another one than that of the loss")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--json", type=Path, default=HERE / "results/compact_encoder.json")
     options = parser.parse_args()
@@ -67,14 +69,17 @@ def main() -> None:
         correlation = float(spearmanr(truth.flatten(), style_distances(encoder, photos, paintings).flatten()).statistic)
         seconds = median_seconds(forward_backward(encoder, 256), repeats=9, device=CPU.device)
         row = {
-            "encoder": Path(name).stem, "channels": encoder.channels, "parameters": sum(p.numel() for p in encoder.parameters()),
+            "encoder": Path(name).stem, "loss": options.loss, "content_weight": options.content_weight,
+            "channels": encoder.channels, "parameters": sum(p.numel() for p in encoder.parameters()),
             "spearman": correlation, "milliseconds": 1000 * seconds, "vgg_milliseconds": 1000 * wide, "times_faster": wide / seconds,
         }  # fmt: skip
+        loss = PerceptualLoss(encoder, options.loss)
+        loss = loss if options.content_weight is None else loss.with_weights(content_weight=options.content_weight)
         shares, ratios, taken = [], [], []
         for pair in read_pairs(options.pairs)[: options.limit]:
             content, style = load_at(pair.content, 256), load_at(pair.style, 256)
             started = time.perf_counter()
-            painted = Gatys(PerceptualLoss(encoder, "yardstick"), [style], GatysSettings(iterations=200, levels=1))(content)
+            painted = Gatys(loss, [style], GatysSettings(iterations=200, levels=1))(content)
             taken.append(time.perf_counter() - started)
             figures, best = Judge(vgg, content, style)(painted), known[pair.name]
             shares.append((best["photo"]["total"] - figures.total) / (best["photo"]["total"] - best["final"]["total"]))

@@ -4,9 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from impasto.evaluation.fidelity import Judge, load_at
+from impasto.methods.gatys.gatys import Gatys
+from impasto.methods.gatys.settings import GatysSettings
 from impasto.perception.loss import PerceptualLoss, content_distance, range_excess, style_distance, total_variation
 from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.statistics import gram
+from impasto.perception.weights import read_encoder
+from impasto.runtime.device import Place
+from impasto.runtime.encoders import load_encoder
 from tests.conftest import random_encoder
 
 LAYERS = {"relu1_1": 0.5, "relu2_1": 0.5}
@@ -107,6 +113,17 @@ def test_every_preset_runs_and_is_smallest_at_its_own_target(name):
     assert different.content > 0
     assert all(value > 0 for value in different.style.values())
     assert torch.isfinite(different.total)
+
+
+def test_content_at_several_layers_of_the_compact_encoder_keeps_more_of_what_vgg19_sees(vgg19_file, shared_data):
+    photo, painting = (load_at(shared_data / name, 128) for name in ("content/val/bsds_106024.jpg", "style/val/the_scream.jpg"))
+    judge, found = Judge(read_encoder(vgg19_file), photo, painting), []
+    ours = PRESETS["impasto"]
+    for settings in (ours, replace(ours, content_layers={"relu4_1": 1.0}, content_weight=0.04)):
+        loss = PerceptualLoss(load_encoder("compact", Place(torch.device("cpu"), torch.float32)), settings)
+        found.append(judge(Gatys(loss, [painting], GatysSettings(iterations=60, levels=1))(photo)))
+    assert found[0].total < 0.98 * found[1].total
+    assert found[0].content < found[1].content
 
 
 def test_terms_add_up_to_the_total():

@@ -46,6 +46,10 @@ _VGG16_STYLE = _even("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _FIVE = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _FOUR = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", weight=0.25)
 
+# For optimisation of a picture on a narrow encoder, which sees little of what VGG-19's relu4_2 sees: what is kept at several layers is kept
+# for VGG-19 too.
+_SPREAD = {"relu4_2": 0.5, "relu4_1": 0.2, "relu3_1": 0.2, "relu2_1": 0.1}
+
 _FEEDFORWARD = LossSettings(
     _even("relu4_1"),
     _FOUR,
@@ -60,9 +64,9 @@ _FEEDFORWARD = LossSettings(
 PRESETS: Mapping[str, LossSettings] = {
     # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own.
     "impasto": LossSettings(
-        _even("relu4_1"),
+        _SPREAD,
         _FOUR,
-        0.02,
+        0.03,
         1.0,
         0.01,
         10.0,
@@ -70,11 +74,11 @@ PRESETS: Mapping[str, LossSettings] = {
         style_reduction="relative",
         family=0,
     ),
-    # The same for pictures that are painted already, with content where the yardstick has it: a few steps keep what there is.
+    # The same for pictures that are painted already: a few steps keep what there is.
     "finishing": LossSettings(
-        _even("relu4_2"),
+        _SPREAD,
         _FOUR,
-        0.2,
+        0.13,
         1.0,
         0.01,
         10.0,
