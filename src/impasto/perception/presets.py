@@ -46,10 +46,6 @@ _VGG16_STYLE = _even("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _FIVE = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _FOUR = _even("relu1_1", "relu2_1", "relu3_1", "relu4_1", weight=0.25)
 
-# For optimisation of a picture on a narrow encoder, which sees little of what VGG-19's relu4_2 sees: what is kept at several layers is kept
-# for VGG-19 too.
-_SPREAD = {"relu4_2": 0.5, "relu4_1": 0.2, "relu3_1": 0.2, "relu2_1": 0.1}
-
 _FEEDFORWARD = LossSettings(
     _even("relu4_1"),
     _FOUR,
@@ -62,9 +58,10 @@ _FEEDFORWARD = LossSettings(
 )
 
 PRESETS: Mapping[str, LossSettings] = {
-    # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own.
+    # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own. A narrow encoder sees little of what relu4_2 of
+    # VGG-19 sees: what it keeps at several layers is kept for VGG-19 too.
     "impasto": LossSettings(
-        _SPREAD,
+        {"relu4_2": 0.5, "relu4_1": 0.2, "relu3_1": 0.2, "relu2_1": 0.1},
         _FOUR,
         0.03,
         1.0,
@@ -74,11 +71,12 @@ PRESETS: Mapping[str, LossSettings] = {
         style_reduction="relative",
         family=0,
     ),
-    # The same for pictures that are painted already: a few steps keep what there is.
+    # The same for pictures that are painted already, with content where the yardstick has it: a few steps keep what there is, and flat
+    # places are free to take strokes.
     "finishing": LossSettings(
-        _SPREAD,
+        _even("relu4_2"),
         _FOUR,
-        0.13,
+        0.2,
         1.0,
         0.01,
         10.0,

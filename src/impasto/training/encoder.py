@@ -27,7 +27,6 @@ from impasto.errors import InputError
 from impasto.events import Listener, silence
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss, content_distance, style_distance
-from impasto.perception.presets import PRESETS
 from impasto.perception.statistics import gram
 from impasto.perception.weights import read_encoder
 from impasto.runtime.device import Place, settle
@@ -44,8 +43,7 @@ from impasto.training.schedules import cosine
 
 TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-CONTENT = PRESETS["finishing"].content_layers
-"""Layers at which the content is judged and their weights: those of the loss that pictures are optimised with."""
+CONTENT = ("relu4_1", "relu4_2")
 
 
 class Readouts(nn.Module):
@@ -109,16 +107,14 @@ def loss_gradient(
     content_share: float,
     keep_graph: bool,
 ) -> Tensor:
-    """Gradient of the mean relative style distance + content_share * content distance, for each picture: (B, 3, H, W).
+    """Gradient of the mean relative style distance + content_share * mean content distance, for each picture: (B, 3, H, W).
 
     features and grams are those of the pictures, contents the features of their photos, styles the Gram matrices of
     their paintings.
     """
     style = [style_distance(grams[layer], styles[layer], reduction="relative") for layer in STYLE]
-    content = torch.stack(
-        [weight * distance for weight, distance in zip(CONTENT.values(), content_distances(features, contents), strict=True)]
-    )
-    loss = torch.stack(style).mean(0) + content_share * content.sum(0)
+    content = [content_distance(features[layer], contents[layer], normaliser="energy") for layer in CONTENT]
+    loss = torch.stack(style).mean(0) + content_share * torch.stack(content).mean(0)
     (gradient,) = torch.autograd.grad(loss.sum(), pictures, create_graph=keep_graph, retain_graph=True)
     return gradient
 
@@ -155,7 +151,7 @@ class Answer:
 def answer(teacher: Encoder, judged: Tensor, photo: Tensor, painting: Tensor, *, content_share: float) -> Answer:
     """The teacher's answer for one lesson of pictures, (1, 3, H, W) each, where the teacher is."""
     judged = judged.clone().requires_grad_(True)
-    own, other, kept = teacher(judged, TAUGHT), teacher(painting, TAUGHT), teacher(photo, list(CONTENT))
+    own, other, kept = teacher(judged, TAUGHT), teacher(painting, TAUGHT), teacher(photo, CONTENT)
     grams, others = gram_matrices(own), gram_matrices(other)
     contents = content_distances(own, kept).detach()
     gradient = loss_gradient(judged, own, grams, kept, others, content_share=content_share, keep_graph=False)
@@ -232,13 +228,13 @@ class AllLessons:
 
 
 def paint(encoder: Encoder, contents: Tensor, styles: Tensor, start: Tensor, *, steps: int, content_weight: float) -> Tensor:
-    """Optimise a batch of pictures from `start` towards one style each, by L-BFGS on the loss `finishing`, as the encoder will be used.
+    """Optimise a batch of pictures from `start` towards one style each, by L-BFGS on the yardstick's loss, as the encoder will be used.
 
     (B, 3, H, W) in [0, 1] in and out, on the CPU; the work is done where the encoder is.
     """
     device = encoder.convolution("1_1").weight.device
     contents, styles, start = contents.to(device), styles.to(device), start.to(device)
-    loss = PerceptualLoss(encoder, "finishing").with_weights(content_weight=content_weight)
+    loss = PerceptualLoss(encoder, "yardstick").with_weights(content_weight=content_weight)
     content = loss.content_target(contents)
     target = loss.style_target([styles])
     pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
@@ -376,7 +372,7 @@ def _gradient(
     judged, photos, paintings = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in pictures)
     judged = judged.clone().requires_grad_(True)
     with torch.autocast(place.device.type, place.dtype, enabled=place.dtype != torch.float32):
-        own, others, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, list(CONTENT))
+        own, others, kept = student(judged, TAUGHT), student(paintings, TAUGHT), student(photos, CONTENT)
     grams, other_grams = gram_matrices(own), gram_matrices(others)
     gradient = loss_gradient(judged, own, grams, kept, other_grams, content_share=settings.content_share, keep_graph=True)
     contents = content_distances(own, kept)
