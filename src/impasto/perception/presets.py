@@ -58,8 +58,8 @@ _FEEDFORWARD = LossSettings(
 )
 
 PRESETS: Mapping[str, LossSettings] = {
-    # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own. A narrow encoder sees little of what relu4_2 of
-    # VGG-19 sees: what it keeps at several layers is kept for VGG-19 too.
+    # Ours: relative Gram errors, so that no layer and no painting needs a weight of its own. A narrow encoder sees little of what
+    # VGG-19's relu4_2 sees: what it keeps at several layers is kept for VGG-19 too.
     "impasto": LossSettings(
         {"relu4_2": 0.5, "relu4_1": 0.2, "relu3_1": 0.2, "relu2_1": 0.1},
         _FOUR,
