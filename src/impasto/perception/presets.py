@@ -63,7 +63,7 @@ PRESETS: Mapping[str, LossSettings] = {
     "impasto": LossSettings(
         {"relu4_2": 0.5, "relu4_1": 0.2, "relu3_1": 0.2, "relu2_1": 0.1},
         _FOUR,
-        0.03,
+        0.02,
         1.0,
         0.01,
         10.0,
