@@ -290,6 +290,7 @@ def test_a_large_picture_is_a_job_that_survives(page, program, browser):
     choose_style(page, "Dusk")
     page.locator("body[data-finished]").wait_for()
     page.select_option("#photo-size", "0")
+    page.locator("#setting-photo-quality").select_option("best")
     page.click("#photo-large")
     page.click("#tab-jobs")
     page.locator("#all-jobs .job").filter(has_text="Picture: photo.jpg").first.wait_for()
