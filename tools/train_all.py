@@ -16,8 +16,8 @@ it is, by the same command on the same machine; contact sheets lie beside. A net
 nothing is trained with it. Nothing is copied into the package itself: that is for somebody who has looked at the pictures.
 
 Some stages train many networks for one question or for all styles: `ablation`, `readings`, `styles`. Their own scripts do that, with such
-a copy of the package that has every network accepted so far; the styles are written into it, styles-package. They are for a processor
-alone.
+a copy of the package that has every network accepted so far; the styles are written into it, styles-package. They are left out with
+--device cuda.
 
 On a processor every other stage has its number of steps. On a GPU it has minutes: a few steps are timed first, and as many are taken as
 fit. They are made for three runs of nine minutes: the encoder; start and solver; the decoder. With --unmeasured a stage is only trained,
@@ -210,11 +210,14 @@ def _styles(plan: Plan) -> list[list[str]]:
     photos, start = ["--photos", str(plan.data / "content/train")], str(plan.runs / "live-start.checkpoint")
     bundle = ["tools/bundle_styles.py", *photos, "--paintings", str(plan.data / "style/bundled")]
     names = sorted(path.stem for path in (ASSETS / "styles").glob("*.json") if not path.stem.endswith("-live"))[: 1 if plan.tiny else None]
-    few, fewer, least = ["--steps", "2", "--film-steps", "2"], ["--steps", "2"], ["--live-steps", "2"]
+
+    def tiny(*options: str) -> list[str]:
+        return [word for option in options for word in (option, "2")] if plan.tiny else []
+
     return [
-        [*bundle, *names, *(few if plan.tiny else [])],
-        ["tools/live_start.py", *photos, "--checkpoint", start, *(fewer if plan.tiny else [])],
-        [*bundle, "--live", *names, *(least if plan.tiny else [])],
+        [*bundle, *names, *tiny("--steps", "--film-steps")],
+        ["tools/live_start.py", *photos, "--checkpoint", start, *tiny("--steps")],
+        [*bundle, "--live", *names, *tiny("--live-steps")],
     ]
 
 
@@ -274,14 +277,14 @@ STAGES: list[Stage | Script] = [
 
 
 def run(plan: Plan, stage: Stage | Script, minutes: float) -> bool:
-    """Train one stage for at most so long; whether it is done."""
+    """Train one stage for at most so long; whether the next may begin."""
     return _run_scripts(plan, stage, minutes) if isinstance(stage, Script) else _run_training(plan, stage, minutes)
 
 
 def _run_scripts(plan: Plan, stage: Script, minutes: float) -> bool:
-    """With the networks that were accepted so far. They keep what they have done, so each is simply run."""
+    """With the networks that were accepted so far, on a processor. They keep what they have done, so each is simply run."""
     end, done = time.monotonic() + 60 * minutes, plan.runs / f"{stage.name}.done"
-    if done.is_file():
+    if done.is_file() or plan.device != "cpu":
         return True
     package = _with_accepted(plan, stage)
     for words in stage.commands(plan):

@@ -281,7 +281,7 @@ $("region-find").addEventListener("click", () => trying(error, async () => {
     const job = await post("regions", { photo: photo.id, styles: gallery.value, count: Number($("region-count").value) });
     const done = await finished(job.id);
     await Promise.all(others.map((brush) => brush.ready));
-    if (asking[0] !== photo || asking[1] !== others) return; // another photo or style was chosen meanwhile
+    if (asking[0] !== photo || asking[1] !== others) { tell.textContent = ""; return; } // another photo or style was chosen meanwhile
     await Promise.all([photoBrush, ...others].map((brush, number) => brush.load(`/api/jobs/${done.id}/files/${number}`)));
     tell.textContent = "Regions are found: the same colour meets the same colour. Correct them with the brush, then paint.";
   } catch (failure) {
