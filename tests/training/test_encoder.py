@@ -6,17 +6,19 @@ import torch
 from safetensors.torch import load_file
 
 from impasto.errors import InputError, WeightsError
+from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.statistics import gram
 from impasto.perception.weights import read_encoder
 from impasto.storage.registry import read_record
 from impasto.storage.tensors import checksum, write_tensors
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
-from impasto.training.compression import choose_channels, compress, least_squares
+from impasto.training.compression import TAUGHT, choose_channels, compress, least_squares, teacher_layer
 from impasto.training.data import PictureFolder, jitter_color
-from impasto.training.encoder import TAUGHT, Readouts, answer, log_distance_error, paint, pair_distances, train_encoder
+from impasto.training.encoder import Readouts, answer, log_distance_error, paint, pair_distances, train_encoder
 from impasto.training.encoder_settings import RECIPE, EncoderTraining
 from impasto.training.recipe import Materials, train_to_file
+from impasto.training.results import write_half
 from tests.conftest import random_encoder, scene
 
 SMALL = EncoderTraining(channels=(2, 3, 4, 4, 4), steps=4, batch=1, crop=64, pool=4, paint_every=2, paint_steps=2)
@@ -126,6 +128,31 @@ def test_the_teacher_is_asked_once_about_a_lesson(folders, teacher, monkeypatch)
     train_encoder(teacher, *folders, settings=replace(SMALL, steps=12, wide_batch=0, pool=64))
     assert 3 < len(asked) < 12 * 2
     assert len(set(asked)) == len(asked)
+
+
+def test_a_shallow_encoder_stands_for_the_whole_of_each_block(teacher):
+    shallow = Encoder((6, 8, 10, 12, 12), (1, 2, 2, 2, 1))
+    stands_for = {name: teacher_layer(name, shallow, teacher) for name in shallow.names}
+    assert stands_for == {name: name for name in shallow.names} | {"3_2": "3_4"}
+    pictures = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    compress(teacher, shallow, pictures)
+    wanted, found = teacher(pictures, ["relu4_2"])["relu4_2"], shallow(pictures, ["relu4_2"])["relu4_2"]
+    random = Encoder((6, 8, 10, 12, 12), (1, 2, 2, 2, 1))(pictures, ["relu4_2"])["relu4_2"]
+    assert (found - wanted).square().mean() < 0.5 * min(wanted.var(), (random - wanted).square().mean())
+
+
+def test_a_shallow_encoder_is_trained_written_and_read(folders, teacher, tmp_path):
+    depths = (2, 1, 2, 2, 1)
+    small, _ = train_encoder(teacher, *folders, settings=replace(SMALL, depths=depths))
+    write_half(small, tmp_path / "shallow.safetensors", "encoder")
+    assert read_encoder(tmp_path / "shallow.safetensors").depths == depths
+    with pytest.raises(InputError, match="convolutions per block, and the settings say"):
+        train_encoder(teacher, *folders, settings=SMALL, start=small)
+    with pytest.raises(InputError, match="too few for"):
+        train_encoder(teacher, *folders, settings=replace(SMALL, depths=(3, 2, 2, 2, 1)))
+    for wrong in ((2, 2, 4, 1, 1), (2, 2, 4, 4)):
+        with pytest.raises(InputError, match="the fourth has at least two convolutions"):
+            replace(SMALL, depths=wrong)
 
 
 def test_an_encoder_is_trained_further(folders, teacher):

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from impasto.perception.encoder import Encoder
 
+TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+"""Layers by which pictures are compared: the narrow network has them too."""
+
 
 def choose_channels(features: Tensor, count: int) -> Tensor:
     """Indices of `count` channels of (B, C, H, W) that explain the most energy of all: pivoted Cholesky of F F^T."""
@@ -38,17 +41,32 @@ def least_squares(inputs: Tensor, targets: Tensor, *, ridge: float = 1e-4) -> tu
     return solution[:-1].T, solution[-1]
 
 
+def teacher_layer(name: str, student: Encoder, teacher: Encoder) -> str:
+    """The layer of the teacher that a layer of the student stands for.
+
+    It is the one of the same name. In a block with fewer convolutions the last one stands for the teacher's last, unless the layer is one
+    that pictures are compared by (TAUGHT).
+    """
+    block = int(name[0]) - 1
+    is_last = name == f"{block + 1}_{student.depths[block]}"
+    return f"{block + 1}_{teacher.depths[block]}" if is_last and f"relu{name}" not in TAUGHT else name
+
+
 @torch.no_grad()
 def compress(teacher: Encoder, student: Encoder, pictures: Tensor, *, samples: int = 60_000, seed: int = 0) -> None:
     """Fill the filters of `student` from those of `teacher`, judged on pictures (B, 3, H, W) in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     wide = narrow = pictures.contiguous(memory_format=torch.channels_last)
-    for name in student.names:
-        if name.endswith("_1") and name != "1_1":
-            wide, narrow = F.max_pool2d(wide, 2), F.max_pool2d(narrow, 2)
-        before = torch.cat([teacher.convolution(name)(part) for part in torch.split(wide, 8)])
+    models = {teacher_layer(name, student, teacher): name for name in student.names}
+    for above in teacher.names:
+        first = above.endswith("_1") and above != "1_1"
+        wide = F.max_pool2d(wide, 2) if first else wide
+        before = torch.cat([teacher.convolution(above)(part) for part in torch.split(wide, 8)])
         wide = before.relu()
-        layer = student.convolution(name)
+        if above not in models:
+            continue
+        narrow = F.max_pool2d(narrow, 2) if first else narrow
+        layer = student.convolution(models[above])
         kept = choose_channels(wide, layer.out_channels)
         patches, targets = _sample(narrow, before[:, kept], samples, generator)
         weight, bias = least_squares(patches, targets)

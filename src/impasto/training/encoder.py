@@ -33,7 +33,7 @@ from impasto.runtime.device import Place, settle
 from impasto.runtime.encoders import load_encoder
 from impasto.storage.tensors import checksum
 from impasto.training.collection import pictures_of
-from impasto.training.compression import compress, least_squares
+from impasto.training.compression import TAUGHT, compress, least_squares
 from impasto.training.data import Pictures, jitter_color
 from impasto.training.encoder_settings import EncoderTraining
 from impasto.training.loop import train
@@ -41,7 +41,6 @@ from impasto.training.recipe import Materials, Work, Writer
 from impasto.training.results import write_half, write_record_beside
 from impasto.training.schedules import cosine
 
-TAUGHT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT = ("relu4_1", "relu4_2")
 
@@ -276,7 +275,11 @@ def train_encoder(
     torch.manual_seed(settings.seed)
     if start is not None and start.channels != settings.channels:
         raise InputError(f"the encoder to begin with has channels {start.channels}, and the settings say {settings.channels}")
-    student = Encoder(settings.channels) if start is None else start.requires_grad_(True)
+    if start is not None and start.depths != settings.depths:
+        raise InputError(f"the encoder to begin with has {start.depths} convolutions per block, and the settings say {settings.depths}")
+    if len(teacher.depths) < 5 or any(own > full for own, full in zip(settings.depths, teacher.depths, strict=True)):
+        raise InputError(f"the teacher has {teacher.depths} convolutions per block, too few for {settings.depths}")
+    student = Encoder(settings.channels, settings.depths) if start is None else start.requires_grad_(True)
     readouts = Readouts(student, teacher)
     networks = nn.ModuleDict({"student": student, "readouts": readouts})
     taught_by = checksum(teacher.state_dict())

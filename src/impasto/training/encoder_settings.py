@@ -12,6 +12,7 @@ class EncoderTraining(Settings):
     """Settings of the distillation."""
 
     channels: tuple[int, ...] = setting((24, 48, 64, 128, 128), "Width of the five blocks.", low=1)
+    depths: tuple[int, ...] = setting((2, 2, 4, 4, 1), "Convolutions of the five blocks, at most those of the teacher.", low=1)
     steps: int = setting(7500, "Steps of the optimiser.", low=0)
     batch: int = setting(6, "Lessons of a step, a picture, its photo and a painting each; at least one fresh and one painted.", low=1)
     crop: int = setting(128, "Side of the training crops in pixels.", low=64)
@@ -39,6 +40,8 @@ class EncoderTraining(Settings):
         super().__post_init__()
         if len(self.channels) != 5:
             raise InputError(f"an encoder has five blocks, and {len(self.channels)} widths were given")
+        if len(self.depths) != 5 or self.depths[3] < 2:
+            raise InputError(f"an encoder has five blocks, of which the fourth has at least two convolutions; depths are {self.depths}")
 
 
 RECIPE = Recipe(
