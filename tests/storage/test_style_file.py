@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from impasto.errors import StyleError
-from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, encoder_mark, marked, read_style, write_style
 from impasto.storage.tensors import checksum
 
 
@@ -150,6 +150,18 @@ def test_fields_of_another_kind_are_a_damaged_record(tmp_path, style, field, val
     rewrite(path, lambda record: record.update({field: value}))
     with pytest.raises(StyleError, match="damaged record"):
         read_style(path)
+
+
+def test_statistics_belong_to_the_encoder_that_measured_them(tmp_path, style):
+    def kept(**statistics):
+        return read_style(write_style(tmp_path / "kept.safetensors", StyleFile(style.record, style.tensors, statistics)))
+
+    ours = kept(**marked({"128/relu1_1": torch.ones(3)}, "compact"), **{"0123456789abcdef/128/relu1_1": torch.zeros(3)})
+    assert {name: value.tolist() for name, value in ours.seen_by("compact").items()} == {"128/relu1_1": [1, 1, 1]}
+    assert kept(**{"0123456789abcdef/128/relu1_1": torch.zeros(3)}).seen_by("compact") == {}
+    first = kept(**{"128/relu1_1": torch.ones(3)})
+    assert [*first.statistics] == ["345c2706c3781c69/128/relu1_1"], "files that name no encoder are of the first one"
+    assert bool(first.seen_by("compact")) == (encoder_mark("compact") == "345c2706c3781c69")
 
 
 def test_a_written_file_can_be_read_by_whom_the_umask_lets(tmp_path):

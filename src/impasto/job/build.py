@@ -76,7 +76,9 @@ def _finished(draft: Stylizer, decision: Decision, source: StyleSource, place: P
         encoder = VGG19
     loss = load_loss(encoder, "finishing", place)
     styles = [
-        style.picture if style.picture is not None else unpacked(style.file.statistics if style.file else {}, loss.encoder, style.name)
+        style.picture
+        if style.picture is not None
+        else unpacked(style.file.seen_by(encoder) if style.file else {}, loss.encoder, style.name)
         for style in source.styles
     ]
     shares = decision.kind == "shares"

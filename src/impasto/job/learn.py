@@ -25,7 +25,7 @@ from impasto.perception.style_sizes import mixed_statistics
 from impasto.runtime.device import choose_place
 from impasto.runtime.outputs import Outputs
 from impasto.settings import Controls
-from impasto.storage.style_file import StyleFile, StyleRecord, write_style
+from impasto.storage.style_file import StyleFile, StyleRecord, marked, write_style
 
 
 def style_target(inputs: Sequence[PathLike], name: str, output: PathLike | None) -> Path:
@@ -113,4 +113,5 @@ def mix_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, outp
     only_affine = all(set(file.tensors) == {"affine"} for file in files)
     network = mix([network_of(file) for file in files], shares)
     mixture = to_style_file(network, record, start=bundled_start() if only_affine else None)
-    return write_style(target, replace(mixture, statistics=mixed_statistics([file.statistics for file in files], shares)))
+    mixed = mixed_statistics([file.seen_by(Controls.encoder) for file in files], shares)
+    return write_style(target, replace(mixture, statistics=marked(mixed, Controls.encoder)))

@@ -215,7 +215,7 @@ def _quality(method: Method, controls: Controls, styles: Sequence[StyleFact], *,
         return "draft", ""
     bare = [style.name for style in styles if not style.finishable]
     if bare:
-        lacks = f"{bare[0]} does not hold the statistics of its painting"
+        lacks = f"{bare[0]} does not hold the statistics of its painting that this version finishes by"
         return "draft", f"{lacks}, so its pictures are drafts; impasto adapt PICTURE makes a file that does"
     return quality, ""
 

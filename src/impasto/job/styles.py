@@ -95,7 +95,7 @@ def _fact(style: Style) -> StyleFact:
         return StyleFact(style.name)
     if style.file is None:
         return StyleFact(style.name, style.method)
-    finishable = style.picture is not None or bool(style.file.statistics)
+    finishable = style.picture is not None or bool(style.file.seen_by(Controls.encoder))
     return StyleFact(style.name, style.method, methods()[style.method].steady(style.file), finishable)
 
 

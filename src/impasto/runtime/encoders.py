@@ -15,7 +15,9 @@ from impasto.perception.presets import PRESETS, LossSettings
 from impasto.perception.style_sizes import packed
 from impasto.perception.weights import convert_torchvision, read_encoder
 from impasto.runtime.device import Place, settle
+from impasto.settings import Controls
 from impasto.storage.registry import locate
+from impasto.storage.style_file import marked
 
 
 def load_encoder(name: str | os.PathLike[str], place: Place, *, pool: str = "max") -> Encoder:
@@ -49,9 +51,9 @@ def load_loss(encoder: str, settings: str | LossSettings, place: Place) -> Perce
 
 
 def measured_style(pictures: Sequence[Tensor]) -> dict[str, Tensor]:
-    """The statistics that a style file keeps of its paintings (1, 3, h, w), as one style: those of the bundled encoder, in float32."""
+    """The statistics that a style file keeps of its paintings (1, 3, h, w), as one style: those of the default encoder, in float32."""
     place = Place(torch.device("cpu"), torch.float32)
-    return packed(load_loss("compact", "finishing", place), [picture.cpu() for picture in pictures])
+    return marked(packed(load_loss(Controls.encoder, "finishing", place), [picture.cpu() for picture in pictures]), Controls.encoder)
 
 
 @remembered(4)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.errors import StyleError
 from impasto.names import as_plain_name
+from impasto.storage.registry import bundled
 from impasto.storage.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _STATISTICS = "statistics/"
 """What the names of statistics begin with in a file."""
+_FIRST = "345c2706c3781c69"
+"""Mark of the encoder whose statistics files hold that do not name one."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,30 @@ class StyleRecord:
 
 @dataclass(frozen=True)
 class StyleFile:
-    """A style in memory: its record, its tensors, and the statistics of its painting, which pictures are finished with; see
-    `impasto.perception.style_sizes`. Files of format 1 have none.
+    """A style in memory: its record, its tensors, and the statistics of its painting, which pictures are finished with.
+
+    statistics: by "MARK/NAME", MARK of the encoder that saw the painting, NAME as `impasto.perception.style_sizes` has it. Files of
+        format 1 have none.
     """
 
     record: StyleRecord
     tensors: "dict[str, Tensor]"
     statistics: "dict[str, Tensor]" = field(default_factory=dict)
+
+    def seen_by(self, encoder: str) -> "dict[str, Tensor]":
+        """The statistics that a bundled encoder measured, by NAME; none if only another one has, an earlier version of it for example."""
+        mark = f"{encoder_mark(encoder)}/"
+        return {name.removeprefix(mark): value for name, value in self.statistics.items() if name.startswith(mark)}
+
+
+def encoder_mark(encoder: str) -> str:
+    """What statistics of a bundled encoder are marked by: the first digits of the checksum of its weights."""
+    return bundled("encoder")[encoder].sha256[:16]
+
+
+def marked(statistics: "dict[str, Tensor]", encoder: str) -> "dict[str, Tensor]":
+    """Statistics by NAME, as a style keeps them by "MARK/NAME"."""
+    return {f"{encoder_mark(encoder)}/{name}": value for name, value in statistics.items()}
 
 
 def write_style(path: str | os.PathLike[str], style: StyleFile) -> Path:
@@ -88,7 +108,8 @@ def read_style(path: str | os.PathLike[str], *, arrays: bool = False) -> StyleFi
         raise StyleError(f"{path} has a damaged record: {wrong[0]} cannot be {str(record[wrong[0]])[:40]!r}")
     known = {item.name for item in fields(StyleRecord)}
     record = {key: value for key, value in record.items() if key in known} | {"name": as_plain_name(record["name"])}
-    statistics = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in [*tensors] if name.startswith(_STATISTICS)}
+    found = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in [*tensors] if name.startswith(_STATISTICS)}
+    statistics = {name if name.count("/") > 1 else f"{_FIRST}/{name}": value for name, value in found.items()}
     return StyleFile(StyleRecord(**record), tensors, statistics)
 
 

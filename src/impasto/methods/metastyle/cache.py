@@ -18,6 +18,7 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import LIVE_START, bundled_start, fingerprint, load_network, network_of, to_style_file
 from impasto.runtime.device import Place, settle
 from impasto.runtime.encoders import load_loss, measured_style
+from impasto.settings import Controls
 from impasto.storage.registry import bundled, cache_folder
 from impasto.storage.style_file import StyleFile, StyleRecord, read_style, write_style
 from impasto.training.checkpoint import load_checkpoint
@@ -68,7 +69,7 @@ def learned(
     if path.is_file():
         try:
             known = read_style(path)
-            return known if known.statistics else replace(known, statistics=measured_style(paintings))
+            return known if known.seen_by(Controls.encoder) else replace(known, statistics=measured_style(paintings))
         except StyleError:
             path.unlink()
     loss = load_loss(encoder, settings.loss, place)
