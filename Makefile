@@ -16,7 +16,7 @@ demo: $(VENV)/installed  ## stylise a real photograph
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed lint  ## what CI runs
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --durations=20
 
 test-browser: $(VENV)/installed web  ## the pages in a real browser; on Debian Chromium is installed where there is none
 	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -q && apt-get install -y -q chromium)

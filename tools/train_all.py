@@ -226,7 +226,7 @@ STAGES: list[Stage | Script] = [
         "encoder",
         "encoders/compact.safetensors",
         lambda plan: [*plan.photos, *plan.paintings, "--teacher", str(plan.vgg)],
-        7500,
+        5200,
         8.0,
         {
             "cpu": [],

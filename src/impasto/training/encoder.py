@@ -422,7 +422,8 @@ def run(materials: Materials, settings: EncoderTraining, work: Work) -> Writer:
 
     def write() -> None:
         write_half(student, work.output, "encoder")
-        title = f"VGG-19 with {'/'.join(map(str, settings.channels))} channels instead of 64/128/256/512/512"
+        widths, depths = ("/".join(map(str, each)) for each in (settings.channels, settings.depths))
+        title = f"VGG-19 with {widths} channels in {depths} convolutions instead of 64/128/256/512/512 in 2/2/4/4/1"
         begun = "" if materials.start is None else f"begun from {Path(materials.start).stem}, "
         taught = f"{begun}distilled from {Path(str(materials.teacher)).stem} on {made['trained_on']}"
         write_record_beside(work.output, "encoder", title, f"{taught}, {settings.steps} steps, {made['seconds']} s")

@@ -11,9 +11,9 @@ from impasto.training.recipe import PAINTINGS, PHOTOS, Material, Recipe
 class EncoderTraining(Settings):
     """Settings of the distillation."""
 
-    channels: tuple[int, ...] = setting((24, 48, 64, 128, 128), "Width of the five blocks.", low=1)
-    depths: tuple[int, ...] = setting((2, 2, 4, 4, 1), "Convolutions of the five blocks, at most those of the teacher.", low=1)
-    steps: int = setting(7500, "Steps of the optimiser.", low=0)
+    channels: tuple[int, ...] = setting((32, 64, 96, 192, 192), "Width of the five blocks.", low=1)
+    depths: tuple[int, ...] = setting((2, 2, 2, 2, 1), "Convolutions of the five blocks, at most those of the teacher.", low=1)
+    steps: int = setting(5200, "Steps of the optimiser.", low=0)
     batch: int = setting(6, "Lessons of a step, a picture, its photo and a painting each; at least one fresh and one painted.", low=1)
     crop: int = setting(128, "Side of the training crops in pixels.", low=64)
     wide_batch: int = setting(2, "The same of every other step; 0 for steps of one size.", low=0)
