@@ -11,6 +11,7 @@ from impasto.errors import InputError, unknown
 from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.fidelity import FidelityReport, Maker, all_pairs, evaluate, read_pairs
 from impasto.evaluation.footage import footage, moving_footage
+from impasto.evaluation.lpips import lpips_at_hand
 from impasto.evaluation.stability import StabilityReport, evaluate_stability
 from impasto.events import Listener
 from impasto.files import check_folder
@@ -85,6 +86,7 @@ def run_fidelity(
         size=size,
         keep=None if keep is None else keep.absolute(),
         sheet=sheet,
+        lpips=lpips_at_hand(exact),
         settings=settings,
         each=each or in_order,
         listener=listener,

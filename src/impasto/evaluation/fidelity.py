@@ -6,6 +6,7 @@
     half    = mean of style_l with picture and painting at half their size: it sees strokes twice as large
     share   = (total(photo) - total(result)) / (total(photo) - total(optimum))
     ratio   = content(result) / content(optimum)
+    lpips   = how different result and photo look to people, see `evaluation.lpips`
 
 The optimum is 150 iterations of L-BFGS on the picture itself, from the photo. A share near 1 at a ratio far above 1 has
 been bought with the photo. Everything is compared as 8-bit pictures, the photo's and the painting's shorter side alike.
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.evaluation.each import Each, in_order
+from impasto.evaluation.lpips import Lpips
 from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import spread, write_report
 from impasto.events import Listener, silence
@@ -49,9 +51,9 @@ Maker = Callable[[Tensor], Stylizer]
 
 @dataclass(frozen=True)
 class Figures:
-    """Losses of one picture: per style layer, content, and total; of the style at half the size, and how regular its texture is.
+    """Losses of one picture: per style layer, content, and total; of the style at half the size, how regular its texture is, and LPIPS.
 
-    half and regularity are None where they are not known.
+    half, regularity and lpips are None where they are not known.
     """
 
     style: dict[str, float]
@@ -59,6 +61,7 @@ class Figures:
     total: float
     half: float | None = None
     regularity: float | None = None
+    lpips: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,13 @@ class Row:
 
 
 class Judge:
-    """Figures of pictures for one photo and one painting, both (1, 3, H, W) in [0, 1]."""
+    """Figures of pictures for one photo and one painting, both (1, 3, H, W) in [0, 1]; with LPIPS if it is given."""
 
-    def __init__(self, encoder: Encoder, content: Tensor, style: Tensor):
+    def __init__(self, encoder: Encoder, content: Tensor, style: Tensor, lpips: Lpips | None = None):
         self.loss = PerceptualLoss(encoder, "yardstick")
         self.content, self.style = self.loss.content_target(content), self.loss.style_target([style])
         self.photo, self.half = content, self.loss.style_target([_halved(style)])
+        self.lpips = lpips
 
     @torch.no_grad()
     def __call__(self, picture: Tensor) -> Figures:
@@ -106,7 +110,8 @@ class Judge:
         small = _halved(picture)
         half = statistics.mean(value.item() for value in self.loss(small, self.loss.content_target(small), self.half).style.values())
         total = statistics.mean(style.values()) + self.loss.settings.content_weight * content
-        return Figures(style, content, total, half, regularity(picture, self.photo))
+        apart = None if self.lpips is None else self.lpips(picture, self.photo)
+        return Figures(style, content, total, half, regularity(picture, self.photo), apart)
 
 
 def _halved(picture: Tensor) -> Tensor:
@@ -164,7 +169,19 @@ class FidelityReport:
     def show(self, console: Console) -> None:
         """Print one line per method: means and standard deviations over the pairs."""
         layers = list(self.rows[0].figures.style) if self.rows else []
-        columns = ("method", "pairs", "share", "content ratio", "content", *layers, "total", "style at half", "regularity", "seconds")
+        columns = (
+            "method",
+            "pairs",
+            "share",
+            "content ratio",
+            "content",
+            *layers,
+            "total",
+            "style at half",
+            "regularity",
+            "LPIPS",
+            "seconds",
+        )
         table = Table(*columns, box=None, header_style="bold")
         for method in dict.fromkeys(row.method for row in self.rows):
             rows = self.of(method)
@@ -178,6 +195,7 @@ class FidelityReport:
                 spread([r.figures.total for r in rows]),
                 _known([r.figures.half for r in rows]),
                 _known([r.figures.regularity for r in rows]),
+                _known([r.figures.lpips for r in rows]),
                 spread([r.seconds for r in rows]),
             )
         console.print(table)
@@ -196,6 +214,7 @@ def evaluate(
     size: int = 256,
     keep: Path | None = None,
     sheet: Path | None = None,
+    lpips: Lpips | None = None,
     settings: dict[str, Any] | None = None,
     each: Each = in_order,
     listener: Listener = silence,
@@ -204,7 +223,8 @@ def evaluate(
 
     optimum makes the stylizer that stands for a share of 1 where a pair does not bring its figures. size: shorter side
     in pixels. keep: folder for METHOD/CONTENT__STYLE.png. sheet: file for all pictures beside one another, a pair a row: photo,
-    painting, and the methods in order. The rows PHOTO and PAINTING say what nothing and everything of the style would be.
+    painting, and the methods in order. lpips: to be measured too. The rows PHOTO and PAINTING say what nothing and everything of the style
+    would be.
     each: what goes through the pairs.
     """
     todo = list(pairs)
@@ -214,7 +234,7 @@ def evaluate(
     names = distinct([pair.name for pair in todo])
     rows: list[Row] = []
     shown: list[list[Tensor]] = []
-    judged = partial(_judged, encoder, makers, optimum, size, keep, sheet is not None)
+    judged = partial(_judged, encoder, makers, optimum, size, keep, sheet is not None, lpips)
     for of_pair, pictures in each(judged, list(zip(todo, names, strict=True)), listener):
         rows += of_pair
         if sheet is not None:
@@ -230,6 +250,7 @@ def _judged(
     size: int,
     keep: Path | None,
     wants_pictures: bool,
+    lpips: Lpips | None,
     pair: Pair,
     named: str,
 ) -> tuple[list[Row], list[Tensor]]:
@@ -237,7 +258,7 @@ def _judged(
     rows: list[Row] = []
     device = next(encoder.parameters()).device
     content, style = load_at(pair.content, size).to(device), load_at(pair.style, size).to(device)
-    judge = Judge(encoder, content, style)
+    judge = Judge(encoder, content, style, lpips)
     unchanged = judge(content)
     photo = pair.photo or unchanged
     best = pair.optimum
