@@ -143,6 +143,8 @@ def test_the_browser_paints_what_python_paints(tmp_path):
         (tmp_path / "notes.png").write_text("words")
         page.set_input_files("#file", tmp_path / "notes.png")
         page.get_by_text("notes.png is no picture and no film").wait_for()
+        page.wait_for_timeout(1000)
+        assert page.get_by_text("notes.png is no picture and no film").is_visible(), "a frame that was still being painted does not hide it"
         browser.close()
     server.shutdown()
     assert not wrong

@@ -156,7 +156,7 @@ def test_a_shallow_encoder_is_trained_written_and_read(folders, teacher, tmp_pat
 
 
 def test_an_encoder_is_trained_further(folders, teacher):
-    start = random_encoder(2, 3, 4, 4, 4)
+    start = Encoder(SMALL.channels, SMALL.depths).requires_grad_(False)
     again, _ = train_encoder(teacher, *folders, settings=replace(SMALL, steps=0), start=copy.deepcopy(start))
     assert all(torch.equal(own, other) for own, other in zip(again.parameters(), start.parameters(), strict=True))
     with pytest.raises(InputError, match=r"has channels \(2, 3, 4, 4, 4\), and the settings say"):

@@ -11,6 +11,7 @@ let chosen = null;
 let still = null; // the picture that is painted, if it is not a film
 let camera = null;
 let painting = false, ready = false, again = false, turn = 0;
+let opened = 0, first = 0; // what is open by number, and the first turn that paints it
 let recorder = null;
 const times = [];
 
@@ -54,6 +55,7 @@ worker.onmessage = ({ data }) => {
     return;
   }
   painting = false;
+  if (data.turn < first) { paint(); return; } // of what was open before
   if (data.error) { say(`It could not be painted: ${data.error}`); return; }
   say("");
   if (canvas.width !== data.width || canvas.height !== data.height) { canvas.width = data.width; canvas.height = data.height; }
@@ -76,6 +78,7 @@ function next() {
 
 // Where it comes from.
 
+/** Closes what is open; returns the number of what is opened next. */
 function closeAll() {
   for (const track of camera?.getTracks() || []) track.stop();
   camera = still = null;
@@ -84,6 +87,10 @@ function closeAll() {
   video.srcObject = null;
   video.hidden = true;
   $("pause").textContent = "Pause";
+  say("");
+  first = turn + 1;
+  opened += 1;
+  return opened;
 }
 
 async function play() {
@@ -97,33 +104,34 @@ async function play() {
 }
 
 $("camera").addEventListener("click", async () => {
-  closeAll();
+  const own = closeAll();
   try {
-    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
-    video.srcObject = camera;
+    const found = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+    if (own !== opened) { for (const track of found.getTracks()) track.stop(); return; }
+    video.srcObject = camera = found;
     await play();
-  } catch { say("There is no camera, or it was not allowed."); }
+  } catch { if (own === opened) say("There is no camera, or it was not allowed."); }
 });
 
 $("file").addEventListener("change", async () => {
   const file = $("file").files[0];
   if (!file) return;
-  closeAll();
+  $("file").value = "";
+  const own = closeAll();
   try {
     if (file.type.startsWith("video/")) {
       video.src = URL.createObjectURL(file);
       await play();
     } else {
-      still = await createImageBitmap(file, { imageOrientation: "from-image" });
-      paint();
+      const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+      if (own === opened) { still = picture; paint(); }
     }
-  } catch { say(`${file.name} is no picture and no film that this browser can read.`); }
-  $("file").value = "";
+  } catch { if (own === opened) say(`${file.name} is no picture and no film that this browser can read.`); }
 });
 
 $("pause").addEventListener("click", () => {
   if (video.paused) { video.play(); paint(); } else video.pause();
-  $("pause").textContent = video.paused ? "Go on" : "Pause";
+  $("pause").textContent = video.paused ? "Resume" : "Pause";
 });
 $("size").addEventListener("change", paint);
 $("strength").addEventListener("input", paint);
