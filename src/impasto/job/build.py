@@ -76,9 +76,7 @@ def _finished(draft: Stylizer, decision: Decision, source: StyleSource, place: P
         encoder = VGG19
     loss = load_loss(encoder, "finishing", place)
     styles = [
-        style.picture
-        if style.picture is not None
-        else unpacked(style.file.seen_by(encoder) if style.file else {}, loss.encoder, style.name)
+        unpacked(style.file.seen_by(encoder) if style.file else {}, loss.encoder, style.name) if style.picture is None else style.picture
         for style in source.styles
     ]
     shares = decision.kind == "shares"
