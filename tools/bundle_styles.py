@@ -54,13 +54,13 @@ def painting_of(name: str, folder: Path) -> Path:
 
 def put_statistics(paintings: Path, names: list[str]) -> None:
     """Put the statistics of their paintings into styles that are there, all of them if none is named."""
-    for name, record in bundled("style").items():
-        if not names or name in names:
-            path = ASSETS / "styles" / record.file
-            measured = measured_style([read_picture(painting_of(name, paintings)).pixels[None]])
-            write_style(path, replace(read_style(path), statistics=measured))
-            write_record(record, path.parent)
-            print(name, f"{path.stat().st_size / 1e6:.2f} MB", flush=True)
+    styles = bundled("style")
+    for name in names or [*WORKS, *bundled("painting")]:
+        path = ASSETS / "styles" / styles[name].file
+        measured = measured_style([read_picture(painting_of(name, paintings)).pixels[None]])
+        write_style(path, replace(read_style(path), statistics=measured))
+        write_record(styles[name], path.parent)
+        print(name, f"{path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 def learned_live(name: str, options: argparse.Namespace, licence: str, source: str) -> StyleFile:

@@ -62,6 +62,8 @@ def test_it_begins_with_the_energies_that_it_has_to_give(encoder):
 def test_an_encoder_without_enough_layers_is_refused():
     with pytest.raises(ValueError, match="four blocks"):
         Decoder((4, 4, 4), (2, 2, 4))
+    with pytest.raises(ValueError, match="three numbers"):
+        Decoder((4, 4, 4, 4), (2, 2))
     with pytest.raises(ValueError, match="entered at"):
         Decoder((4, 4, 4, 4), (2, 2, 4, 4))(torch.zeros(1, 4, 2, 2), "relu5_1")
 

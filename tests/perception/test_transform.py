@@ -251,6 +251,18 @@ def test_few_positions_give_covariances_that_can_be_inverted():
     assert bool(result.isfinite().all())
 
 
+@pytest.mark.parametrize("kind", ["wct", "ost"])
+def test_covariances_that_rounding_made_indefinite_stay_finite(kind):
+    """Summed in float32, a covariance with one strong direction has eigenvalues below zero by more than what is added to all."""
+    vectors, _ = torch.linalg.qr(torch.randn(C, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    indefinite = vectors @ torch.diag(torch.tensor([1.0, 1e-3, 1e-6, 0.0, -1e-5], dtype=torch.float64)) @ vectors.T
+    content = Statistics(torch.zeros(1, 1, C), indefinite[None, None], torch.tensor([[256.0]]))
+    assert torch.linalg.eigvalsh(regular(content.covariance, content.positions)).min() < 0
+    maps = linear_maps(kind, content, statistics(features(8, 9, seed=1)))
+    assert bool(maps.isfinite().all())
+    assert maps.abs().max() < 1e4
+
+
 def test_features_without_any_variance_stay_finite():
     flat, style = torch.ones(1, C, 8, 8), statistics(features(8, 9, seed=1, shift=1.0).float())
     for kind in TRANSFORMS:

@@ -37,15 +37,17 @@ def block_of(layer: str) -> int:
 class Decoder(nn.Module):
     """Features of any of `LAYERS` to pictures.
 
-    channels and depths: those of the encoder. hidden: width of the convolutions between layer n + 1 and layer n, for n = 1, 2, 3; the
-    encoder's own channels by default, as published. encoder: its name, for the record.
+    channels: those of the encoder. depths: number of convolutions between layer n + 1 and layer n, for n = 1, 2, 3; as published the
+    encoder's depths. hidden: their width; the encoder's own channels by default, as published. encoder: its name, for the record.
     """
 
     def __init__(self, channels: Sequence[int], depths: Sequence[int], *, hidden: Sequence[int] | None = None, encoder: str = ""):
         super().__init__()
-        if len(channels) < 4 or len(depths) < 4:
-            raise ValueError("a decoder needs the channels and depths of an encoder with at least four blocks")
-        self.channels, self.depths, self.encoder = tuple(channels[:4]), tuple(depths[:4]), encoder
+        if len(channels) < 4:
+            raise ValueError("a decoder needs the channels of an encoder with at least four blocks")
+        if len(depths) < 3:
+            raise ValueError("depths has three numbers, for the ways to relu1_1, relu2_1 and relu3_1")
+        self.channels, self.depths, self.encoder = tuple(channels[:4]), tuple(depths[:3]), encoder
         self.hidden = tuple(hidden) if hidden is not None else self.channels[:3]
         if len(self.hidden) != 3:
             raise ValueError("hidden has three widths, for the ways to relu1_1, relu2_1 and relu3_1")

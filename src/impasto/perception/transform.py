@@ -93,9 +93,14 @@ def usable(content: Statistics, style: Statistics) -> Tensor:
 
 
 def _root(matrix: Tensor, power: float) -> Tensor:
-    """A power of symmetric matrices (..., C, C) without negative eigenvalues, in float64."""
+    """A power of symmetric matrices (..., C, C) without negative eigenvalues, in float64.
+
+    Covariances are summed in float32: where one channel is far above the others, rounding can make an eigenvalue negative in spite of what
+    `regular` added. For a negative power, none counts as less than that.
+    """
     values, vectors = torch.linalg.eigh(matrix)
-    powers: Tensor = (vectors * values.clamp_min(torch.finfo(values.dtype).tiny).pow(power)[..., None, :]) @ vectors.transpose(-1, -2)
+    least = _EPS * values.mean(-1, keepdim=True).clamp_min(0) if power < 0 else torch.zeros(())
+    powers: Tensor = (vectors * values.clamp_min(least.to(values)).pow(power)[..., None, :]) @ vectors.transpose(-1, -2)
     return powers
 
 

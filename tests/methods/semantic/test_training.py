@@ -117,7 +117,7 @@ def test_from_folders_to_a_file(tmp_path, encoder):
         TRAINING,
         Materials(content=[tmp_path / "photos"], style=[tmp_path / "photos"], encoder=str(tmp_path / "tiny.safetensors")),
         tmp_path / "out" / "d.safetensors",
-        changes={"steps": 2, "batch": 1, "crop": 64, "hidden": (5, 6, 7)},
+        changes={"steps": 2, "batch": 1, "crop": 64, "hidden": (5, 6, 7), "depths": (1, 2, 3)},
         device="cpu",
         precision="float32",
     )
@@ -128,6 +128,7 @@ def test_from_folders_to_a_file(tmp_path, encoder):
     decoder, _ = read_decoder(tmp_path / "out" / "d.safetensors")
     assert isinstance(decoder, Decoder)
     assert decoder.hidden == (5, 6, 7)
+    assert [len(stage) for stage in decoder.stages] == [1, 1, 2, 3]
     assert decoder.encoder == "tiny"
 
 
@@ -138,6 +139,10 @@ def test_wrong_settings_are_refused(tmp_path, encoder):
         DecoderTraining(layers=("relu5_1",))
     with pytest.raises(InputError, match="multiple of 8"):
         DecoderTraining(crop=100)
+    with pytest.raises(InputError, match="hidden has three numbers"):
+        DecoderTraining(hidden=(8, 8))
+    with pytest.raises(InputError, match="depths has three numbers"):
+        DecoderTraining(depths=(2, 2, 4, 4))
     with pytest.raises(InputError, match="no loss"):
         DecoderTraining(loss="taste")
     (tmp_path / "photos").mkdir()

@@ -156,7 +156,7 @@ def train_decoder(
     generator = own_generator(settings.seed)
     decoder = start
     if decoder is None:
-        decoder = Decoder(encoder.channels, encoder.depths, hidden=settings.hidden, encoder=encoder_name)
+        decoder = Decoder(encoder.channels, settings.depths or encoder.depths, hidden=settings.hidden, encoder=encoder_name)
         decoder.to(place.device)
         seen = contents.draw(8, settings.crop, torch.Generator().manual_seed(settings.seed), zoom=settings.zoom).to(place.device)
         initialise(decoder, encoder(seen, LAYERS), seen)

@@ -14,6 +14,7 @@ class DecoderTraining(Settings):
 
     layers: tuple[Layer, ...] = setting(("relu2_1", "relu3_1", "relu4_1"), "Layers whose features are decoded; one is drawn at each step.")
     hidden: tuple[int, ...] | None = setting(None, "Widths on the way to relu1_1, relu2_1, relu3_1. (default: the encoder's)", low=1)
+    depths: tuple[int, ...] | None = setting(None, "Convolutions on the same ways. (default: as many as the encoder has)", low=1)
     steps: int = setting(6600, "Steps of the optimiser.", low=0)
     batch: int = setting(3, "Photos, and paintings, of a step.", low=1)
     crop: int = setting(128, "Side of the training crops in pixels, a multiple of 8.", low=64)
@@ -39,6 +40,10 @@ class DecoderTraining(Settings):
         super().__post_init__()
         if not self.layers:
             raise InputError("a decoder is entered at one layer at least, and none was given")
+        for name in ("hidden", "depths"):
+            given = getattr(self, name)
+            if given is not None and len(given) != 3:
+                raise InputError(f"{name} has three numbers, for the ways to relu1_1, relu2_1 and relu3_1, not {len(given)}")
         if self.crop % 8:
             raise InputError(f"the crops of a decoder have a multiple of 8 pixels, not {self.crop}")
 
