@@ -46,7 +46,11 @@ def test_the_plan_names_trainings_options_and_files_that_exist(plan_of_trainings
                 continue
             assert (ASSETS / stage.replaces).is_file()
             recipe = recipes()[stage.name_of_training]
-            names = [word.removeprefix("--").replace("-", "_") for word in stage.options(plan) if word.startswith("--")]
+            (tmp_path / f"{stage.name}.steps").write_text("100")  # as timed on a GPU
+            parts = stage.parts(plan)
+            assert parts[-1][0].name == Path(stage.replaces).name
+            words = [*stage.options(plan), *(word for _, _, more in parts for word in more)]
+            names = [word.removeprefix("--").replace("-", "_") for word in words if word.startswith("--")]
             settings = set(recipe.settings().__dataclass_fields__)
             assert set(names) <= {*recipe.takes, *settings, "device"}, stage.name
 

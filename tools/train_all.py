@@ -8,11 +8,11 @@
 
 FOLDER has content/train, style/train and more folders of style/, video/train; content/val, style/val, video/val and reference.json, the
 pairs to measure with; style/bundled, the paintings of the bundled styles as tools/bundle_styles.py names them. Everything is kept in
---runs, `runs` by default: STAGE.safetensors, its checkpoint, STAGE.log with the curves, STAGE.measured.json. A stage that is stopped, by
-its time or by Ctrl-C, is resumed by the same command.
+--runs, `runs` by default: the networks, named as in the package, their checkpoints, STAGE.log with the curves, STAGE.measured.json. A
+stage that is stopped, by its time or by Ctrl-C, is resumed by the same command.
 
 A stage that is done is measured in a copy of the package that has its network in the place of the one that ships, beside the package as
-it is, by the same command on the same machine; contact sheets lie beside. A network that is worse is named STAGE.refused.safetensors, and
+it is, by the same command on the same machine; contact sheets lie beside. A network that is worse is named NAME.refused.safetensors, and
 nothing is trained with it. Nothing is copied into the package itself: that is for somebody who has looked at the pictures.
 
 Some stages train many networks for one question or for all styles: `ablation`, `readings`, `styles`. Their own scripts do that, with such
@@ -75,7 +75,7 @@ class Plan:
     @property
     def encoder(self) -> list[str]:
         """Options for the encoder of later stages: the one that was trained, unless it was refused."""
-        trained = self.runs / "encoder.safetensors"
+        trained = self.runs / "compact.safetensors"
         return ["--encoder", str(trained)] if trained.is_file() else []
 
     @property
@@ -121,7 +121,8 @@ class Stage:
 
     replaces: the file of the package that it stands for. train: options of its command, from the plan. steps: on a processor. minutes: on a
     GPU. sizes: more options for a processor, for a GPU, and to try it. measure: the command that measures a network, from a plan, a package
-    that has it and a file for JSON. figures: what that comes to.
+    that has it and a file for JSON. figures: what that comes to. judged: share of the steps that are taken with the loss of VGG-19, at the
+    end; the others with that of the encoder.
     """
 
     name: str
@@ -132,6 +133,21 @@ class Stage:
     sizes: Mapping[str, Sequence[str]]
     measure: Callable[[Plan, Path, Path], list[str]]
     figures: Callable[[Any], dict[str, float]]
+    judged: float = 0.0
+
+    def target(self, plan: Plan) -> Path:
+        """The network, under the name that it has in the package: others say by this name what they belong to."""
+        return plan.runs / Path(self.replaces).name
+
+    def parts(self, plan: Plan) -> list[tuple[Path, int, list[str]]]:
+        """What is trained one after the other: the file, its steps and options; the second part begins with what the first made."""
+        target, steps = self.target(plan), steps_of(plan, self)
+        later = round(self.judged * steps)
+        if not later:
+            return [(target, steps, [])]
+        first = target.with_name(f"{target.stem}-first.safetensors")
+        again = ["--start", str(first), "--loss-encoder", str(plan.vgg), "--learning-rate", "5e-4"]
+        return [(first, steps - later, ["--final-rate", "0.25"]), (target, later, again)]
 
     def options(self, plan: Plan) -> list[str]:
         """Of its command, without the number of steps."""
@@ -221,6 +237,9 @@ def _styles(plan: Plan) -> list[list[str]]:
     ]
 
 
+WIDE_DECODER = ["--hidden", "48,64,128", "--depths", "2,2,4"]
+"""The way from relu4_1 to relu3_1 longer, and all of it wider, than that of the encoder."""
+
 STAGES: list[Stage | Script] = [
     Stage(
         "encoder",
@@ -255,21 +274,23 @@ STAGES: list[Stage | Script] = [
         "solver",
         "solvers/solver.safetensors",
         lambda plan: [*plan.photos, *plan.paintings, *plan.encoder],
-        30_000,
-        3.5,
+        20_000,
+        2.8,
         {"cpu": [], "cuda": ["--batch", "16"], "tiny": ["--batch", "1", "--crop", "64", "--style-size", "64", "--width", "4"]},
         _pairs_measured("solver", "solver@fine"),
         _pairs_figures("solver"),
+        judged=0.3,
     ),
     Stage(
         "decoder",
         "decoders/compact-decoder.safetensors",
         lambda plan: [*plan.photos, *plan.paintings, *plan.encoder],
-        18_000,
-        3.0,
-        {"cpu": [], "cuda": ["--batch", "16"], "tiny": ["--batch", "1", "--crop", "64"]},
+        12_000,
+        2.6,
+        {"cpu": WIDE_DECODER, "cuda": [*WIDE_DECODER, "--batch", "16"], "tiny": ["--batch", "1", "--crop", "64"]},
         _pairs_measured("semantic"),
         _pairs_figures("semantic"),
+        judged=0.2,
     ),
     Script("readings", _readings),
     Script("styles", _styles),
@@ -296,13 +317,14 @@ def _run_scripts(plan: Plan, stage: Script, minutes: float) -> bool:
 
 
 def _run_training(plan: Plan, stage: Stage, minutes: float) -> bool:
-    target = plan.runs / f"{stage.name}.safetensors"
+    end, target = time.monotonic() + 60 * minutes, stage.target(plan)
     if plan.measured(stage.name).is_file():
         return True
     if not target.is_file():
-        words = [*IMPASTO, "train", *stage.options(plan), "--steps", str(steps_of(plan, stage)), "--output", str(target)]
-        if not _logged(plan, stage.name, words, minutes, ROOT / "src"):
-            return False
+        for output, steps, more in stage.parts(plan):
+            words = [*IMPASTO, "train", *stage.options(plan), *more, "--steps", str(steps), "--output", str(output)]
+            if not output.is_file() and not _logged(plan, stage.name, words, (end - time.monotonic()) / 60, ROOT / "src"):
+                return False
     if not plan.unmeasured:
         _measure(plan, stage, target)
     return True
@@ -372,7 +394,7 @@ def _measure(plan: Plan, stage: Stage, target: Path) -> None:
         results[name] = stage.figures(json.loads(found.read_text()))
     results["accepted"] = is_better(results["trained"], results["shipped"])
     if not results["accepted"]:
-        target.rename(target.with_name(f"{stage.name}.refused.safetensors"))
+        target.rename(target.with_name(f"{target.stem}.refused.safetensors"))
     plan.measured(stage.name).write_text(json.dumps(results, indent=1) + "\n")
     print(f"{stage.name}: {json.dumps(results)}", flush=True)
 
@@ -385,7 +407,7 @@ def _with_accepted(plan: Plan, stage: Stage | Script) -> Path:
     for one in STAGES[: STAGES.index(stage) + 1]:
         if isinstance(one, Script):
             continue
-        trained, asset = plan.runs / f"{one.name}.safetensors", folder / "impasto/assets" / one.replaces
+        trained, asset = one.target(plan), folder / "impasto/assets" / one.replaces
         if trained.is_file():
             shutil.copyfile(trained, asset)
             write_record(read_record(asset.with_suffix(".json")), asset.parent)
