@@ -10,7 +10,7 @@ from impasto.settings import Settings, setting
 
 @dataclass(frozen=True)
 class DecoderTraining(Settings):
-    """Settings of the training; the defaults are what the bundled decoders were made with, but for their shape; PUBLISHED the published values."""
+    """Settings of the training; the defaults are those of the bundled decoders but for their shape, PUBLISHED the published values."""
 
     layers: tuple[Layer, ...] = setting(("relu2_1", "relu3_1", "relu4_1"), "Layers whose features are decoded; one is drawn at each step.")
     hidden: tuple[int, ...] | None = setting(None, "Widths on the way to relu1_1, relu2_1, relu3_1. (default: the encoder's)", low=1)
