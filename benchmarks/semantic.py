@@ -125,6 +125,7 @@ def regions(options: argparse.Namespace) -> dict[str, object]:
             "guided gatys": (gatys(fast, pair, options.iterations, 2), True),
             "doodle": (doodle(averaging, pair, options.doodle), True),
         }
+        methods = {name: method for name, method in methods.items() if options.only is None or name in options.only}
         shown = [pair.content[0], pair.style[0]]
         for name, (stylizer, masked) in methods.items():
             masks = pair.masks if masked else None
@@ -363,6 +364,7 @@ def main() -> None:
     parser.add_argument("--doodle", type=int, default=30)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--only", nargs="+", help="methods of the regions; all by default")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     torch.manual_seed(0)

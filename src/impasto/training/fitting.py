@@ -39,12 +39,18 @@ class Steadiness:
     clips: where pairs of frames come from.
     term, weight: what is added to the perceptual loss.
     camera_noise: deviation of the noise that every frame has of its own, where white is 1.
+    share: of the steps, those on pairs of frames; the others are on pictures.
     """
 
     clips: Clips
     term: TemporalTerm
     weight: float
     camera_noise: float = 0.0
+    share: float = 0.5
+
+    def counts(self, step: int) -> bool:
+        """Whether a step, from 0, is on frames: they are spread evenly, and the first is on a picture if there are any."""
+        return int((step + 1) * self.share) > int(step * self.share)
 
 
 @dataclass
@@ -120,7 +126,7 @@ def fit_network(
 ) -> Curve:
     """Fit a network, in place, to a style. It is kept in float32 and computed in the place's precision.
 
-    steadiness: with it, every other step is on a pair of frames, without grain, so that one network paints pictures and steady films.
+    steadiness: with it, a share of the steps is on pairs of frames, without grain, so that one network paints pictures and steady films.
     texture: what holds flat places to the painting's texture. guide: what the pictures are brought near, by their mean absolute difference.
     data, checkpoint: see `impasto.training.loop.train`; whoever writes the
     result removes the checkpoint. Events bring the loss, and a preview (3, crop, crop) of the first content when due. Raises ImpastoError
@@ -158,7 +164,7 @@ def fit_network(
 
     def gradient(step: int) -> dict[str, float]:
         network.level()
-        moving = steadiness if step % 2 else None
+        moving = steadiness if steadiness is not None and steadiness.counts(step) else None
         photos, inputs, clip = draw(moving)
         kurtosis: list[Tensor] = []
         pictures = painted(inputs, kurtosis)

@@ -12,6 +12,7 @@ from impasto.motion.temporal import temporal_loss
 from impasto.networks.style_network import StyleNetwork
 from impasto.training.clips import MovingPictures
 from impasto.training.data import Pictures
+from impasto.training.fitting import Steadiness
 from impasto.training.made_pictures import made_pictures
 from impasto.training.settings import FittingSettings
 
@@ -179,6 +180,12 @@ def test_learning_for_films_is_learning_photos_with_grain_and_pairs_of_frames_in
     assert network.grain == start.grain > 0
     with pytest.raises(ValueError, match="temporal term"):
         adapt(start, loss, [painting], settings, place=exact)
+
+
+@pytest.mark.parametrize(("share", "on_frames"), [(0.5, [1, 3, 5, 7]), (0.75, [1, 2, 3, 5, 6, 7]), (1.0, list(range(8))), (0.25, [3, 7])])
+def test_the_share_of_steps_on_frames_is_spread_evenly(share, on_frames):
+    steadiness = Steadiness(MovingPictures(contents_for(QUICK)), temporal_loss, 1.0, share=share)
+    assert [step for step in range(8) if steadiness.counts(step)] == on_frames
 
 
 def test_films_of_a_network_learned_for_them_are_steadier(start, loss, painting, exact):

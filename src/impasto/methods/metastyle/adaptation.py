@@ -71,7 +71,7 @@ def adapt(
     if settings.film:
         if temporal is None:
             raise ValueError("to learn for films a temporal term is needed")
-        steadiness = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.camera_noise)
+        steadiness = Steadiness(MovingPictures(chosen), temporal, settings.temporal_weight, settings.camera_noise, settings.film_share)
     curve = fit_network(
         network,
         weighted(loss, settings),

@@ -18,7 +18,7 @@ class Adaptation(Settings):
     style_size is the shorter side that the painting is brought to; larger paints with larger strokes. content_weight and tv_weight replace
     those of the loss.
 
-    film: learn it for films too, so that they are stable without optical flow: every other step is on a pair of frames of moving scenes
+    film: learn it for films too, so that they are stable without optical flow: a share of the steps is on pairs of frames of moving scenes
     made of those pictures, with noise and without grain, and neighbours are held together along their exact motion. Films are then painted
     without the grain, which would stand still while the film moves; photos with it, as ever.
 
@@ -35,6 +35,7 @@ class Adaptation(Settings):
     film: bool = setting(False, "Learn it for films.", shown=False)
     live: bool = setting(False, "Learn a small network, for live films.", shown=False)
     temporal_weight: float = setting(15.0, "For films: higher is steadier, and less of the style.", low=0)
+    film_share: float = setting(0.5, "For films: share of the steps that are on frames; the others are on photos.", above=0, high=1)
     camera_noise: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
 
     def __post_init__(self) -> None:
