@@ -45,7 +45,7 @@ class Effort:
         return self.iterations[min(level, len(self.iterations) - 1)]
 
 
-EFFORTS = {"fine": Effort((30, 40, 15, 8)), "best": Effort((100, 120, 60, 30))}
+EFFORTS = {"fine": Effort((20, 20, 10, 6)), "best": Effort((100, 120, 60, 30))}
 """By the quality that is asked for."""
 
 
