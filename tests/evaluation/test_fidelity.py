@@ -3,9 +3,23 @@ import sys
 
 import pytest
 import torch
+from rich.console import Console
 
 from impasto.errors import InputError
-from impasto.evaluation.fidelity import PAINTING, PHOTO, Figures, Judge, Pair, all_pairs, evaluate, load_at, read_pairs, share
+from impasto.evaluation.fidelity import (
+    PAINTING,
+    PHOTO,
+    FidelityReport,
+    Figures,
+    Judge,
+    Pair,
+    Row,
+    all_pairs,
+    evaluate,
+    load_at,
+    read_pairs,
+    share,
+)
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.perception.weights import read_encoder
 from tests.conftest import SHARED, random_encoder
@@ -31,6 +45,19 @@ def test_agrees_with_the_independent_judge_on_the_same_pictures(vgg19_file, shar
     assert ours.content == pytest.approx(theirs["content"], abs=1e-3)
     assert ours.total == pytest.approx(theirs["total"], abs=1e-3)
     assert Judge(encoder, content, style)(content).total == pytest.approx(row["photo"]["total"], abs=1e-3)
+
+
+def test_all_figures_of_many_methods_are_readable_in_a_narrow_window():
+    style = {f"relu{block}_1": 0.1234 for block in (1, 2, 3, 4)}
+    methods = [PHOTO, PAINTING, "semantic@draft", "semantic@fine", "solver@draft", "metastyle:vgg19@best"]
+    rows = [Row(method, pair, Figures(style, 0.4, 0.2, 0.3), 0.9123, 1.234, 5.6) for method in methods for pair in ("one", "two")]
+    console = Console(record=True, width=80)
+    FidelityReport(rows).show(console)
+    shown = console.export_text()
+    assert "…" not in shown
+    assert all(method in shown for method in methods)
+    assert shown.count("0.912 ± 0.000") == shown.count("1.234 ± 0.000") == len(methods)
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_the_photo_has_share_zero_and_the_optimum_one():

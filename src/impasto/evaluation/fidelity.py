@@ -25,14 +25,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.lpips import Lpips
 from impasto.evaluation.regularity import regularity
-from impasto.evaluation.report import spread, write_report
+from impasto.evaluation.report import spread, tables, write_report
 from impasto.events import Listener, silence
 from impasto.media.images import Picture, list_pictures, read_picture, rescale, resize, write_picture
 from impasto.names import as_plain_name
@@ -167,38 +166,25 @@ class FidelityReport:
         return [row for row in self.rows if row.method == method]
 
     def show(self, console: Console) -> None:
-        """Print one line per method: means and standard deviations over the pairs."""
+        """Print a column per method, as many beside one another as fit: means and standard deviations over the pairs."""
         layers = list(self.rows[0].figures.style) if self.rows else []
-        columns = (
-            "method",
-            "pairs",
-            "share",
-            "content ratio",
-            "content",
-            *layers,
-            "total",
-            "style at half",
-            "regularity",
-            "LPIPS",
-            "seconds",
-        )
-        table = Table(*columns, box=None, header_style="bold")
-        for method in dict.fromkeys(row.method for row in self.rows):
-            rows = self.of(method)
-            table.add_row(
-                method,
-                str(len(rows)),
-                spread([r.share for r in rows]),
-                spread([r.content_ratio for r in rows]),
-                spread([r.figures.content for r in rows]),
-                *(spread([r.figures.style[layer] for r in rows]) for layer in layers),
-                spread([r.figures.total for r in rows]),
-                _known([r.figures.half for r in rows]),
-                _known([r.figures.regularity for r in rows]),
-                _known([r.figures.lpips for r in rows]),
-                spread([r.seconds for r in rows]),
-            )
-        console.print(table)
+        figures: dict[str, Callable[[Row], float | None]] = {
+            "share": lambda row: row.share,
+            "content ratio": lambda row: row.content_ratio,
+            "content": lambda row: row.figures.content,
+            **{layer: partial(_style_error, layer) for layer in layers},
+            "total": lambda row: row.figures.total,
+            "style at half": lambda row: row.figures.half,
+            "regularity": lambda row: row.figures.regularity,
+            "LPIPS": lambda row: row.figures.lpips,
+            "seconds": lambda row: row.seconds,
+        }
+        methods = list(dict.fromkeys(row.method for row in self.rows))
+        lines = {"pairs": [str(len(self.of(method))) for method in methods]}
+        for name, figure in figures.items():
+            lines[name] = [_known([figure(row) for row in self.of(method)]) for method in methods]
+        for table in tables("", methods, lines, console.width):
+            console.print(table)
 
     def write(self, path: Path) -> None:
         """Write all rows as JSON."""
@@ -288,6 +274,10 @@ def contact_sheet(rows: Sequence[Sequence[Tensor]], *, height: int = 256) -> Ten
         strips.append(torch.cat(fitted, 3)[0].clamp(0, 1))
     widest = max(strip.shape[-1] for strip in strips)
     return torch.cat([F.pad(strip, (0, widest - strip.shape[-1]), value=1.0) for strip in strips], 1)
+
+
+def _style_error(layer: str, row: Row) -> float:
+    return row.figures.style[layer]
 
 
 def _known(values: Sequence[float | None]) -> str:

@@ -7,12 +7,13 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.table import Table
 
 from impasto.files import atomic_file
 from impasto.runtime.device import processor
@@ -69,6 +70,23 @@ def write_report(path: Path, content: dict[str, Any]) -> None:
     """Write figures as JSON together with their circumstances."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(circumstances() | content, indent=1) + "\n", encoding="utf-8")
+
+
+def tables(corner: str, columns: Sequence[str], lines: Mapping[str, Sequence[str]], width: int) -> list[Table]:
+    """Tables with a line for each name and a column for each method, as many columns beside one another as a width in letters holds.
+
+    corner: what stands above the names. lines: from a name to its cells, one per column.
+    """
+    cells = [cell for line in lines.values() for cell in line]
+    wide = max(map(len, [*columns, *cells]), default=0) + 2
+    beside = max(1, (width - max(map(len, [corner, *lines])) - 2) // wide)
+    made = []
+    for first in range(0, len(columns), beside):
+        table = Table(corner, *columns[first : first + beside], box=None, header_style="bold")
+        for name, line in lines.items():
+            table.add_row(name, *line[first : first + beside])
+        made.append(table)
+    return made
 
 
 def spread(values: Sequence[float]) -> str:

@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.evaluation.each import Each, in_order
 from impasto.evaluation.fidelity import Judge, distinct
 from impasto.evaluation.footage import Footage
-from impasto.evaluation.report import write_report
+from impasto.evaluation.report import tables, write_report
 from impasto.events import Listener, silence
 from impasto.media.images import Picture, resize, style_at, write_picture
 from impasto.media.stills import fit_within
@@ -60,6 +59,13 @@ class StabilityRow:
     style: float | None
     content: float | None
     pairs: int
+
+
+_MEANS = {
+    "e_stab": "e_stab", "by deviation": "relative", "over 5 frames": "far", "over 10": "farther", "style loss": "style",
+    "content loss": "content",
+}  # fmt: skip
+"""What is said of a stylizer over all scenes, and where it stands in a row."""
 
 
 def painted_film(stylizer: Stylizer, frames: Iterator[Tensor]) -> Iterator[Tensor]:
@@ -193,15 +199,16 @@ class StabilityReport:
     def show(self, console: Console) -> None:
         """e_stab by scene and in sum, as the paper's tables; then what stands beside it, means over the scenes."""
         scenes = list(dict.fromkeys(row.scene for row in self.rows))
-        table = Table("e_stab", *scenes, "sum")
-        beside = Table("mean of the scenes", "e_stab", "by deviation", "over 5 frames", "over 10", "style loss", "content loss")
-        for method in self.methods:
-            rows = self.of(method)
-            table.add_row(method, *(f"{row.e_stab:.4f}" for row in rows), f"{sum(row.e_stab for row in rows):.4f}")
-            columns = ([getattr(row, name) for row in rows] for name in ("e_stab", "relative", *APART, "style", "content"))
-            beside.add_row(method, *(_mean(column) for column in columns))
-        console.print(table)
-        console.print(beside)
+        each = [{row.scene: row.e_stab for row in self.of(method)} for method in self.methods]
+        lines = {scene: [f"{known[scene]:.4f}" if scene in known else "-" for known in each] for scene in scenes}
+        lines["sum"] = [f"{sum(known.values()):.4f}" for known in each]
+        means = {
+            name: [_mean([getattr(row, attribute) for row in self.of(method)]) for method in self.methods]
+            for name, attribute in _MEANS.items()
+        }
+        for corner, shown in (("e_stab", lines), ("mean of the scenes", means)):
+            for table in tables(corner, self.methods, shown, console.width):
+                console.print(table)
 
     def write(self, path: Path) -> None:
         """All figures as JSON."""
