@@ -263,11 +263,11 @@ def test_a_panorama_that_is_refused_is_told_the_size_that_works(world):
 def test_a_picture_without_any_texture_is_painted(world):
     Image.new("RGB", (64, 64), (120, 120, 120)).save(world / "flat.png")
     done = impasto_command(
-        "stylize", "flat.png", "-s", "painting.png", *QUICK[:2], "--iterations", "8", "--levels", "1", "-o", "flat-out.png"
+        "stylize", "flat.png", "-s", "painting.png", *QUICK[:2], "--iterations", "60", "--levels", "1", "-o", "flat-out.png"
     )
     assert done.returncode == 0, said(done)
     pixels = read_picture(world / "flat-out.png").pixels * 255
-    assert pixels.flatten(1).std(1).max() > 2, "something was painted"
+    assert pixels.flatten(1).std(1).max() > 15, "more than the noise that it begins with was painted"
 
 
 def test_the_same_picture_twice_is_a_sentence_and_a_copy_of_it_a_result(world):

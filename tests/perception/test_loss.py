@@ -41,6 +41,22 @@ def test_a_photo_without_texture_counts_half_of_its_energy_as_variance():
     torch.testing.assert_close(content_distance(other, flat, normaliser="variance"), (plain / (0.5 * 0.25))[None])
 
 
+def test_the_energy_of_fog_counts_as_that_of_a_white_page():
+    fog, other = torch.full((1, 4, 6, 6), 0.1), torch.rand(1, 4, 6, 6)
+    plain = (fog - other).square().mean()
+    torch.testing.assert_close(content_distance(other, fog, normaliser="energy", least=0.5), (plain / 0.5)[None])
+    torch.testing.assert_close(content_distance(other, fog, normaliser="variance", least=0.5), (plain / 0.25)[None])
+    torch.testing.assert_close(content_distance(fog, other, normaliser="energy", least=1e-3), (plain / other.square().mean())[None])
+
+
+def test_grey_fog_does_not_outweigh_the_style(cpu):
+    loss = PerceptualLoss(load_encoder("compact", cpu), "impasto")
+    (noise, *_) = pictures(64, 64)
+    fog, page = torch.full((1, 3, 64, 64), 0.47), torch.ones(1, 3, 64, 64)
+    far = [loss(noise, loss.content_target(photo), loss.style_target([noise])).content for photo in (fog, page)]
+    assert far[0] < 2 * far[1]
+
+
 def test_style_distance_conventions():
     a, b = torch.rand(2, 6, 6), torch.rand(2, 6, 6)
     total = (a - b).square().sum((1, 2))

@@ -24,24 +24,33 @@ _LEAST_VARIANCE = 0.5
 """Share of the energy of features that their variance counts as at least."""
 
 
-def content_distance(features: Tensor, target: Tensor, *, normaliser: str = "none") -> Tensor:
+def content_distance(features: Tensor, target: Tensor, *, normaliser: str = "none", least: Tensor | float = 0.0) -> Tensor:
     """Mean squared difference of feature maps, per picture: (B, C, H, W) twice -> (B).
 
     normaliser "none" is the plain mean (Gatys et al. 2016, Eq. 1, up to its factor); "variance" divides by the mean
     squared deviation of the target from its channel means, "energy" by the target's mean square: both make the
     distance free of the scale of the features. Of photographs the variance is half of the energy or more; it counts as
-    half at least, so that a picture without texture can be painted at all.
+    half at least, so that a picture without texture can be painted at all. least: energy that the target's counts as at
+    least; features of grey fog have a tenth of the energy of other photographs, and would outweigh any style.
     """
     features, target = accumulating(features), accumulating(target)
     distance = (features - target).square().mean((1, 2, 3))
     if normaliser == "none":
         return distance
+    energy = torch.maximum(target.square().mean((1, 2, 3)), torch.as_tensor(least).to(target)).clamp_min(1e-12)
     if normaliser == "variance":
         variance = (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))
-        return distance / torch.maximum(variance, _LEAST_VARIANCE * target.square().mean((1, 2, 3))).clamp_min(1e-12)
+        return distance / torch.maximum(variance, _LEAST_VARIANCE * energy)
     if normaliser == "energy":
-        return distance / target.square().mean((1, 2, 3)).clamp_min(1e-12)
+        return distance / energy
     raise ValueError(f"normaliser is 'none', 'variance' or 'energy', not {normaliser!r}")
+
+
+@torch.no_grad()
+def white_energy(encoder: Encoder, layers: Sequence[str], content: Tensor) -> dict[str, Tensor]:
+    """Energy of the features of a white page, about a third of that of most photographs: layer -> scalar, where `content` is."""
+    features = encoder(content.new_ones(1, 3, 32, 32), layers)
+    return {layer: accumulating(value).square().mean() for layer, value in features.items()}
 
 
 def style_distance(statistic: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -114,10 +123,15 @@ def join_targets(targets: Sequence[StyleTarget]) -> StyleTarget:
 
 @dataclass(frozen=True)
 class ContentTarget:
-    """Features of the content picture, layer -> (B, C, H, W), and the masks of its regions, layer -> (1, K, H, W)."""
+    """What the content is compared with.
+
+    features: of the content picture, layer -> (B, C, H, W). masks: of its regions, layer -> (1, K, H, W). least: energy that the features
+    count as at least, layer -> scalar.
+    """
 
     features: dict[str, Tensor]
     masks: dict[str, Tensor] = field(default_factory=dict)
+    least: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,7 +214,8 @@ class PerceptualLoss:
         maps = {}
         if masks is not None:
             maps = {name: at_features(masks, value) for name, value in self._style_features(content, features).items()}
-        return ContentTarget({layer: features[layer] for layer in layers}, maps)
+        least = {} if self.settings.content_normaliser == "none" else white_energy(self.encoder, layers, content)
+        return ContentTarget({layer: features[layer] for layer in layers}, maps, least)
 
     def _style_features(self, picture: Tensor, known: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Features of the style layers, and as LAYER/2, LAYER/4 those of the picture at half and a quarter of its size, if that is enough.
@@ -223,7 +238,8 @@ class PerceptualLoss:
         zero = picture.new_zeros(())
         content_term = zero
         for layer, weight in settings.content_layers.items():
-            distance = content_distance(features[layer], content.features[layer], normaliser=settings.content_normaliser)
+            known, least = content.features[layer], content.least.get(layer, 0.0)
+            distance = content_distance(features[layer], known, normaliser=settings.content_normaliser, least=least)
             content_term = content_term + weight * distance.mean()
         style_terms, share = {}, self._region_share(content, style)
         alpha = self._alpha(style)

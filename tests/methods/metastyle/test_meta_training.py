@@ -145,6 +145,12 @@ def test_a_training_that_was_stopped_ends_like_one_that_was_not(order, loss, pic
         meta_train(loss, pictures, pictures, replace(settings, seed=1), place=exact, checkpoint=checkpoint)
 
 
+def test_the_grain_is_that_of_the_settings_whatever_the_training_begins_with(loss, pictures, exact):
+    settings = replace(SMALL, steps=0, grain=0.02, smooth=True)
+    trained = meta_train(loss, pictures, pictures, settings, place=exact, start=StyleNetwork(4, 1, grain=0.04, smooth=False))
+    assert (trained.grain, trained.smooth) == (0.02, True)
+
+
 def test_training_lowers_the_loss(loss, pictures, exact):
     values = []
     settings = replace(SMALL, order="first", steps=60, learning_rate=5e-3)

@@ -17,7 +17,7 @@ from impasto.events import Event, Interrupted, Listener, silence
 from impasto.media.images import rescale, stroke_side, style_at
 from impasto.methods.doodle.settings import DoodleSettings
 from impasto.perception.encoder import Encoder
-from impasto.perception.loss import content_distance, range_excess
+from impasto.perception.loss import content_distance, range_excess, white_energy
 from impasto.perception.patches import closest
 from impasto.perception.statistics import at_features
 from impasto.runtime.size import pyramid
@@ -97,6 +97,7 @@ class _Target:
         with torch.no_grad():
             found = doodle.encoder(style, STYLE)
             self.content = doodle.encoder(content, [CONTENT])[CONTENT]
+            self.least = white_energy(doodle.encoder, [CONTENT], content)[CONTENT]
         mask_of_style = None if doodle.style_mask is None else rescale(doodle.style_mask.to(image), (style.shape[-2], style.shape[-1]))
         self.patches = {layer: F.unfold(value, 3)[0] for layer, value in found.items()}
         self.searched = {layer: _described(found[layer], mask_of_style) for layer in STYLE}
@@ -112,7 +113,7 @@ class _Target:
                 matches = self.patches[layer][:, best].float()
             patches = F.unfold(features[layer], 3)[0].float()
             style = style + (patches - matches).square().mean() / matches.square().mean().clamp_min(1e-12)
-        content = content_distance(features[CONTENT], self.content, normaliser="energy").mean()
+        content = content_distance(features[CONTENT], self.content, normaliser="energy", least=self.least).mean()
         settings = self.settings
         terms = (
             settings.strength * settings.style_weight * style,

@@ -201,13 +201,15 @@ def meta_train(
 ) -> StyleNetwork:
     """Meta-train a network, in float32, on the place's device.
 
-    loss: over an encoder at that place. start: weights to begin with instead of random ones. checkpoint: see
-    `impasto.training.loop.train`. Events bring the loss before and after the inner loop. Under torchrun every process draws its own tasks.
+    loss: over an encoder at that place. start: weights to begin with instead of random ones; its grain becomes that of the settings.
+    checkpoint: see `impasto.training.loop.train`. Events bring the loss before and after the inner loop. Under torchrun every process draws
+    its own tasks.
 
     Raises InputError if the checkpoint belongs to other settings.
     """
     torch.manual_seed(settings.seed)
     network = StyleNetwork(settings.width, inputs=settings.inputs, grain=settings.grain, smooth=settings.smooth) if start is None else start
+    network.grain, network.smooth = settings.grain, settings.smooth
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = MetaLearner(network, loss, settings, place.dtype)
     rates = nn.ParameterList([learner.log_rates])
