@@ -137,9 +137,9 @@ def test_content_at_several_layers_of_the_compact_encoder_keeps_more_of_what_vgg
     ours = PRESETS["impasto"]
     for settings in (ours, replace(ours, content_layers={"relu4_1": 1.0})):
         loss = PerceptualLoss(load_encoder("compact", Place(torch.device("cpu"), torch.float32)), settings)
-        found.append(judge(Gatys(loss, [painting], GatysSettings(iterations=60, levels=1))(photo)))
-    assert found[0].content < 0.97 * found[1].content
-    assert found[0].total < 1.01 * found[1].total
+        found.append(judge(Gatys(loss, [painting], GatysSettings(iterations=150, levels=1))(photo)))
+    assert found[0].content < 0.985 * found[1].content
+    assert found[0].total < 0.98 * found[1].total
 
 
 def test_terms_add_up_to_the_total():
