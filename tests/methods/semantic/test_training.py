@@ -96,6 +96,21 @@ def test_the_loss_of_painting_reaches_every_stage(encoder, loss, pictures, cpu):
         assert all(float(parameter.grad.abs().max()) > 0 for parameter in stage.parameters())
 
 
+def test_the_colours_of_whole_areas_have_a_weight_of_their_own(encoder, loss, pictures, cpu):
+    settings = replace(TINY, painting=0.0, swapped=0.0, transformed=0.0)
+    decoder = train_decoder(loss, encoder, pictures, pictures, replace(settings, steps=0), place=cpu)
+    photos = pictures.draw(2, 64, torch.Generator().manual_seed(1))
+    without, with_them = (
+        DecoderLearner(decoder, encoder, loss, replace(settings, colours=weight), torch.float32).gradient(
+            photos[:1], photos[1:], torch.Generator().manual_seed(0)
+        )
+        for weight in (0.0, 20.0)
+    )
+    (name,) = (name for name in with_them if name.startswith("colours"))
+    assert 0 < with_them[name] < with_them[name.replace("colours", "pixels")]
+    torch.testing.assert_close(with_them["loss"] - without["loss"], 20 * with_them[name], rtol=1e-4, atol=1e-5)
+
+
 def test_a_relu_that_never_opens_still_learns():
     given = torch.full((1, 1, 4, 4), -0.5, requires_grad=True)
     rectified_distance(given, torch.ones(1, 1, 4, 4)).backward()

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
@@ -40,6 +41,9 @@ from impasto.training.results import write_record_beside
 from impasto.training.schedules import linear
 
 PAPER = "Lu et al., Decoder Network over Lightweight Reconstructed Feature for Fast Semantic Style Transfer, ICCV 2017"
+
+CELL = 8
+"""Side, in pixels, of the squares whose mean colours are compared."""
 
 
 class DecoderLearner:
@@ -90,17 +94,20 @@ class DecoderLearner:
         parts = torch.split(errors, [len(kind) for kind in kinds])
         total = torch.stack([share * part.mean() for share, part in zip(shares, parts, strict=True)]).sum()
         true = torch.cat([contents, styles])
-        difference = (pictures[: len(true)] - true).square().mean()
+        missed = pictures[: len(true)] - true
+        difference, colours = missed.square().mean(), F.avg_pool2d(missed, CELL).square().mean()
         inner = torch.stack([rectified_distance(value, found[name]) for name, value in inside.items()]).mean()
         total = (
             total
             + settings.pixels * difference
+            + settings.colours * colours
             + settings.inner * inner
             + settings.tv_weight * total_variation(pictures, kind="l2sum").mean()
         )
         names = ("known", "swapped" if settings.swapped else "transformed", "transformed")
         values = {f"{name} {layer}": part.detach().mean() for name, part in zip(names, parts, strict=False)}
-        return total, values | {f"pixels {layer}": difference.detach(), f"inner {layer}": inner.detach()}
+        pixels = {f"pixels {layer}": difference.detach(), f"colours {layer}": colours.detach()}
+        return total, values | pixels | {f"inner {layer}": inner.detach()}
 
     def _painting(
         self, weights: dict[str, Tensor], contents: Tensor, styles: Tensor, found: dict[str, Tensor], generator: torch.Generator
@@ -167,7 +174,7 @@ def train_decoder(
         photos = contents.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
         painted = paintings.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
         if settings.jitter:
-            painted = jitter_color(painted, generator, amount=settings.jitter)
+            photos, painted = (jitter_color(part, generator, amount=settings.jitter) for part in (photos, painted))
         photos, painted = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (photos, painted))
         return learner.gradient(photos, painted, generator)
 

@@ -27,13 +27,14 @@ class DecoderTraining(Settings):
     swapped: float = setting(0.3, "Weight of swapped features, against content and style.", low=0)
     transformed: float = setting(0.3, "Weight of transformed features, against content and style.", low=0)
     pixels: float = setting(5.0, "Weight of the squared difference of the pixels, where the picture is known.", low=0)
+    colours: float = setting(0.0, "Weight of the squared difference of colours over 8x8 pixels, where the picture is known.", low=0)
     inner: float = setting(1.0, "Weight of the features on the way down, where the picture is known.", low=0)
     painting: float = setting(1.0, "Weight of painting at several layers; 0 for inversion alone.", low=0)
     detail: float = setting(1.0, "Largest share of the photo's own features while painting.", low=0, high=1)
     grain: float = setting(1.5 * GRAIN, "Largest deviation of the noise on the photo while painting.", low=0)
     loss: LossName = setting("solver", "Preset of the perceptual loss of painting.")
     tv_weight: float = setting(1e-6, "Weight of the total variation, half the sum of squares as published.", low=0)
-    jitter: float = setting(0.2, "Of the paintings' colours.", low=0)
+    jitter: float = setting(0.2, "Of the colours of photos and paintings.", low=0)
     seed: int = setting(0, "For whatever is random.")
 
     def __post_init__(self) -> None:
