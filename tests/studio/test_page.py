@@ -168,6 +168,18 @@ def test_a_change_begins_anew_and_a_link_shares_it(page, program, browser):
     other.close()
 
 
+def test_a_change_and_cancel_at_once_end_cancelled(page, program):
+    choose_photo(page, program)
+    choose_style(page, "Red sun")
+    page.locator("#photo-cancel").wait_for()
+    page.evaluate("""() => {
+        document.querySelector("#setting-photo-strength").dispatchEvent(new Event("input"));
+        document.querySelector("#photo-cancel").click();
+    }""")
+    page.wait_for_timeout(400)
+    sync_api.expect(page.locator("#photo-status")).to_contain_text("Cancelled", timeout=1)
+
+
 def test_styles_are_mixed(page, program):
     choose_photo(page, program)
     page.locator("#photo-gallery input[type=checkbox]").check()

@@ -18,7 +18,6 @@ let fine = null; // the id of the fine picture on its way
 let shown = null; // the address of the picture that is shown: a blob's, or a job's file
 let result = null; // the finished job whose picture is shown
 let turn = 0;
-let timer = 0;
 
 const gallery = new Gallery($("photo-gallery"), { wanted: (style) => !style.live, onChange: () => { styleTools(); change(); } });
 const controls = new Controls($("photo-controls"), { onChange: () => change() });
@@ -58,6 +57,7 @@ function setPhoto(kept) {
 }
 
 function another() {
+  turn += 1;
   stop();
   photo = result = null;
   sessionStorage.removeItem("photo");
@@ -74,9 +74,8 @@ function another() {
 /** Something was turned: a draft soon, then the fine picture. */
 function change(wait = 90) {
   remember();
-  turn += 1;
-  clearTimeout(timer);
-  if (photo && gallery.value.length) timer = setTimeout(() => paint(turn), wait);
+  const mine = turn += 1;
+  if (photo && gallery.value.length) setTimeout(() => { if (mine === turn) paint(mine); }, wait);
 }
 
 function stop() {
