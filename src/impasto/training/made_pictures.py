@@ -3,6 +3,7 @@
     leaves  disks of all sizes that cover one another (dead leaves: Lee, Mumford and Huang 2001), each with a texture and shading
     clouds  random fields with the spectrum of photographs, 1 / frequency
     scenes  skies with clouds, ridges one behind the other, balls and boxes in the light: smooth areas and long contours
+    gradients  any colours that run into one another, parted by a contour or two: what is hardest to decode
     paintings  crops of the example paintings that come with the package
 
 They have what a painting network has to learn from contents: edges at every scale, flat areas, gradients, texture, and
@@ -136,6 +137,21 @@ def scenes(size: int, generator: torch.Generator) -> Tensor:
     return picture.clamp(0, 1)
 
 
+def gradients(size: int, generator: torch.Generator) -> Tensor:
+    """(3, size, size): fields of any colour without texture, saturated ones too, up to three of them parted by smooth contours."""
+
+    def colors() -> Tensor:
+        field = fractal(size, generator, slope=_uniform(generator, 2.0, 3.5), channels=3)
+        return (torch.rand(3, 1, 1, generator=generator) + _uniform(generator, 0.0, 0.2) * field).clamp(0, 1)
+
+    picture = colors()
+    for _ in range(int(_uniform(generator, 0, 3))):
+        height = fractal(size, generator, slope=2.5)
+        steepness = (height[:, 1:] - height[:, :-1]).abs().mean().clamp_min(1e-6)
+        picture = _cover(picture, colors(), (height - _uniform(generator, -0.5, 1.0)) / steepness)
+    return picture
+
+
 @lru_cache(maxsize=1)
 def _bundled_paintings() -> tuple[Tensor, ...]:
     return tuple(read_picture(ASSETS / "paintings" / record.file).pixels for record in bundled("painting").values())
@@ -150,7 +166,13 @@ def paintings(size: int, generator: torch.Generator) -> Tensor:
     return rescale(picture[None, :, top : top + side, left : left + side], (size, size))[0]
 
 
-KINDS: dict[Kind, Callable[[int, torch.Generator], Tensor]] = {"leaves": leaves, "clouds": clouds, "scenes": scenes, "paintings": paintings}
+KINDS: dict[Kind, Callable[[int, torch.Generator], Tensor]] = {
+    "leaves": leaves,
+    "clouds": clouds,
+    "scenes": scenes,
+    "gradients": gradients,
+    "paintings": paintings,
+}
 
 
 def made_pictures(count: int, size: int, generator: torch.Generator, *, kinds: tuple[Kind, ...] = USUAL_KINDS) -> Pictures:

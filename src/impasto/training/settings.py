@@ -5,7 +5,7 @@ from typing import Literal
 
 from impasto.settings import Settings, setting
 
-Kind = Literal["leaves", "clouds", "scenes", "paintings"]
+Kind = Literal["leaves", "clouds", "scenes", "gradients", "paintings"]
 """What pictures can be made of, where no photos are given."""
 USUAL_KINDS: tuple[Kind, ...] = ("leaves", "paintings")
 """What networks generalise best from to photographs, of what can be made: see docs/benchmarks.md."""

@@ -47,6 +47,25 @@ def test_it_learns_to_invert(encoder, loss, pictures, cpu):
     assert all(now < 0.8 * was for now, was in zip(reached, errors, strict=True)), (errors, reached)
 
 
+def test_smooth_colours_take_the_place_of_a_share_of_the_photos(encoder, loss, pictures, cpu, monkeypatch):
+    shown, usual = [], DecoderLearner.gradient
+
+    def seen(learner, contents, styles, generator):
+        shown.append(contents)
+        return usual(learner, contents, styles, generator)
+
+    monkeypatch.setattr(DecoderLearner, "gradient", seen)
+    shares = {}
+    for share in (0.0, 0.5, 1.0):
+        shown.clear()
+        settings = replace(TINY, steps=10, batch=4, painting=0.0, swapped=0.0, transformed=0.0, gradients=share)
+        train_decoder(loss, encoder, pictures, pictures, settings, place=cpu)
+        grainy = torch.cat(shown).diff(dim=-1).abs().flatten(1).median(1).values > 0.02
+        shares[share] = float((~grainy).float().mean())
+    assert (shares[0.0], shares[1.0]) == (0, 1)
+    assert 0.25 < shares[0.5] < 0.75
+
+
 def test_interrupted_it_goes_on_as_if_it_had_not(encoder, loss, pictures, cpu, tmp_path):
     whole = train_decoder(loss, encoder, pictures, pictures, TINY, place=cpu)
 

@@ -36,6 +36,7 @@ from impasto.storage.tensors import checksum
 from impasto.training.collection import pictures_of
 from impasto.training.data import Pictures, jitter_color
 from impasto.training.loop import own_generator, share_of_rate, train
+from impasto.training.made_pictures import gradients
 from impasto.training.recipe import Materials, Work, Writer
 from impasto.training.results import write_record_beside
 from impasto.training.schedules import linear
@@ -175,6 +176,9 @@ def train_decoder(
         painted = paintings.draw(settings.batch, settings.crop, generator, zoom=settings.zoom)
         if settings.jitter:
             photos, painted = (jitter_color(part, generator, amount=settings.jitter) for part in (photos, painted))
+        if settings.gradients:
+            for index in torch.nonzero(torch.rand(len(photos), generator=generator) < settings.gradients).flatten().tolist():
+                photos[index] = gradients(settings.crop, generator)
         photos, painted = (part.to(place.device).contiguous(memory_format=torch.channels_last) for part in (photos, painted))
         return learner.gradient(photos, painted, generator)
 

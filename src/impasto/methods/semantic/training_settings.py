@@ -34,6 +34,7 @@ class DecoderTraining(Settings):
     grain: float = setting(1.5 * GRAIN, "Largest deviation of the noise on the photo while painting.", low=0)
     loss: LossName = setting("solver", "Preset of the perceptual loss of painting.")
     tv_weight: float = setting(1e-6, "Weight of the total variation, half the sum of squares as published.", low=0)
+    gradients: float = setting(0.0, "Share of the photos in whose place smooth colours are made.", low=0, high=1)
     jitter: float = setting(0.2, "Of the colours of photos and paintings.", low=0)
     seed: int = setting(0, "For whatever is random.")
 
