@@ -13,7 +13,8 @@ class SolverTraining(Settings):
     """Settings of the training; the defaults are those of the bundled solver, FLEX the published values.
 
     early is the weight of the loss of earlier iterates, one of which is drawn at each step, with a whole horizon; with "all", every iterate
-    counts fully.
+    counts fully. start_share: what is trained further gains in what it is trained for, and may lose in what it is not, such as skies
+    without a pattern; the mean of the weights before and after has most of both (Wortsman et al. 2022, Robust fine-tuning).
     """
 
     iterations: int = setting(2, "N, trained updates in a row.", low=1)
@@ -38,6 +39,7 @@ class SolverTraining(Settings):
     final_rate: float = setting(0.02, "What the learning rate falls to, times its height.", low=0)
     warmup: int = setting(100, "Steps over which the rate rises.", low=0)
     clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
+    start_share: float = setting(0.0, "Share in the result of the weights that it began with.", low=0, high=1)
     keep_scale: float = setting(0.9, "Probability that a scale counts.", above=0, high=1)
     paintings: float = setting(0.8, "Share of styles that are paintings, where there are any.", low=0, high=1)
     early: float | Literal["all"] = setting(0.3, "Weight of earlier iterates, with a whole horizon.", low=0, shown=False)
