@@ -30,7 +30,7 @@ class Count:
         self.value = state
 
 
-def run(settings=Settings(), *, checkpoint=None, listener=lambda event: None, poison=None):
+def run(settings=Settings(), *, checkpoint=None, listener=lambda event: None, poison=None, start_share=0.0):
     torch.manual_seed(0)
     network, generator, memory = nn.Linear(3, 1), torch.Generator().manual_seed(0), Count()
 
@@ -44,7 +44,7 @@ def run(settings=Settings(), *, checkpoint=None, listener=lambda event: None, po
     optimiser = torch.optim.Adam([{"params": [p], "lr": 0.1} for p in network.parameters()])
     train(
         settings, gradient, rate=lambda step: 1 / (1 + step), networks={"network": network}, optimiser=optimiser, generator=generator,
-        memory=memory, checkpoint=checkpoint, listener=listener,
+        memory=memory, checkpoint=checkpoint, listener=listener, start_share=start_share,
     )  # fmt: skip
     return network, memory
 
@@ -65,6 +65,22 @@ def test_interrupted_it_goes_on_as_if_it_had_not(tmp_path):
     again, count = run(checkpoint=path)
     assert count.value == counted.value == 8
     torch.testing.assert_close(again.weight, whole.weight)
+
+
+def test_the_weights_it_began_with_can_have_a_share_in_the_result(tmp_path):
+    began, after = (run(replace(Settings(), steps=steps))[0].weight for steps in (0, 8))
+
+    def stop(event):
+        if event.step == 5:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "c.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=path, listener=stop, start_share=0.25)
+    mixed = 0.75 * after + 0.25 * began
+    assert not torch.allclose(mixed, after)
+    for checkpoint in (None, path, path):  # the last one has no step left
+        torch.testing.assert_close(run(checkpoint=checkpoint, start_share=0.25)[0].weight, mixed)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):

@@ -1,11 +1,12 @@
 """Recipes: what trains a network is data, and everything that cannot be is said before anything is trained."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import get_args
 
 import pytest
+from safetensors.torch import save_file
 
 from impasto.errors import InputError
 from impasto.methods.table import recipes
@@ -13,6 +14,7 @@ from impasto.perception.presets import PRESETS, LossName
 from impasto.settings import Settings
 from impasto.training import schedules
 from impasto.training.recipe import Materials, train_to_file
+from tests.conftest import scene
 
 
 @pytest.mark.parametrize("recipe", recipes().values(), ids=lambda recipe: recipe.name)
@@ -41,6 +43,28 @@ def test_what_cannot_be_is_said_before_the_training(recipe, painting, tmp_path):
     with pytest.raises(InputError):
         train_to_file(recipe, Materials(), tmp_path / "a.safetensors")
     assert not Path("a.safetensors").exists()
+
+
+SHARED = [recipe for recipe in recipes().values() if hasattr(recipe.settings(), "start_share")]
+
+
+@pytest.mark.parametrize("recipe", SHARED, ids=lambda recipe: recipe.name)
+def test_a_share_of_the_start_needs_a_start_and_reaches_the_loop(recipe, encoder, tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        scene(96, 80).save(tmp_path / "photos" / f"{name}.png")
+    save_file({key: value.contiguous() for key, value in encoder.state_dict().items()}, tmp_path / "tiny.safetensors")
+    given = Materials(content=[tmp_path / "photos"], style=[tmp_path / "photos"], encoder=str(tmp_path / "tiny.safetensors"))
+    small = {"steps": 0, "crop": 64, "style_size": 64, "width": 2}
+    changes = {key: value for key, value in small.items() if hasattr(recipe.settings(), key)}
+    start = train_to_file(recipe, given, tmp_path / "start.safetensors", changes=changes, device="cpu", precision="float32")
+    with pytest.raises(InputError, match="--start"):
+        train_to_file(recipe, given, tmp_path / "n.safetensors", changes={**changes, "start_share": 0.4})
+    shares, module = [], resolve_name(recipe.run.partition(":")[0])
+    monkeypatch.setattr(module, "train", lambda *given, start_share, **more: shares.append(start_share))
+    further = replace(given, start=str(start))
+    train_to_file(recipe, further, tmp_path / "n.safetensors", changes={**changes, "start_share": 0.4}, device="cpu", precision="float32")
+    assert shares == [0.4]
 
 
 def test_the_names_of_losses_are_those_of_their_presets():

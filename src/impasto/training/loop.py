@@ -61,6 +61,7 @@ def train(
     checkpoint: Path | None = None,
     preview: Callable[[int], Tensor | None] = lambda step: None,
     alone: bool = False,
+    start_share: float = 0.0,
     listener: Listener = silence,
 ) -> None:
     """Take the steps that are left, with the optimiser's parameters.
@@ -72,6 +73,10 @@ def train(
     (3, H, W) in [0, 1], or None. Under torchrun every process calls this and all take the same steps, unless the training is `alone`, in
     one of them.
 
+    start_share: of the weights before the first step, in those that result. A network that is trained further gains in what it is trained
+    for and may lose in what it is not, such as skies without a pattern; the mean of both has most of either (Wortsman et al. 2022, Robust
+    fine-tuning of zero-shot models).
+
     A stop is noticed between steps. One that comes within a step, as an exception from elsewhere, leaves the last checkpoint as it is: the
     step may be half done. Raises InputError if the checkpoint belongs to other settings, data or first weights, or if the gradient is not
     finite.
@@ -80,6 +85,7 @@ def train(
     own_rank = 0 if alone else rank()
     trained: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     highest = [group["lr"] for group in optimiser.param_groups]
+    first = [parameter.detach().clone() for parameter in trained] if start_share else []
     begun = {**(data or {}), **{name: checksum(network.state_dict()) for name, network in networks.items()}}
     step, before, whole = 0, 0.0, True
     if checkpoint is not None and checkpoint.exists():
@@ -157,6 +163,9 @@ def train(
             stops.done()
             raise
         save()
+    with torch.no_grad():
+        for parameter, weights in zip(trained, first, strict=bool(first)):
+            parameter.lerp_(weights, start_share)
 
 
 def _check_same(path: Path, state: Mapping[str, Any], settings: TrainingSettings, begun: Mapping[str, str], processes: int) -> None:

@@ -164,6 +164,8 @@ def train_to_file(
     for name, material in recipe.takes.items():
         if material.required and not getattr(materials, name):
             raise InputError(f"{recipe.name} is trained with {option(name)}: {material.help}")
+    if getattr(settings, "start_share", 0) and not materials.start:
+        raise InputError("start_share is of the weights that a training begins with: name them with --start")
     recipe.check(materials, settings)
     target = output or Path(recipe.output.format(painting=materials.painting and materials.painting.stem) + ".safetensors")
     _check_output(target, materials.files)

@@ -1,6 +1,5 @@
 """Training a solver: it learns, it goes on where it stopped, photos alone are enough, and wrong settings are refused."""
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -53,30 +52,6 @@ def test_it_learns(encoder, pictures, preset):
     before = reached(train_solver(loss, encoder, pictures, None, replace(settings, steps=0), place=CPU))
     after = reached(train_solver(loss, encoder, pictures, None, settings, place=CPU))
     assert after < 0.8 * before
-
-
-def test_the_weights_it_began_with_can_have_a_share_in_the_result(encoder, loss, pictures, tmp_path):
-    start = train_solver(loss, encoder, pictures, None, replace(TINY, steps=0), place=CPU)
-    weights, shared = copy.deepcopy(start.state_dict()), replace(TINY, start_share=0.25)
-
-    def further(settings, **more):
-        return train_solver(loss, encoder, pictures, None, settings, place=CPU, start=copy.deepcopy(start), **more).state_dict()
-
-    def stop(event):
-        if event.step == 3:
-            raise KeyboardInterrupt
-
-    after, mixed, checkpoint = further(TINY), further(shared), tmp_path / "c.checkpoint"
-    with pytest.raises(KeyboardInterrupt):
-        further(shared, checkpoint=checkpoint, listener=stop)
-    resumed = further(shared, checkpoint=checkpoint)
-    trained = [name for name, _ in start.named_parameters()]
-    assert any(not torch.equal(after[name], weights[name]) for name in trained)
-    for name in trained:
-        torch.testing.assert_close(mixed[name], 0.75 * after[name] + 0.25 * weights[name])
-        torch.testing.assert_close(resumed[name], mixed[name])
-    with pytest.raises(InputError, match="--start"):
-        train_solver(loss, encoder, pictures, None, shared, place=CPU)
 
 
 @pytest.mark.parametrize("settings", [TINY, WHOLE], ids=["step", "whole"])

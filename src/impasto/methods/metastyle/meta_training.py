@@ -244,6 +244,7 @@ def meta_train(
         memory=learner.kept,
         reads=[inner, outer],
         checkpoint=checkpoint,
+        start_share=settings.start_share,
         listener=listener,
     )
     return network

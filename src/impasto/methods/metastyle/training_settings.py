@@ -30,6 +30,7 @@ class MetaTraining(Settings):
     decay: float = setting(0.0, "Outer and inner rate are divided by 1 + decay * step; 0: the outer one falls linearly to 0.", low=0)
     warmup: int = setting(50, "Steps over which the rate rises, without decay.", low=0)
     clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
+    start_share: float = setting(0.0, "Share in the result of the weights that it began with.", low=0, high=1)
     split: bool = setting(True, "Whether the photos of the inner and of the outer loop are kept apart.")
     kept: int = setting(160, "Paintings that the order kept trains on.", low=1)
     kept_rate: float = setting(2e-2, "Rate of Adam on the affine parameters of kept paintings.", above=0)

@@ -194,6 +194,7 @@ def train_decoder(
         data={"contents": contents.digest, "paintings": paintings.digest, "encoder": checksum(encoder.state_dict())},
         reads=[contents, paintings],
         checkpoint=checkpoint,
+        start_share=settings.start_share,
         listener=listener,
     )
     return decoder

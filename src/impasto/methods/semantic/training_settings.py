@@ -24,6 +24,7 @@ class DecoderTraining(Settings):
     final_rate: float = setting(0.02, "What the learning rate falls to, times its height.", low=0)
     warmup: int = setting(100, "Steps over which the rate rises.", low=0)
     clip: float = setting(1.0, "Largest norm of a gradient; 0 for any.", low=0)
+    start_share: float = setting(0.0, "Share in the result of the weights that it began with.", low=0, high=1)
     swapped: float = setting(0.3, "Weight of swapped features, against content and style.", low=0)
     transformed: float = setting(0.3, "Weight of transformed features, against content and style.", low=0)
     pixels: float = setting(5.0, "Weight of the squared difference of the pixels, where the picture is known.", low=0)

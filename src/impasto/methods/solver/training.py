@@ -232,20 +232,16 @@ def train_solver(
 
     loss and encoder: at that place; the encoder is the one that gives the style's Gram matrices at run time. paintings: None for
     pairs of photos only, as published. start: weights to begin with. checkpoint: see `impasto.training.loop.train`. Under torchrun
-    every process draws its own pairs. Raises InputError if the checkpoint belongs to other settings, the loss becomes NaN or infinite, or
-    a start is to have a share in the result and there is none.
+    every process draws its own pairs. Raises InputError if the checkpoint belongs to other settings or the loss becomes NaN or infinite.
     """
     missing = [layer for layer in SCALES if layer not in encoder.layers]
     if missing:
         raise InputError(f"a solver is steered by {', '.join(SCALES)}, and this encoder has no {missing[0]}")
-    if settings.start_share and start is None:
-        raise InputError("start_share is of the weights that a training begins with: name them with --start")
     torch.manual_seed(settings.seed)
     generator = own_generator(settings.seed)
     pairs = PairSource(contents, paintings, settings, generator)
     network = start if start is not None else new_network(settings, encoder, encoder_name)
     network.to(place.device, torch.float32).to(memory_format=torch.channels_last).requires_grad_(True)  # type: ignore[call-overload]
-    before = [parameter.detach().clone() for parameter in network.parameters()]
     learner = SolverLearner(network, loss, encoder, settings, place.dtype)
     if settings.metric and start is None:
         alike = PairSource(contents, paintings, settings, torch.Generator().manual_seed(settings.seed))  # the same in every process
@@ -281,11 +277,9 @@ def train_solver(
         memory=pool,
         reads=[contents, *([] if paintings is None else [paintings])],
         checkpoint=checkpoint,
+        start_share=settings.start_share,
         listener=listener,
     )
-    with torch.no_grad():
-        for parameter, weights in zip(network.parameters(), before, strict=True):
-            parameter.lerp_(weights, settings.start_share)
     return network
 
 

@@ -13,8 +13,7 @@ class SolverTraining(Settings):
     """Settings of the training; the defaults are those of the bundled solver, FLEX the published values.
 
     early is the weight of the loss of earlier iterates, one of which is drawn at each step, with a whole horizon; with "all", every iterate
-    counts fully. start_share: what is trained further gains in what it is trained for, and may lose in what it is not, such as skies
-    without a pattern; the mean of the weights before and after has most of both (Wortsman et al. 2022, Robust fine-tuning).
+    counts fully.
     """
 
     iterations: int = setting(2, "N, trained updates in a row.", low=1)
