@@ -34,8 +34,8 @@ class Adaptation(Settings):
     kinds: tuple[Kind, ...] = setting(USUAL_KINDS, f"Which ones, in turn: {', '.join(_KINDS)}.")
     film: bool = setting(False, "Learn it for films.", shown=False)
     live: bool = setting(False, "Learn a small network, for live films.", shown=False)
-    temporal_weight: float = setting(15.0, "For films: higher is steadier, and less of the style.", low=0)
-    film_share: float = setting(0.5, "For films: share of the steps that are on frames; the others are on photos.", above=0, high=1)
+    temporal_weight: float = setting(40.0, "For films: higher is steadier, and less of the style.", low=0)
+    film_share: float = setting(0.75, "For films: share of the steps that are on frames; the others are on photos.", above=0, high=1)
     camera_noise: float = setting(0.02, "For films: deviation of the noise of frames, where white is 1.", low=0)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,9 @@ class Adaptation(Settings):
 
 FOR_PHOTOS = Adaptation()
 """How a painting is learned when nothing else is said."""
-FOR_LIVE = Adaptation(training=FittingSettings(steps=1200, crop=192), content_weight=0.1, film=True, live=True, temporal_weight=5.0)
+FOR_LIVE = Adaptation(
+    training=FittingSettings(steps=1200, crop=192), content_weight=0.1, film=True, live=True, temporal_weight=5.0, film_share=0.5
+)
 """How a small network is learned from the large one. Small networks are steady and near the photo by themselves."""
-FOR_FILMS = Adaptation(training=FittingSettings(steps=300, crop=224), content_weight=0.18, film=True)
+FOR_FILMS = Adaptation(training=FittingSettings(steps=300, crop=224), content_weight=0.1, film=True)
 """How it is learned for films too. Neighbours that are held together keep contours, so that less of the content term is needed."""
