@@ -12,6 +12,7 @@ from impasto.media.videos import FilmReader
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import VideoNetwork
 from impasto.methods.distillation.teacher_file import to_teacher_file
+from impasto.methods.metastyle.settings import FOR_FILMS
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import to_style_file
 from impasto.storage.registry import ASSETS, bundled
@@ -54,7 +55,7 @@ def test_a_painting_is_learned_for_video(painting, film, tmp_path):
     assert done.returncode == 0, done.stderr
     record = read_style(tmp_path / "steady.safetensors").record
     assert record.settings["adaptation"]["film"]
-    assert record.settings["adaptation"]["temporal_weight"] == 15
+    assert record.settings["adaptation"]["temporal_weight"] == FOR_FILMS.temporal_weight
     assert record.settings["grain"] > 0
     done = impasto_command("stylize", film, "-s", tmp_path / "steady.safetensors", "--stabilize", "student", "-o", tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr

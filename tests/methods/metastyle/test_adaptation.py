@@ -176,7 +176,7 @@ def test_learning_for_films_is_learning_photos_with_grain_and_pairs_of_frames_in
 
     network, curve = adapt(start, loss, [painting], settings, temporal=noted, place=exact)
     assert len(curve.losses) == 4
-    assert pairs == [2, 2]
+    assert pairs == [2, 2, 2]  # of four steps
     assert network.grain == start.grain > 0
     with pytest.raises(ValueError, match="temporal term"):
         adapt(start, loss, [painting], settings, place=exact)
