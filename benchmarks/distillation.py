@@ -196,7 +196,7 @@ def readings(arguments: argparse.Namespace) -> None:
 
 
 def adaptation(arguments: argparse.Namespace) -> None:
-    """Plain adaptation and that for video, on paintings and films that neither has seen."""
+    """Plain adaptation, with the grain and without, and that for video as it paints films; paintings and films that neither has seen."""
     kept: Path = arguments.kept
     kept.mkdir(parents=True, exist_ok=True)
     scenes = footage(arguments.judge)
@@ -210,7 +210,13 @@ def adaptation(arguments: argparse.Namespace) -> None:
             if not file.is_file():
                 adapt(painting, file, controls=Controls(options=options))
             seconds[purpose] = read_style(file).record.settings["curve"][-1][1]
-        stylizers = {purpose: stylizer_of(kept / f"{painting.stem}-{purpose}.safetensors", "none") for purpose in seconds}
+        files = {purpose: kept / f"{painting.stem}-{purpose}.safetensors" for purpose in seconds}
+        network = from_style_file(read_style(files["plain"]))
+        stylizers = {
+            "plain": stylizer_of(files["plain"], "none"),
+            "plain, without grain": NetworkStylizer(network, PLACE, grain=False),
+            "video": stylizer_of(files["video"], "student"),
+        }
         report = evaluate_stability(
             scenes,
             stylizers,
@@ -223,13 +229,22 @@ def adaptation(arguments: argparse.Namespace) -> None:
             purpose: {key: mean(getattr(row, key) for row in report.of(purpose)) for key in ("e_stab", "relative", "style", "content")}
             for purpose in stylizers
         }
-        change = {key: means["video"][key] / means["plain"][key] - 1 for key in means["plain"]}
-        found[painting.stem] = {"means": means, "change": change, "seconds": seconds}
-        print(painting.stem, {key: f"{value:+.0%}" for key, value in change.items()}, seconds, flush=True)
-    changes = {key: mean(row["change"][key] for row in found.values()) for key in ("e_stab", "relative", "style", "content")}
-    print("mean", {key: f"{value:+.1%}" for key, value in changes.items()})
+        changes = {
+            way: {key: value / means["plain"][key] - 1 for key, value in figures.items()}
+            for way, figures in means.items()
+            if way != "plain"
+        }
+        found[painting.stem] = {"means": means, "changes": changes, "seconds": seconds}
+        for way, change in changes.items():
+            print(painting.stem, way, {key: f"{value:+.0%}" for key, value in change.items()}, seconds, flush=True)
+    average = {
+        way: {key: mean(row["changes"][way][key] for row in found.values()) for key in ("e_stab", "relative", "style", "content")}
+        for way in ("plain, without grain", "video")
+    }
+    for way, change in average.items():
+        print("mean", way, {key: f"{value:+.1%}" for key, value in change.items()})
     write_report(
-        HERE / "results" / "distillation-adaptation.json", {"encoder": Path(arguments.encoder).stem, "mean": changes, "paintings": found}
+        HERE / "results" / "distillation-adaptation.json", {"encoder": Path(arguments.encoder).stem, "mean": average, "paintings": found}
     )
 
 

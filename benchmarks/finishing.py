@@ -4,7 +4,7 @@
     python benchmarks/finishing.py sky --paintings FOLDER
     python benchmarks/finishing.py enlargement
 
-FOLDER holds NAME.jpg for the bundled styles that are measured. The photographs are scikit-image's. Every part writes
+FOLDER holds NAME.jpg for the bundled styles of paintings that are not ours. The photographs are scikit-image's. Every part writes
 benchmarks/results/finishing-PART.json. Fidelity is measured by
 
     impasto evaluate fidelity --pairs PAIRS.json --encoder VGG19.safetensors --precision auto --method semantic@draft --method semantic@fine
@@ -21,18 +21,17 @@ from torch import Tensor
 
 from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import write_report
-from impasto.job.build import make_stylizer
+from impasto.job.build import make_film_stylizer, make_stylizer
 from impasto.job.styles import gather_styles
 from impasto.media.images import read_picture, rescale, style_at
 from impasto.media.stills import fit_within
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
-from impasto.storage.registry import ASSETS
+from impasto.storage.registry import ASSETS, bundled
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = choose_place()
-SKIES = ("starry-night", "great-wave", "scream", "composition-vii", "kiss")
 OURS = ASSETS / "paintings" / "dusk.jpg"
 
 
@@ -69,13 +68,17 @@ def seconds(arguments: argparse.Namespace) -> None:
 
 
 def sky(arguments: argparse.Namespace) -> None:
-    """Regularity of the rocket's sky, beside that of each painting itself."""
-    rows, pixels = [], photo("rocket", 512)
-    for name in SKIES:
-        path = arguments.paintings / f"{name}.jpg"
+    """Regularity of the rocket's sky in all bundled styles, beside that of each painting itself; film: as a frame of a film is painted."""
+    rows, pixels, ours = [], photo("rocket", 512), bundled("painting")
+    for name in bundled("style"):
+        if name.endswith("-live"):
+            continue
+        path = OURS.with_name(ours[name].file) if name in ours else arguments.paintings / f"{name}.jpg"
         row: dict[str, object] = {"style": name, "painting": regularity(style_at(read_picture(path).pixels[None], 384))}
-        for label, style, quality in (("draft", name, "draft"), ("fine", name, "fine"), ("semantic fine", path, "fine")):
-            row[label] = regularity(made(style, quality)(pixels), pixels)
+        film = make_film_stylizer(gather_styles([name], None, Controls()), Controls(), PLACE)
+        ways = {"draft": made(name, "draft"), "film": film, "fine": made(name, "fine"), "semantic fine": made(path, "fine")}
+        for way, stylizer in ways.items():
+            row[way] = regularity(stylizer(pixels), pixels)
         rows.append(row)
         print(row, flush=True)
     write_report(RESULTS / "finishing-sky.json", {"rows": rows})

@@ -6,10 +6,11 @@
     python tools/bundle_styles.py --paintings FOLDER --statistics [NAME ...]
 
 FOLDER of paintings holds NAME.jpg for the public-domain works of the table below; our own three come from the package. Each
-network begins at the bundled meta-learned weights, learns the painting on photos, then on photos and films in turn. Styles that are already
-there are left alone unless they are named. With --steps 0 the first stage is left out: it begins at the bundled style. With --live small
-networks for live films learn from the bundled styles, as NAME-live. With --statistics nothing is trained: the statistics of their paintings
-are put into the styles that are there.
+network begins at the bundled meta-learned weights, learns the painting on photos, then on photos and films in turn. What is written is a
+mean of the weights before the films, --photo-share of it, and after them: the strokes of the one, most of the steadiness of the other.
+Styles that are already there are left alone unless they are named. With --steps 0 the first stage is left out: it begins at the bundled
+style. With --live small networks for live films learn from the bundled styles, as NAME-live. With --statistics nothing is trained: the
+statistics of their paintings are put into the styles that are there.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from impasto.media.images import read_picture
 from impasto.methods.metastyle.cache import learned
 from impasto.methods.metastyle.settings import FOR_FILMS, FOR_LIVE, FOR_PHOTOS, Adaptation
 from impasto.motion.temporal import temporal_loss
+from impasto.networks.mixing import mix
 from impasto.networks.style_network import StyleNetwork
-from impasto.networks.style_network_file import bundled_start, network_of
+from impasto.networks.style_network_file import bundled_start, network_of, to_style_file
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import measured_style
 from impasto.settings import Controls
@@ -115,7 +117,10 @@ def trained(name: str, options: argparse.Namespace, licence: str, source: str) -
         first = read_style(ASSETS / "styles" / bundled("style")[name].file)
     both = stage(network_of(first), FOR_FILMS, options.film_steps, 5e-4)
     steps = first.record.steps + both.record.steps
-    return replace(both, record=replace(both.record, steps=steps, impasto_version=impasto.__version__))
+    settings = both.record.settings | {"photo_share": options.photo_share}
+    record = replace(both.record, steps=steps, settings=settings, impasto_version=impasto.__version__)
+    network = mix([network_of(first), network_of(both)], [options.photo_share, 1 - options.photo_share])
+    return replace(to_style_file(network, record), statistics=both.statistics)
 
 
 def main() -> None:
@@ -128,6 +133,7 @@ def main() -> None:
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--live-steps", type=int, default=FOR_LIVE.training.steps)
     parser.add_argument("--film-steps", type=int, default=400)
+    parser.add_argument("--photo-share", type=float, default=1 / 3)
     parser.add_argument("--texture-weight", type=float, default=FittingSettings.texture_weight)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
