@@ -89,10 +89,11 @@ def test_every_way_of_holding_a_film_still(film, tmp_path):
 
 
 def test_bundled_styles_paint_photos_and_steady_films(film, tmp_path):
-    for way in ("auto", "student", "flow"):
+    for way in ("auto", "student", "none", "flow"):
         done = impasto_command("stylize", film, "-s", "dusk", "--stabilize", way, "-o", tmp_path / f"{way}.mp4")
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "auto.mp4").read_bytes() == (tmp_path / "student.mp4").read_bytes()
+    assert (tmp_path / "auto.mp4").read_bytes() == (tmp_path / "none.mp4").read_bytes(), "painted with the grain, which is flicker"
     assert (tmp_path / "auto.mp4").read_bytes() != (tmp_path / "flow.mp4").read_bytes()
     assert all(is_steady(read_style(ASSETS / "styles" / record.file)) for record in bundled("style").values())
 

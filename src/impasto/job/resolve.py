@@ -224,12 +224,15 @@ def _film(method: Method, controls: Controls, styles: Sequence[StyleFact]) -> tu
     """How films are stabilised. "student": by networks that learned it; a picture is learned for films, a style file has to have been.
 
     "flow": by optical flow. "none": each frame for itself. "auto": student where there is one, flow for other networks and for methods
-    that use it by themselves, otherwise none.
+    that use it by themselves, otherwise none. A style file that learned films paints frames as it learned them, in all of these.
     """
     wanted = controls.stabilize
     if wanted not in STABILIZE:
         raise InputError(unknown("way to stabilise films", wanted, STABILIZE))
     unsteady = [style.name for style in styles if style.method is not None and not style.steady]
+    learned = {**method.steadied, **(controls.options or {})}
+    if all(style.steady for style in styles):
+        controls = replace(controls, options=learned)
     if wanted == AUTO:
         networks = "flow" if unsteady else "student"
         wanted = networks if method.films == "network" else method.films.replace("frames", "none")
@@ -247,4 +250,4 @@ def _film(method: Method, controls: Controls, styles: Sequence[StyleFact]) -> tu
             f"the style {unsteady[0]!r} has not learned to paint stable films without optical flow (--stabilize flow); "
             "impasto adapt PICTURE --for video learns it for films"
         )
-    return replace(controls, options={**method.steadied, **(controls.options or {})}), "alone"
+    return replace(controls, options=learned), "alone"
