@@ -23,7 +23,7 @@ from impasto.media.images import list_pictures, read_picture
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import load_encoder
 from impasto.settings import Controls
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = choose_place("cpu")
@@ -40,11 +40,11 @@ def main() -> None:
     parser.add_argument("styles", nargs="*", metavar="STYLE")
     options = parser.parse_args()
 
-    ours, judging = bundled("painting"), load_encoder(options.encoder, choose_place("cpu", "float32"))
+    judging = load_encoder(options.encoder, choose_place("cpu", "float32"))
     photos = [load_at(path, 256) for path in list_pictures(options.photos)[: options.limit]]
     scenes, rows = footage(options.films)[: options.limit], []
     for name in options.styles or [name for name in bundled("style") if not name.endswith("-live")]:
-        path = ASSETS / "paintings" / ours[name].file if name in ours else options.paintings / f"{name}.jpg"
+        path = locate(name, "painting") if name in bundled("painting") else options.paintings / f"{name}.jpg"
         painting, source = read_picture(path).pixels[None], gather_styles([name], None, Controls())
         draft = make_stylizer(source, Controls(quality="draft"), PLACE)
         found = [Judge(judging, photo, load_at(path, 256))(draft(photo)) for photo in photos]

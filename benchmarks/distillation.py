@@ -8,8 +8,8 @@
     python benchmarks/distillation.py memory
 
 `rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and resumed,
-and judges all of them. SINTEL is a folder laid out as MPI Sintel's. `readings` does the same for
-the ways of reading the paper. Every part writes benchmarks/results/distillation-PART.json.
+and judges all of them. SINTEL is a folder laid out as MPI Sintel's. `readings` does the same for the ways of reading the paper; with --only
+it trains those alone, so that two processes can share the work. Every part writes benchmarks/results/distillation-PART.json.
 """
 
 import argparse
@@ -145,6 +145,8 @@ def judged(arguments: argparse.Namespace, stylizers: dict[str, Stylizer], teache
 
 LONG = {"length": 5, "crop": 128}
 """Of the readings: as many frames as in the paper, small ones."""
+TEACHERS = {"ruder": ("metastyle", "ruder"), "alike": ("metastyle", "start"), "reconet-alike": ("reconet", "start")}
+"""What a teacher begins as, and its network."""
 BOTH, PLAIN = {"residual": 1.0, "rank": 0.25}, {"vanilla": 1.0, "rank": 0.25}
 READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
     "student": (None, "metastyle", {"terms": {}}),
@@ -160,7 +162,7 @@ READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
     "ReCoNet with temporal": (None, "reconet", {"terms": {"temporal": 0.5}}),
     "ReCoNet, one start": ("reconet-alike", "reconet", {"terms": PLAIN}),
 }
-"""Ways to read the paper: the teacher, what the student begins as, and what is changed.
+"""Ways to read the paper: the teacher, the file that the student begins as, and what is changed.
 
 ruder: the network of Ruder et al. alike, reconet-alike: a student with four inputs more, so that teacher and student begin as one network.
 Where one network is the vanilla teacher and the vanilla student, the residual is plain distillation, and named so in the terms.
@@ -168,31 +170,41 @@ Where one network is the vanilla teacher and the vanilla student, the residual i
 
 
 def readings(arguments: argparse.Namespace) -> None:
-    """Every way of reading the paper with the same seed, steps and frames; what FOLDER holds is not trained again."""
+    """Every way of reading the paper with the same seed, steps and frames; what FOLDER holds is not trained again.
+
+    Those that --only names are trained, with the teachers that they need, and not judged: so two processes share the work.
+    """
     kept: Path = arguments.kept
     kept.mkdir(parents=True, exist_ok=True)
     materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
-    vanilla = {"metastyle": min(1000, arguments.steps), "reconet": arguments.steps}
-    files = {name: vanilla_student(kept, materials, name, steps) for name, steps in vanilla.items()}
-    for name, start, network in (("ruder", "metastyle", "ruder"), ("alike", "metastyle", "start"), ("reconet-alike", "reconet", "start")):
-        files[name] = kept / f"teacher-{name}.safetensors"
-        if not files[name].is_file():
-            changes = {"network": network, "crop": 160, "steps": arguments.steps}
-            train_to_file(
-                TEACHER_TRAINING, replace(materials, start=str(files[start])), files[name], changes=changes, listener=saying(name)
-            )
-    stylizers = {f"vanilla {name}": stylizer_of(files[name], "none") for name in ("metastyle", "reconet")}
+    vanilla_steps = {"metastyle": min(1000, arguments.steps), "reconet": arguments.steps}
+
+    def made(name: str) -> Path:
+        """The file of a vanilla student or of a teacher."""
+        if name in vanilla_steps:
+            return vanilla_student(kept, materials, name, vanilla_steps[name])
+        start, network = TEACHERS[name]
+        file = kept / f"teacher-{name}.safetensors"
+        if not file.is_file():
+            given, changes = replace(materials, start=str(made(start))), {"network": network, "crop": 160, "steps": arguments.steps}
+            train_to_file(TEACHER_TRAINING, given, file, changes=changes, listener=saying(name))
+        return file
+
+    students: dict[str, Stylizer] = {}
     for number, (name, (teacher, start, changes)) in enumerate(READINGS.items()):
         if arguments.only and str(number) not in arguments.only:
             continue
         file = kept / f"reading-{number}.safetensors"
         if not file.is_file():
-            given = replace(materials, teacher=None if teacher is None else str(files[teacher]), start=str(files[start]))
+            given = replace(materials, teacher=teacher and str(made(teacher)), start=str(made(start)))
             train_to_file(STUDENT_TRAINING, given, file, changes={**LONG, "steps": arguments.steps, **changes}, listener=saying(name))
-        stylizers[name] = stylizer_of(file, "student")
-    for name in ("ruder", "alike", "reconet-alike"):
-        stylizers |= {f"teacher {name}, blind": stylizer_of(files[name], "none"), f"teacher {name}": stylizer_of(files[name], "flow")}
-    judged(arguments, stylizers, files["alike"], ("readings-films", "readings-moving", "readings-truth"))
+        students[name] = stylizer_of(file, "student")
+    if arguments.only:
+        return
+    stylizers = {f"vanilla {name}": stylizer_of(made(name), "none") for name in vanilla_steps} | students
+    for name in TEACHERS:
+        stylizers |= {f"teacher {name}, blind": stylizer_of(made(name), "none"), f"teacher {name}": stylizer_of(made(name), "flow")}
+    judged(arguments, stylizers, made("alike"), ("readings-films", "readings-moving", "readings-truth"))
 
 
 def adaptation(arguments: argparse.Namespace) -> None:

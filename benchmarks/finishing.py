@@ -28,11 +28,11 @@ from impasto.media.stills import fit_within
 from impasto.runtime.device import choose_place
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PLACE = choose_place()
-OURS = ASSETS / "paintings" / "dusk.jpg"
+OURS = locate("dusk", "painting")
 
 
 def photo(name: str, longest: int) -> Tensor:
@@ -69,11 +69,11 @@ def seconds(arguments: argparse.Namespace) -> None:
 
 def sky(arguments: argparse.Namespace) -> None:
     """Regularity of the rocket's sky in all bundled styles, beside that of each painting itself; film: as a frame of a film is painted."""
-    rows, pixels, ours = [], photo("rocket", 512), bundled("painting")
+    rows, pixels = [], photo("rocket", 512)
     for name in bundled("style"):
         if name.endswith("-live"):
             continue
-        path = OURS.with_name(ours[name].file) if name in ours else arguments.paintings / f"{name}.jpg"
+        path = locate(name, "painting") if name in bundled("painting") else arguments.paintings / f"{name}.jpg"
         row: dict[str, object] = {"style": name, "painting": regularity(style_at(read_picture(path).pixels[None], 384))}
         film = make_film_stylizer(gather_styles([name], None, Controls()), Controls(), PLACE)
         ways = {"draft": made(name, "draft"), "film": film, "fine": made(name, "fine"), "semantic fine": made(path, "fine")}

@@ -30,7 +30,7 @@ from impasto.networks.style_network_file import bundled_start, network_of, to_st
 from impasto.runtime.device import choose_place
 from impasto.runtime.encoders import measured_style
 from impasto.settings import Controls
-from impasto.storage.registry import ASSETS, Record, bundled, write_record
+from impasto.storage.registry import ASSETS, Record, bundled, locate, write_record
 from impasto.storage.style_file import StyleFile, read_style, write_style
 from impasto.training.settings import FittingSettings
 
@@ -50,8 +50,7 @@ WORKS = {
 
 def painting_of(name: str, folder: Path) -> Path:
     """The painting of a style."""
-    ours = bundled("painting")
-    return ASSETS / "paintings" / ours[name].file if name in ours else folder / f"{name}.jpg"
+    return locate(name, "painting") if name in bundled("painting") else folder / f"{name}.jpg"
 
 
 def put_statistics(paintings: Path, names: list[str]) -> None:

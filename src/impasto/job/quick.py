@@ -28,7 +28,7 @@ from impasto.networks.layers import FIRST
 from impasto.networks.shape import NETWORK, shape_of, unpacked
 from impasto.runtime.size import usual_size, working_size
 from impasto.settings import AUTO, PHOTO_SIDE, Controls
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 from impasto.storage.style_file import StyleFile, read_style
 
 log = logging.getLogger("impasto")
@@ -101,8 +101,7 @@ def _is_usual(controls: Controls) -> bool:
 def _learned(style: PathLike) -> StyleFile | None:
     """A bundled style or a style file with a network of its own, its tensors as arrays. Raises StyleError."""
     text = os.fspath(style)
-    known = bundled("style") if is_plain_name(text) else {}
-    path = ASSETS / "styles" / known[text].file if text in known else Path(text)
+    path = locate(text, "style") if is_plain_name(text) and text in bundled("style") else Path(text)
     if path.suffix != ".safetensors" or not path.is_file():
         return None
     file = read_style(path, arrays=True)

@@ -18,7 +18,7 @@ from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
 from impasto.storage.library import Library
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 from impasto.storage.style_file import StyleFile, read_style
 
 STYLE_KEEP = 1024
@@ -36,9 +36,9 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         raise StyleError("a style is a picture, a style file or a name, and nothing was given")
     known, paintings = bundled("style"), bundled("painting")
     if text in paintings and method not in (AUTO, default_method("names", methods())):
-        text = str(ASSETS / "paintings" / paintings[text].file)
+        text = str(locate(text, "painting"))
     elif text in known:
-        text = str(ASSETS / "styles" / known[text].file)
+        text = str(locate(text, "style"))
     elif text in (kept := Library()):
         text = str(kept.file(text))
     path = Path(text)

@@ -10,7 +10,7 @@ from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
 from impasto.runtime.device import Place
 from impasto.runtime.encoders import load_encoder
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 from impasto.storage.weights_file import check_bounds, filled, read_weights, write_weights
 
 _TOLERANCE = 0.01
@@ -54,8 +54,8 @@ def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
             raise WeightsError(f"{name} decodes the features of the encoder {decoder.encoder!r}, not of this one")
         return decoder
     known = []
-    for record in bundled("decoder").values():
-        decoder, belongs = _load(ASSETS / "decoders" / record.file)
+    for bundled_name in bundled("decoder"):
+        decoder, belongs = _load(locate(bundled_name, "decoder"))
         if _fits(belongs, encoder):
             return decoder
         known.append(decoder.encoder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.errors import StyleError
 from impasto.media.images import Picture, write_picture
 from impasto.storage.library import Library
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 from impasto.storage.style_file import read_style
 from impasto.training import samples
 
@@ -41,15 +41,13 @@ def styles(library: Library) -> Iterator[Shown]:
 
 def file_of(name: str, library: Library) -> Path:
     """The style file of a name. Raises StyleError."""
-    known = bundled("style")
-    return ASSETS / "styles" / known[name].file if name in known else library.file(name)
+    return locate(name, "style") if name in bundled("style") else library.file(name)
 
 
 def painting_of(name: str, library: Library) -> Path | None:
     """The painting that a style was learned from, if it is at hand. Raises StyleError."""
-    paintings = bundled("painting")
-    if name in paintings:
-        return ASSETS / "paintings" / paintings[name].file
+    if name in bundled("painting"):
+        return locate(name, "painting")
     own = None if name in bundled("style") else library.picture(name)
     return own if own is not None and own.is_file() else None
 

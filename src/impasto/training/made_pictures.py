@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.media.images import read_picture, rescale
-from impasto.storage.registry import ASSETS, bundled
+from impasto.storage.registry import bundled, locate
 from impasto.training.data import Pictures
 from impasto.training.settings import USUAL_KINDS, Kind
 
@@ -154,7 +154,7 @@ def gradients(size: int, generator: torch.Generator) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _bundled_paintings() -> tuple[Tensor, ...]:
-    return tuple(read_picture(ASSETS / "paintings" / record.file).pixels for record in bundled("painting").values())
+    return tuple(read_picture(locate(name, "painting")).pixels for name in bundled("painting"))
 
 
 def paintings(size: int, generator: torch.Generator) -> Tensor:
