@@ -1,9 +1,10 @@
 """What the bundled styles are worth: near the painting and the photo on photos that they did not learn from, and stable in films.
 
-    python benchmarks/bundled.py --photos FOLDER --films FOLDER --paintings FOLDER --encoder VGG19.safetensors [--limit 8] [STYLE ...]
+    python benchmarks/bundled.py --photos FOLDER --films FOLDER --paintings FOLDER --encoder VGG19.safetensors [OPTIONS] [STYLE ...]
 
 Every style paints the photos at 256 px as drafts, judged by the yardstick, and the films at 448 px as it learned films. Paintings that are
-not ours are NAME.jpg in their folder. Writes benchmarks/results/bundled.json.
+not ours are NAME.jpg in their folder. Writes benchmarks/results/bundled.json; with --live, which takes the small networks of the styles,
+bundled-live.json.
 """
 
 import argparse
@@ -37,15 +38,16 @@ def main() -> None:
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--encoder", required=True, help="VGG-19, which judges")
     parser.add_argument("--limit", type=int, help="at most so many photos, and as many films")
+    parser.add_argument("--live", action="store_true", help="the small networks for live films")
     parser.add_argument("styles", nargs="*", metavar="STYLE")
     options = parser.parse_args()
 
     judging = load_encoder(options.encoder, choose_place("cpu", "float32"))
     photos = [load_at(path, 256) for path in list_pictures(options.photos)[: options.limit]]
-    scenes, rows = footage(options.films)[: options.limit], []
+    scenes, rows, ending = footage(options.films)[: options.limit], [], "-live" * options.live
     for name in options.styles or [name for name in bundled("style") if not name.endswith("-live")]:
         path = locate(name, "painting") if name in bundled("painting") else options.paintings / f"{name}.jpg"
-        painting, source = read_picture(path).pixels[None], gather_styles([name], None, Controls())
+        painting, source = read_picture(path).pixels[None], gather_styles([name + ending], None, Controls())
         draft = make_stylizer(source, Controls(quality="draft"), PLACE)
         found = [Judge(judging, photo, load_at(path, 256))(draft(photo)) for photo in photos]
         films = {name: make_film_stylizer(source, Controls(), PLACE)}
@@ -64,7 +66,7 @@ def main() -> None:
         table.add_row(row["style"], *(f"{value:.4f}" for part in ("photos", "films") for value in row[part].values()))
     Console(width=160).print(table)
     report = {"encoder": Path(options.encoder).stem, "photos": len(photos), "films": [scene.name for scene in scenes], "rows": rows}
-    write_report(RESULTS / "bundled.json", report)
+    write_report(RESULTS / f"bundled{ending}.json", report)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
     "ReCoNet": (None, "reconet", {"terms": {}}),
     "ReCoNet with temporal": (None, "reconet", {"terms": {"temporal": 0.5}}),
     "ReCoNet, one start": ("reconet-alike", "reconet", {"terms": PLAIN}),
+    "Ruder's teacher, rank of the teacher": ("ruder", "metastyle", {"terms": BOTH, "rank_of": "teacher"}),
 }
 """Ways to read the paper: the teacher, the file that the student begins as, and what is changed.
 
