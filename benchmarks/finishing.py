@@ -1,7 +1,8 @@
-"""What finishing costs and gives: seconds by quality and size, regularity of a sky, and whether enlargements look the same.
+"""What finishing costs and gives: seconds, regularity of a sky, also in eight bits, and whether enlargements look the same.
 
     python benchmarks/finishing.py seconds
     python benchmarks/finishing.py sky --paintings FOLDER
+    python benchmarks/finishing.py eight_bits
     python benchmarks/finishing.py enlargement
 
 FOLDER holds NAME.jpg for the bundled styles of paintings that are not ours. The photographs are scikit-image's. Every part writes
@@ -84,6 +85,22 @@ def sky(arguments: argparse.Namespace) -> None:
     write_report(RESULTS / "finishing-sky.json", {"rows": rows})
 
 
+def eight_bits(arguments: argparse.Namespace) -> None:
+    """Drafts of all bundled styles in float32 and in eight bits: how far apart they are, and the regularity of the rocket's sky in both."""
+    rows, photos = [], {name: photo(name, 512) for name in ("rocket", "astronaut", "coffee", "chelsea")}
+    for name in bundled("style"):
+        source, painted = gather_styles([name], None, Controls()), {}
+        for precision in ("float32", "int8"):
+            controls = Controls(quality="draft", backend="openvino", precision=precision)
+            stylizer = make_stylizer(source, controls, choose_place("cpu", precision, painting=True))
+            painted[precision] = {which: stylizer(pixels) for which, pixels in photos.items()}
+        near = {which: float(-10 * (exact - painted["int8"][which]).square().mean().log10()) for which, exact in painted["float32"].items()}
+        skies = {precision: regularity(pictures["rocket"], photos["rocket"]) for precision, pictures in painted.items()}
+        rows.append({"style": name, "psnr": near, "regularity": skies})
+        print(rows[-1], flush=True)
+    write_report(RESULTS / "finishing-eight_bits.json", {"rows": rows})
+
+
 def enlargement(arguments: argparse.Namespace) -> None:
     """A picture of 4096 pixels against one of 1024."""
     rows = []
@@ -107,13 +124,16 @@ def enlargement(arguments: argparse.Namespace) -> None:
     write_report(RESULTS / "finishing-enlargement.json", {"rows": rows})
 
 
+PARTS = {part.__name__: part for part in (seconds, sky, eight_bits, enlargement)}
+
+
 def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=[part.__name__ for part in (seconds, sky, enlargement)])
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--paintings", type=Path)
     arguments = parser.parse_args()
-    {part.__name__: part for part in (seconds, sky, enlargement)}[arguments.part](arguments)
+    PARTS[arguments.part](arguments)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,16 @@ def test_eight_bits_stay_near_and_say_how_near(openvino):
     assert "dB" in found.name
 
 
+def test_instance_norms_take_what_is_not_rounded(openvino):
+    model = engines.openvino_file.in_eight_bits(engines._graph(network()), [(engines._last(picture),) for picture in examples()])
+    norms = [node for node in model.get_ordered_ops() if node.get_type_name() == "MVN"]
+    rounded = [node for node in model.get_ordered_ops() if node.get_type_name() == "FakeQuantize"]
+    taken = {norm.input_value(0).get_node().get_type_name() for norm in norms}
+    assert norms, "the graph has instance norms"
+    assert rounded, "and is in eight bits"
+    assert "FakeQuantize" not in taken
+
+
 def test_by_itself_it_is_what_was_faster(openvino):
     engine("auto")
     notes = next(iter(engines.cache_folder().glob("engines/tried.json")))

@@ -30,9 +30,9 @@ from impasto.runtime.device import Place, processor, settle
 from impasto.settings import AUTO, BACKENDS, INT8
 from impasto.storage.registry import cache_folder
 
-LEAST_DECIBELS = 42.0
+LEAST_DECIBELS = 45.0
 """What eight bits differ from the network at most on the pictures that they are calibrated on, as a signal-to-noise ratio in dB."""
-_FORMAT = 3
+_FORMAT = 4
 """Changes when files in the cache are of no use any more."""
 _TRIED = (256, 384)
 """Height and width that engines are timed at."""
