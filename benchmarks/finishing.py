@@ -20,6 +20,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from impasto.backends.openvino_file import decibels
 from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import write_report
 from impasto.job.build import make_film_stylizer, make_stylizer
@@ -94,7 +95,7 @@ def eight_bits(arguments: argparse.Namespace) -> None:
             controls = Controls(quality="draft", backend="openvino", precision=precision)
             stylizer = make_stylizer(source, controls, choose_place("cpu", precision, painting=True))
             painted[precision] = {which: stylizer(pixels) for which, pixels in photos.items()}
-        near = {which: float(-10 * (exact - painted["int8"][which]).square().mean().log10()) for which, exact in painted["float32"].items()}
+        near = {which: decibels(painted["int8"][which], exact) for which, exact in painted["float32"].items()}
         skies = {precision: regularity(pictures["rocket"], photos["rocket"]) for precision, pictures in painted.items()}
         rows.append({"style": name, "psnr": near, "regularity": skies})
         print(rows[-1], flush=True)
@@ -114,7 +115,7 @@ def enlargement(arguments: argparse.Namespace) -> None:
         rows.append(
             {
                 "style": str(Path(style).name),
-                "psnr": float(-10 * torch.log10((afar - small).square().mean())),
+                "psnr": decibels(afar, small),
                 "regularity": [regularity(small, plain), regularity(afar, plain)],
                 "seconds": taken,
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
