@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -86,6 +86,11 @@ def stamp(path: Path) -> tuple[int, ...]:
     except OSError:
         return (0, 0, 0)
     return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def names_and_sizes(files: Iterable[Path]) -> list[tuple[str, int]]:
+    """What tells these files from others, the same on every machine and whatever folder they lie in."""
+    return [(file.name, file.stat().st_size) for file in files]
 
 
 def fingerprint(path: Path) -> str:

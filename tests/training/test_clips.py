@@ -1,5 +1,7 @@
 """Moving pictures for training: their motion is where it is said to be."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -53,6 +55,16 @@ def test_the_same_seed_draws_the_same_clip(tmp_path):
     films = Films([folder_of_frames(tmp_path / "film")])
     for clips in (MovingPictures(made()), films, Mixed([MovingPictures(made()), films], [1, 3])):
         assert torch.equal(drawn(clips, 3).frames, drawn(clips, 3).frames)
+
+
+def test_films_are_told_by_their_contents_and_not_by_where_they_lie(tmp_path):
+    folder_of_frames(tmp_path / "here" / "frames")
+    make_film(tmp_path / "here" / "film.mp4", count=4)
+    shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copy)
+    here, there = Films([tmp_path / "here"]), Films([tmp_path / "there"])
+    assert here.digest == there.digest
+    make_film(tmp_path / "there" / "film.mp4", count=5)
+    assert Films([tmp_path / "there"]).digest != here.digest
 
 
 def test_films_and_folders_of_frames_are_found(tmp_path):

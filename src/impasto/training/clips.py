@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError
-from impasto.files import in_order, stamp
+from impasto.files import in_order, names_and_sizes
 from impasto.media.images import list_pictures, read_picture, resize
 from impasto.media.opening import is_film
 from impasto.media.stills import fit_within
@@ -148,7 +148,8 @@ class Films:
                 self._films.append(frames)
         if not self._films:
             raise InputError(f"no films and no folders of frames in {', '.join(str(source) for source in sources)}")
-        self.digest = hashlib.sha256(repr([(str(film.name), stamp(film)) for film in found] + [keep, most, each]).encode()).hexdigest()
+        named = [names_and_sizes(list_pictures(film) if film.is_dir() else [film]) for film in found]
+        self.digest = hashlib.sha256(repr([named, keep, most, each]).encode()).hexdigest()
         self._runs: dict[int, list[tuple[int, int]]] = {}
 
     def state(self) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import InputError, PictureError
-from impasto.files import atomic_file, stamp
+from impasto.files import atomic_file, names_and_sizes, stamp
 from impasto.media.images import list_pictures, picture_of
 from impasto.media.opening import READABLE
 from impasto.storage.registry import cache_folder
@@ -60,7 +60,7 @@ class FolderShard:
         self.path, self.name = path, path.name
         files = list_pictures(path)
         self._names = [file.name for file in files]
-        self.digest = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode()).hexdigest()
+        self.digest = hashlib.sha256(repr(names_and_sizes(files)).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._names)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import InputError, PictureError
+from impasto.files import names_and_sizes
 from impasto.media.images import list_pictures, read_picture, resize
 from impasto.media.stills import fit_within
 
@@ -128,7 +129,7 @@ class PictureFolder(Pictures):
     @property
     def digest(self) -> str:
         """What tells these pictures from others: names and sizes of the files, whatever folder they lie in."""
-        named = [(self.files[index].name, self.files[index].stat().st_size) for index in self.indices]
+        named = names_and_sizes(self.files[index] for index in self.indices)
         return hashlib.sha256(repr([named, self.keep]).encode()).hexdigest()
 
     def described(self, what: str) -> str:
