@@ -162,6 +162,9 @@ READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
     "ReCoNet with temporal": (None, "reconet", {"terms": {"temporal": 0.5}}),
     "ReCoNet, one start": ("reconet-alike", "reconet", {"terms": PLAIN}),
     "Ruder's teacher, rank of the teacher": ("ruder", "metastyle", {"terms": BOTH, "rank_of": "teacher"}),
+    "rank alone": (None, "metastyle", {"terms": {"rank": 0.25}}),
+    "Ruder's teacher, residual alone": ("ruder", "metastyle", {"terms": {"residual": 1.0}}),
+    "one start, residual alone": ("alike", "metastyle", {"terms": {"vanilla": 1.0}}),
 }
 """Ways to read the paper: the teacher, the file that the student begins as, and what is changed.
 
