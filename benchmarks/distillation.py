@@ -9,7 +9,8 @@
 
 `rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and resumed,
 and judges all of them. SINTEL is a folder laid out as MPI Sintel's. `readings` does the same for the ways of reading the paper; with --only
-it trains those alone, so that two processes can share the work. Every part writes benchmarks/results/distillation-PART.json.
+it trains those alone, so that two processes can share the work. Every part writes distillation-PART.json into benchmarks/results, or
+--into FOLDER.
 """
 
 import argparse
@@ -89,9 +90,9 @@ def stylizer_of(path: Path, stabilize: str) -> Stylizer:
     return make_film_stylizer(StyleSource([find_style(path)]), Controls(stabilize=stabilize), PLACE)
 
 
-def shown(report: StabilityReport, part: str, more: dict[str, object] | None = None) -> None:
+def shown(report: StabilityReport, file: Path) -> None:
     report.show(Console(width=200))
-    report.write(HERE / "results" / f"distillation-{part}.json")
+    report.write(file)
 
 
 def rows(arguments: argparse.Namespace) -> None:
@@ -130,7 +131,7 @@ def vanilla_student(kept: Path, materials: Materials, name: str = "metastyle", s
 
 def judged(arguments: argparse.Namespace, stylizers: dict[str, Stylizer], teacher: Path, parts: tuple[str, str, str]) -> None:
     """Judge them on films, on scenes of exact motion and, where it is there, on Sintel's true flow; write each as a part."""
-    films, moving, truth = parts
+    films, moving, truth = (arguments.into / f"distillation-{part}.json" for part in parts)
     common = {
         "encoder": load_encoder(arguments.encoder, choose_place("cpu", "float32")),
         "painting": read_picture(arguments.painting).pixels[None],
@@ -164,7 +165,8 @@ READINGS: dict[str, tuple[str | None, str, dict[str, object]]] = {
     "Ruder's teacher, rank of the teacher": ("ruder", "metastyle", {"terms": BOTH, "rank_of": "teacher"}),
     "rank alone": (None, "metastyle", {"terms": {"rank": 0.25}}),
     "Ruder's teacher, residual alone": ("ruder", "metastyle", {"terms": {"residual": 1.0}}),
-    "one start, residual alone": ("alike", "metastyle", {"terms": {"vanilla": 1.0}}),
+    "Ruder's teacher, plain distillation alone": ("ruder", "metastyle", {"terms": {"vanilla": 1.0}}),
+    "Ruder's teacher, plain distillation, with temporal": ("ruder", "metastyle", {"terms": {**PLAIN, "temporal": 0.5}}),
 }
 """Ways to read the paper: the teacher, the file that the student begins as, and what is changed.
 
@@ -260,7 +262,7 @@ def adaptation(arguments: argparse.Namespace) -> None:
     for way, change in average.items():
         print("mean", way, {key: f"{value:+.1%}" for key, value in change.items()})
     write_report(
-        HERE / "results" / "distillation-adaptation.json", {"encoder": Path(arguments.encoder).stem, "mean": average, "paintings": found}
+        arguments.into / "distillation-adaptation.json", {"encoder": Path(arguments.encoder).stem, "mean": average, "paintings": found}
     )
 
 
@@ -281,7 +283,7 @@ def presets(arguments: argparse.Namespace) -> None:
         table[name] = {"gradients": means, "calibrated": calibrated(means, fractions)}
         print(name, table[name])
     published = dict(STUDENT_PRESETS["published"].weights) | {"temporal": 1e6}
-    write_report(HERE / "results" / "distillation-presets.json", {"losses": table, "published": published})
+    write_report(arguments.into / "distillation-presets.json", {"losses": table, "published": published})
 
 
 def scene_frames(count: int, size: tuple[int, int]) -> list[Tensor]:
@@ -359,7 +361,7 @@ def speed(arguments: argparse.Namespace) -> None:
         "film_fps": 1 / film,
         "network_fps": 1 / network,
     }
-    write_report(HERE / "results" / "distillation-speed.json", content)
+    write_report(arguments.into / "distillation-speed.json", content)
 
 
 MEASURED = """
@@ -385,7 +387,7 @@ def memory(arguments: argparse.Namespace) -> None:
                 peak, seconds = map(float, done.stdout.split())
                 found[f"{name}, {way}"] = {"frames": count, "peak_MB": peak, "seconds": seconds}
                 print(f"{name}, {way}: {peak:.0f} MB, {seconds:.0f} s", flush=True)
-    write_report(HERE / "results" / "distillation-memory.json", {"size": "96x64", "films": found})
+    write_report(arguments.into / "distillation-memory.json", {"size": "96x64", "films": found})
 
 
 PARTS = {"rows": rows, "readings": readings, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}
@@ -396,6 +398,7 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     for name in ("painting", "paintings", "photos", "films", "judge", "still", "truth", "kept", "maps"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--into", type=Path, default=HERE / "results", help="folder for what is measured")
     parser.add_argument("--rendering", default="final")
     parser.add_argument("--encoder", default="compact")
     parser.add_argument("--steps", type=int, default=250, help="of a row or a reading; 2000 for readings that count")

@@ -4,8 +4,8 @@
         --encoder VGG19.safetensors
     python benchmarks/metastyle.py contents | johnson | gatys | pairs --pairs PAIRS.json  (the same options)
 
-Every part writes benchmarks/results/metastyle-PART.json and, where there are curves, docs/figures/metastyle-PART.png. The loss is
-always VGG-19's, `feedforward`, on whole held-out photos at 256 px that no network has seen.
+Every part writes benchmarks/results/metastyle-PART.json and, where there are curves, docs/figures/metastyle-PART.png, or both into
+the folder of --into. The loss is always VGG-19's, `feedforward`, on whole held-out photos at 256 px that no network has seen.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
             done.write_text(json.dumps(rows[name]))
         at = {mark: [row[2] for rows_ in curves.values() for row in rows_ if row[0] == mark] for mark in MARKS}
         print(name, f"{trained:.0f} s", {mark: f"{mean(v):.3f} +- {stdev(v):.3f}" for mark, v in at.items()}, flush=True)
-    draw({name: list(row["curves"].values()) for name, row in rows.items()}, "ablation")
+    draw({name: list(row["curves"].values()) for name, row in rows.items()}, options.figure)
     return {"outer_steps": options.outer, "width": options.width, "rows": rows}
 
 
@@ -167,7 +167,7 @@ def johnson(options: argparse.Namespace, tasks: dict[str, Task], compact: Percep
         settings = replace(FittingSettings(), steps=steps, crop=options.crop, final_rate=final_rate)
         runs[label] = task.curve(start, task.judge, content, settings, (*long, steps), place)
         print(label, [f"{step:.0f}: {loss:.3f}" for step, _, loss in runs[label]], f"{runs[label][-1][1]:.0f} s", flush=True)
-    draw({label: [rows] for label, rows in runs.items()}, "johnson")
+    draw({label: [rows] for label, rows in runs.items()}, options.figure)
     return {"painting": name, "runs": runs}
 
 
@@ -200,7 +200,7 @@ def gatys(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
         lowest = list(accumulate(losses, lambda low, row: [row[0], 0.0, min(low[2], row[2])]))
         runs[label] = lowest
         print(label, [f"{lowest[k][2]:.3f}" for k in (0, 10, 20, 40, len(lowest) - 1)], flush=True)
-    draw({f"from the {label}": [rows] for label, rows in runs.items()}, "gatys")
+    draw({f"from the {label}": [rows] for label, rows in runs.items()}, options.figure)
     return {"painting": name, "runs": runs}
 
 
@@ -246,7 +246,7 @@ def pairs(options: argparse.Namespace, tasks: dict[str, Task], compact: Perceptu
     return {"content_weight": options.content_weight, "runs": results}
 
 
-def draw(curves: dict[str, list[list[list[float]]]], part: str) -> None:
+def draw(curves: dict[str, list[list[list[float]]]], file: Path) -> None:
     """Held-out loss against steps: the mean over paintings, with standard deviations where there are several."""
     figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for name, several in curves.items():
@@ -257,7 +257,7 @@ def draw(curves: dict[str, list[list[list[float]]]], part: str) -> None:
     axes.set(xlabel="steps + 1", ylabel="loss", xscale="log", yscale="log")
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE.parent / f"docs/figures/metastyle-{part}.png", dpi=130)
+    figure.savefig(file, dpi=130)
 
 
 PARTS = {"ablation": ablation, "contents": contents, "johnson": johnson, "gatys": gatys, "pairs": pairs}
@@ -281,7 +281,9 @@ def main() -> None:
     parser.add_argument("--content-weight", type=float)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--keep", type=Path, help="folder for the painted pictures of pairs, and for what the ablation has done so far")
+    parser.add_argument("--into", type=Path, help="folder for what is measured and drawn")
     options = parser.parse_args()
+    options.figure = (options.into or HERE.parent / "docs/figures") / f"metastyle-{options.part}.png"
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
 
@@ -290,7 +292,7 @@ def main() -> None:
     compact = PerceptualLoss(load_encoder("compact", place), "feedforward")
     photos = [load_at(path, 256) for path in list_pictures(options.photos)[: options.count]]
     tasks = {path.stem: Task(judge, photos, load_at(path, 256), 256) for path in options.paintings}
-    write_report(HERE / f"results/metastyle-{options.part}.json", PARTS[options.part](options, tasks, compact, place))
+    write_report((options.into or HERE / "results") / f"metastyle-{options.part}.json", PARTS[options.part](options, tasks, compact, place))
 
 
 if __name__ == "__main__":

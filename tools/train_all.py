@@ -210,7 +210,7 @@ class Script:
 def _ablation(plan: Plan) -> list[list[str]]:
     words = ["benchmarks/metastyle.py", "ablation", *plan.photos, "--style", str(plan.data / "style/train")]
     words += ["--photos", str(plan.data / "content/val"), "--paintings", *plan.held_out, "--encoder", str(plan.vgg)]
-    words += ["--keep", str(plan.runs / "ablation")]
+    words += ["--keep", str(plan.runs / "ablation"), "--into", str(plan.runs / "ablation")]
     return [[*words, *("--outer 2 --width 4 --crop 64 --count 1" if plan.tiny else "--outer 2000 --width 16").split()]]
 
 
@@ -218,6 +218,7 @@ def _readings(plan: Plan) -> list[list[str]]:
     words = ["benchmarks/distillation.py", "readings", "--painting", str(plan.data / "style/val/candy.jpg")]
     words += ["--photos", str(plan.data / "content/train"), "--films", str(plan.data / "video/train")]
     words += ["--still", str(plan.data / "content/val"), "--judge", str(plan.data / "video/val"), "--kept", str(plan.runs / "readings")]
+    words += ["--into", str(plan.runs / "readings")]
     return [[*words, *("--steps 2 --only 0" if plan.tiny else "--steps 2000").split()]]
 
 
