@@ -120,7 +120,7 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
         if done:
             done.write_text(json.dumps(rows[name]))
         at = {mark: [row[2] for rows_ in curves.values() for row in rows_ if row[0] == mark] for mark in MARKS}
-        print(name, f"{trained:.0f} s", {mark: f"{mean(v):.3f} +- {stdev(v):.3f}" for mark, v in at.items()}, flush=True)
+        print(name, f"{trained:.0f} s", {mark: spread(v) for mark, v in at.items()}, flush=True)
     draw({name: list(row["curves"].values()) for name, row in rows.items()}, options.figure)
     return {"outer_steps": options.outer, "width": options.width, "rows": rows}
 
@@ -147,7 +147,7 @@ def contents(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
         settings = replace(FittingSettings(), steps=100, crop=options.crop)
         rows[name] = {p: task.curve(bundled_start(), compact, pictures, settings, (100,), place) for p, task in tasks.items()}
         final = [rows_[-1][2] for rows_ in rows[name].values()]
-        print(name, f"{mean(final):.3f} +- {stdev(final):.3f}", flush=True)
+        print(name, spread(final), flush=True)
     return {"rows": rows}
 
 
