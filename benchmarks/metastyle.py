@@ -284,8 +284,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="folder for what is measured and drawn")
     options = parser.parse_args()
     options.figure = (options.into or HERE.parent / "docs/figures") / f"metastyle-{options.part}.png"
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
+    for folder in (options.keep, options.into):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
 
     place = choose_place("cpu")
     judge = PerceptualLoss(load_encoder(options.encoder, place), "feedforward")
