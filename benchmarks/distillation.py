@@ -1,16 +1,14 @@
-"""What stable films cost and bring: the rows of the paper's Table 2, learning for video, speed, memory.
+"""What stable films cost and bring: readings of the paper, learning for video, speed, memory.
 
-    python benchmarks/distillation.py rows --painting CANDY.jpg --photos PHOTOS --films FILMS --judge FILMS --truth SINTEL --kept FOLDER
-    python benchmarks/distillation.py readings (the same options)
+    python benchmarks/distillation.py readings --painting CANDY.jpg --photos PHOTOS --films FILMS --judge FILMS --truth SINTEL --kept FOLDER
     python benchmarks/distillation.py adaptation --paintings UNSEEN --judge FILMS --kept FOLDER
     python benchmarks/distillation.py presets --painting CANDY.jpg --films FILMS --kept FOLDER
     python benchmarks/distillation.py speed
     python benchmarks/distillation.py memory
 
-`rows` trains the vanilla student, the teacher and every row that FOLDER does not hold yet, each of which can be interrupted and resumed,
-and judges all of them. SINTEL is a folder laid out as MPI Sintel's. `readings` does the same for the ways of reading the paper; with --only
-it trains those alone, so that two processes can share the work. Every part writes distillation-PART.json into benchmarks/results, or
---into FOLDER.
+`readings` trains the vanilla students, the teachers and every reading of the paper that FOLDER does not hold yet, each of which can be
+interrupted and resumed, and judges all of them; with --only it trains those alone, so that two processes can share the work. SINTEL is a
+folder laid out as MPI Sintel's. Every part writes distillation-PART.json into benchmarks/results, or --into FOLDER.
 """
 
 import argparse
@@ -63,19 +61,6 @@ from impasto.training.recipe import Materials, train_to_file
 HERE = Path(__file__).resolve().parent
 PLACE = choose_place("cpu")
 
-SHORT = {"length": 3, "crop": 224, "learning_rate": 1e-3, "balanced": False}
-"""What makes a row affordable on two processor cores: three frames of 224 pixels; the published rate, falling to a tenth."""
-ROWS: dict[str, dict[str, object]] = {
-    "student": {"terms": {}},
-    "+ residual": {"terms": {"residual": 1.0}},
-    "+ rank (input)": {"terms": {"rank": 0.25}},
-    "+ residual + rank (input)": {"terms": {"residual": 1.0, "rank": 0.25}},
-    "student with temporal": {"terms": {"temporal": 0.5}},
-    "with temporal + residual + rank (input)": {"terms": {"temporal": 0.5, "residual": 1.0, "rank": 0.25}},
-    "+ residual + tail, four times the shares": {"terms": {"residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
-    "with temporal + both, four times": {"terms": {"temporal": 2.0, "residual": 4.0, "rank": 1.0}, "rank_mode": "tail"},
-}
-
 
 def saying(name: str) -> Callable[[Event], None]:
     def say(event: Event) -> None:
@@ -95,32 +80,7 @@ def shown(report: StabilityReport, file: Path) -> None:
     report.write(file)
 
 
-def rows(arguments: argparse.Namespace) -> None:
-    kept: Path = arguments.kept
-    kept.mkdir(parents=True, exist_ok=True)
-    materials = Materials(arguments.painting, [arguments.photos], film=[arguments.films])
-    vanilla = vanilla_student(kept, materials)
-    teacher = kept / "teacher.safetensors"
-    if not teacher.is_file():
-        train_to_file(TEACHER_TRAINING, replace(materials, start=str(vanilla)), teacher, listener=saying("teacher"))
-    stylizers: dict[str, Stylizer] = {"vanilla student": stylizer_of(vanilla, "none")}
-    for number, (name, changes) in enumerate(ROWS.items()):
-        file = kept / f"row-{number}.safetensors"
-        if not file.is_file():
-            train_to_file(
-                STUDENT_TRAINING,
-                replace(materials, teacher=str(teacher), start=str(vanilla)),
-                file,
-                changes={"steps": arguments.steps, **SHORT, **changes},
-                listener=saying(name),
-            )
-        stylizers[name] = stylizer_of(file, "student")
-    stylizers |= {"vanilla student held by flow": stylizer_of(vanilla, "flow")}
-    stylizers |= {"vanilla teacher": stylizer_of(teacher, "none"), "teacher": stylizer_of(teacher, "flow")}
-    judged(arguments, stylizers, teacher, ("films", "moving", "truth"))
-
-
-def vanilla_student(kept: Path, materials: Materials, name: str = "metastyle", steps: int = 1000) -> Path:
+def vanilla_student(kept: Path, materials: Materials, name: str, steps: int) -> Path:
     """A student that knows the style and nothing of films."""
     path = kept / f"vanilla-{name}.safetensors"
     if not path.is_file():
@@ -129,9 +89,9 @@ def vanilla_student(kept: Path, materials: Materials, name: str = "metastyle", s
     return path
 
 
-def judged(arguments: argparse.Namespace, stylizers: dict[str, Stylizer], teacher: Path, parts: tuple[str, str, str]) -> None:
+def judged(arguments: argparse.Namespace, stylizers: dict[str, Stylizer], teacher: Path) -> None:
     """Judge them on films, on scenes of exact motion and, where it is there, on Sintel's true flow; write each as a part."""
-    films, moving, truth = (arguments.into / f"distillation-{part}.json" for part in parts)
+    films, moving, truth = (arguments.into / f"distillation-readings-{part}.json" for part in ("films", "moving", "truth"))
     common = {
         "encoder": load_encoder(arguments.encoder, choose_place("cpu", "float32")),
         "painting": read_picture(arguments.painting).pixels[None],
@@ -208,9 +168,10 @@ def readings(arguments: argparse.Namespace) -> None:
     if arguments.only:
         return
     stylizers = {f"vanilla {name}": stylizer_of(made(name), "none") for name in vanilla_steps} | students
+    stylizers["vanilla metastyle, held by flow"] = stylizer_of(made("metastyle"), "flow")
     for name in TEACHERS:
         stylizers |= {f"teacher {name}, blind": stylizer_of(made(name), "none"), f"teacher {name}": stylizer_of(made(name), "flow")}
-    judged(arguments, stylizers, made("alike"), ("readings-films", "readings-moving", "readings-truth"))
+    judged(arguments, stylizers, made("alike"))
 
 
 def adaptation(arguments: argparse.Namespace) -> None:
@@ -268,7 +229,7 @@ def adaptation(arguments: argparse.Namespace) -> None:
 
 def presets(arguments: argparse.Namespace) -> None:
     """Gradients of the terms at the vanilla student, and the weights that the calibration makes of them, beside the published ones."""
-    teacher = from_teacher_file(read_style(arguments.kept / "teacher.safetensors"))
+    teacher = from_teacher_file(read_style(arguments.kept / "teacher-ruder.safetensors"))
     student = from_style_file(read_style(arguments.kept / "vanilla-metastyle.safetensors"))
     films, table = Films([arguments.films]), {}
     for name, loss_name in (("feedforward", "feedforward"), ("published", "reconet")):
@@ -390,7 +351,7 @@ def memory(arguments: argparse.Namespace) -> None:
     write_report(arguments.into / "distillation-memory.json", {"size": "96x64", "films": found})
 
 
-PARTS = {"rows": rows, "readings": readings, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}
+PARTS = {"readings": readings, "adaptation": adaptation, "presets": presets, "speed": speed, "memory": memory}
 
 
 def main() -> None:
@@ -401,10 +362,10 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=HERE / "results", help="folder for what is measured")
     parser.add_argument("--rendering", default="final")
     parser.add_argument("--encoder", default="compact")
-    parser.add_argument("--steps", type=int, default=250, help="of a row or a reading; 2000 for readings that count")
+    parser.add_argument("--steps", type=int, default=250, help="of a reading; 2000 for readings that count")
     parser.add_argument("--only", nargs="*", help="stems of the paintings, or numbers of the readings, that are taken")
     arguments = parser.parse_args()
-    if arguments.part in ("rows", "readings") and arguments.still is None:
+    if arguments.part == "readings" and arguments.still is None:
         arguments.still = arguments.photos
     PARTS[arguments.part](arguments)
 

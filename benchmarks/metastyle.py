@@ -85,10 +85,15 @@ class Task:
 
 
 def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: PerceptualLoss, place: Place) -> dict:
-    """Starts after the same number of outer steps, each adapted to every held-out painting; --keep makes it resumable."""
+    """Starts after the same number of outer steps, each adapted to every held-out painting; --keep makes it resumable.
+
+    Those that --only names are trained and kept, and nothing is drawn or written: so two processes share the work.
+    """
     content, style = PictureFolder([options.content]), PictureFolder([options.style])
     rows: dict[str, dict] = {}
     for name, order in STARTS.items():
+        if options.only and name not in options.only:
+            continue
         done = options.keep and options.keep / f"{name}.json"
         if done and done.is_file():
             rows[name] = json.loads(done.read_text())
@@ -121,6 +126,8 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
             done.write_text(json.dumps(rows[name]))
         at = {mark: [row[2] for rows_ in curves.values() for row in rows_ if row[0] == mark] for mark in MARKS}
         print(name, f"{trained:.0f} s", {mark: spread(v) for mark, v in at.items()}, flush=True)
+    if options.only:
+        return {}
     draw({name: list(row["curves"].values()) for name, row in rows.items()}, options.figure)
     return {"outer_steps": options.outer, "width": options.width, "rows": rows}
 
@@ -274,6 +281,7 @@ def main() -> None:
     parser.add_argument("--outer", type=int, default=400, help="outer steps of the ablation")
     parser.add_argument("--width", type=int, default=32, help="of the networks of the ablation")
     parser.add_argument("--scratch", type=int, default=2000, help="steps of training from scratch")
+    parser.add_argument("--only", nargs="*", choices=STARTS, help="starts of the ablation that are trained, with --keep")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--count", type=int, default=6, help="held-out photos")
     parser.add_argument("--pairs", type=Path, help="for the part pairs: as `impasto evaluate fidelity --pairs` takes it")
@@ -293,7 +301,8 @@ def main() -> None:
     compact = PerceptualLoss(load_encoder("compact", place), "feedforward")
     photos = [load_at(path, 256) for path in list_pictures(options.photos)[: options.count]]
     tasks = {path.stem: Task(judge, photos, load_at(path, 256), 256) for path in options.paintings}
-    write_report((options.into or HERE / "results") / f"metastyle-{options.part}.json", PARTS[options.part](options, tasks, compact, place))
+    if report := PARTS[options.part](options, tasks, compact, place):
+        write_report((options.into or HERE / "results") / f"metastyle-{options.part}.json", report)
 
 
 if __name__ == "__main__":
