@@ -22,7 +22,7 @@ from torch import Tensor
 
 from impasto.evaluation.fidelity import Judge, Pair, load_at, read_pairs, share
 from impasto.evaluation.report import spread, write_report
-from impasto.events import Event, Listener
+from impasto.events import Event
 from impasto.media.images import Picture, list_pictures, style_at, write_picture
 from impasto.methods.metastyle.meta_training import meta_train
 from impasto.methods.metastyle.training_settings import MetaTraining
@@ -98,9 +98,8 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
         if done and done.is_file():
             rows[name] = json.loads(done.read_text())
             continue
-        began = time.monotonic()
         torch.manual_seed(0)
-        start = StyleNetwork(options.width)
+        start, trained = StyleNetwork(options.width), 0.0
         if order is not None:
             inner = {"inner": "all", "inner_steps": 3, "inner_rate": 1e-2} if order == "reptile" else {"inner_rate": 1e-2}
             settings = MetaTraining(
@@ -117,8 +116,14 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
                 **inner,
             )
             checkpoint = options.keep and options.keep / f"{name}.checkpoint"
-            start = meta_train(compact, content, style, settings, place=place, checkpoint=checkpoint, listener=said(name)).cpu()
-        trained = time.monotonic() - began
+
+            def say(event: Event, name: str = name) -> None:
+                nonlocal trained
+                trained = event.seconds  # with those before it was resumed
+                if event.step % 100 == 0:
+                    print(f"{name}: {event.step} of {event.total}, {event.seconds:.0f} s, loss {event.values['loss']:.3f}", flush=True)
+
+            start = meta_train(compact, content, style, settings, place=place, checkpoint=checkpoint, listener=say).cpu()
         own = replace(FittingSettings(), steps=MARKS[-1], crop=options.crop)
         curves = {painting: task.curve(start, compact, content, own, MARKS, place) for painting, task in tasks.items()}
         rows[name] = {"seconds_of_meta_training": trained, "curves": curves}
@@ -129,17 +134,16 @@ def ablation(options: argparse.Namespace, tasks: dict[str, Task], compact: Perce
     if options.only:
         return {}
     draw({name: list(row["curves"].values()) for name, row in rows.items()}, options.figure)
-    return {"outer_steps": options.outer, "width": options.width, "rows": rows}
+    against = {name: against_joint(row["curves"], rows["joint"]["curves"]) for name, row in rows.items() if name != "joint"}
+    for name, changes in against.items():
+        print(f"{name} against joint", {mark: spread(change) for mark, change in changes.items()})
+    return {"outer_steps": options.outer, "width": options.width, "against_joint": against, "rows": rows}
 
 
-def said(name: str) -> Listener:
-    """A line every hundred steps."""
-
-    def say(event: Event) -> None:
-        if event.step % 100 == 0:
-            print(f"{name}: {event.step} of {event.total}, {event.seconds:.0f} s, loss {event.values['loss']:.3f}", flush=True)
-
-    return say
+def against_joint(curves: dict[str, list], joint: dict[str, list]) -> dict[int, list[float]]:
+    """Change of the loss from joint training's, painting by painting: paintings differ more among themselves than starts do."""
+    pairs = [zip(curves[painting], joint[painting], strict=True) for painting in curves]
+    return {int(at[0][0][0]): [row[2] / other[2] - 1 for row, other in at] for at in zip(*pairs, strict=True)}
 
 
 def contents(options: argparse.Namespace, tasks: dict[str, Task], compact: PerceptualLoss, place: Place) -> dict:
@@ -262,6 +266,9 @@ def draw(curves: dict[str, list[list[list[float]]]], file: Path) -> None:
         error = [stdev(column) if len(column) > 1 else 0.0 for column in columns]
         axes.errorbar(steps, [mean(column) for column in columns], yerr=error if any(error) else None, label=name, capsize=2, linewidth=1.4)
     axes.set(xlabel="steps + 1", ylabel="loss", xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=130)
