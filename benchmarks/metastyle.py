@@ -298,6 +298,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the painted pictures of pairs, and for what the ablation has done so far")
     parser.add_argument("--into", type=Path, help="folder for what is measured and drawn")
     options = parser.parse_args()
+    if options.only and not options.keep:
+        parser.error("--only needs --keep, the folder for what it trains")
     options.figure = (options.into or HERE.parent / "docs/figures") / f"metastyle-{options.part}.png"
     for folder in (options.keep, options.into):
         if folder:
