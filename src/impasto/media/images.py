@@ -44,11 +44,14 @@ class Picture:
 
     pixels: (3, H, W), float32, sRGB in [0, 1]. alpha: (1, H, W) in [0, 1], or None if opaque.
     exif: the file's EXIF block with the orientation removed (it is applied to the pixels), or None.
+    bits: 8 or 16, what each channel of the file holds. messages: what could not be read as the file states it.
     """
 
     pixels: Tensor
     alpha: Tensor | None = None
     exif: bytes | None = field(default=None, repr=False)
+    bits: int = 8
+    messages: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

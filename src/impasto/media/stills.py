@@ -28,11 +28,15 @@ _SAVE_OPTIONS: dict[str, dict[str, object]] = {
 
 @dataclass(frozen=True)
 class Still:
-    """A picture of eight bits: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque; exif as in `impasto.media.images.Picture`."""
+    """An image of eight bits: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque.
+
+    exif, messages: as in `impasto.media.images.Picture`.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     exif: bytes | None = field(default=None, repr=False)
+    messages: tuple[str, ...] = ()
 
 
 @contextmanager
