@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto.media.boxes import Box, Size
+from impasto.media.boxes import Box as Box
+from impasto.media.boxes import Size as Size
 
 _STEP = 512
 """Side, in pixels, of what is held of a picture that is resized as a whole."""
@@ -36,7 +37,7 @@ class Canvas:
     """
 
     def __init__(self, path: Path, size: Size, *, channels: int = 3, deep: bool = False):
-        self.path, self.size, self.channels = path, size, channels
+        self.path, self.size, self.channels, self.deep = path, size, channels, deep
         self._dtype = np.dtype(np.float32 if deep else np.uint8)
         needed = math.prod(size) * channels * self._dtype.itemsize
         if not (path.is_file() and path.stat().st_size == needed):
@@ -62,7 +63,11 @@ class Canvas:
     def write(self, box: Box, pixels: Tensor) -> None:
         """Put (1, C, h, w) in [0, 1] there."""
         values = pixels[0].float().cpu().clamp(0, 1).permute(1, 2, 0)
-        part = np.ascontiguousarray((values if self._dtype == np.float32 else values.mul(255).round()).numpy(), self._dtype)
+        self.put(box, (values if self.deep else values.mul(255).round()).numpy())
+
+    def put(self, box: Box, values: np.ndarray) -> None:
+        """Put values (h, w, C) there as they are stored: bytes, or floats in [0, 1] of a deep one."""
+        part = np.ascontiguousarray(values, self._dtype)
         with self.path.open("rb+", buffering=0) as stream:
             for number, place in enumerate(self._rows(box)):
                 stream.seek(place)

@@ -17,13 +17,15 @@ from PIL.PngImagePlugin import PngInfo
 from impasto.errors import ImpastoError, PictureError
 from impasto.files import atomic_file, check_folder
 from impasto.media.boxes import Box, Size
-from impasto.media.decoding import Decoder, File, decoder_of
+from impasto.media.decoding import Decoder, decoder_of
 from impasto.media.image_color import ImageColor, color_of
 from impasto.media.opening import MADE_BY, ORIENTATION, SOFTWARE, check_chunks, frames_of, opened, opened_bytes
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
 
+_LOSSY = frozenset({"JPEG", "MPO"})
+"""Formats whose values are never those that were stored."""
 _ROWS = 64
 """Rows that an image is resized by at the least, where there are as many."""
 
@@ -57,6 +59,8 @@ class ImageSource:
     decoder: Decoder
     color: ImageColor
     exif: bytes | None = field(default=None, repr=False)
+    lossy: bool = False
+    two_valued: bool = False
 
     @property
     def size(self) -> Size:
@@ -137,7 +141,7 @@ def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX
             color = color_of(image, path)
             decoder = decoder_of(image, path if data is None else data)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            yield ImageSource(path, orientation, decoder, color, exif)
+            yield ImageSource(path, orientation, decoder, color, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 
