@@ -17,21 +17,19 @@ from impasto.files import in_order
 from impasto.media.color import laid_on
 from impasto.media.deep import as_channels
 from impasto.media.deep import decoded as values_of
+from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import HEIF, READABLE, has_heif, opened, opened_bytes
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
     check_size,
-    check_writable,
     decoded,
     exif_of,
-    holds_alpha,
     is_deep,
     reading,
     resized,
     to_srgb,
     upright,
-    write_still,
 )
 
 LONGEST_STYLE = 4

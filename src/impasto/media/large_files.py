@@ -12,9 +12,10 @@ from impasto.errors import PictureError
 from impasto.files import atomic_file
 from impasto.media.canvas import Canvas, Size, tiles
 from impasto.media.color import laid_on
+from impasto.media.image_writer import WRITERS, check_writable, holds_alpha, write_still
 from impasto.media.images import read_picture
 from impasto.media.opening import MADE_BY
-from impasto.media.stills import WRITERS, Still, check_writable, decoded, exif_of, holds_alpha, is_deep, reading, resized, write_still
+from impasto.media.stills import Still, decoded, exif_of, is_deep, reading, resized
 
 _STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
 """Formats that libvips reads and writes here."""

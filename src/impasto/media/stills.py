@@ -1,7 +1,6 @@
-"""Still pictures of eight bits in and out, as arrays; free of heavy imports: a draft is read, painted and written without PyTorch."""
+"""Still pictures of eight bits, read as arrays; free of heavy imports: a draft is read, painted and written without PyTorch."""
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -9,21 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImpastoError, PictureError
-from impasto.files import atomic_file, check_folder
-from impasto.media.opening import MADE_BY, ORIENTATION, SOFTWARE, frames_of, opened
+from impasto.media.opening import ORIENTATION, frames_of, opened
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
-
-WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-_SAVE_OPTIONS: dict[str, dict[str, object]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
     """The EXIF block without its orientation, or None, and the orientation."""
     exif = read_exif(image)
     turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
-    return None if exif is None else _exif_bytes(exif), turned
+    return None if exif is None else exif_bytes(exif), turned
 
 
 def upright(values: np.ndarray, orientation: object) -> np.ndarray:
@@ -139,7 +129,8 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
     return exif or None
 
 
-def _exif_bytes(exif: Image.Exif) -> bytes | None:
+def exif_bytes(exif: Image.Exif) -> bytes | None:
+    """An EXIF block as it is stored, or None if it cannot be."""
     try:
         return exif.tobytes()
     except Exception:
@@ -157,59 +148,6 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         except (ImageCms.PyCMSError, OSError):
             pass
     return image.convert("RGB")
-
-
-def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Say before any long work whether a picture could be written here: raises InputError if not.
-
-    The suffix has to be one that can be written, the folder has to exist or to be makeable, and the file must not be
-    one of the inputs.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(WRITERS)}")
-    if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
-        raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
-    if path.is_dir():
-        raise PictureError(f"cannot write {path}: it is a folder")
-    check_folder(path)
-
-
-def write_still(still: Still, path: Path, *, exif: bool = False) -> Path:
-    """Write a picture of eight bits in the format of its suffix, one that can hold its alpha; the file appears whole or not at all.
-
-    exif: keep the EXIF block of the file that it was read from. Raises PictureError if the file cannot be written.
-    """
-    check_writable(path)
-    kind = WRITERS[path.suffix.lower()]
-    values = still.pixels if still.alpha is None else np.dstack([still.pixels, still.alpha])
-    try:
-        with atomic_file(path) as temporary:
-            options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, still.exif if exif else None)
-            Image.fromarray(values).save(temporary, format=kind, **options)
-    except Exception as error:  # encoders have limits of their own: sides, metadata
-        raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    return path
-
-
-def holds_alpha(path: Path) -> bool:
-    """Whether the format of a suffix can hold transparency."""
-    return WRITERS[path.suffix.lower()] not in ("JPEG", "BMP")
-
-
-def _marked(kind: str, exif: bytes | None = None) -> dict[str, object]:
-    """What Pillow is told so that the file says who made it, and keeps an EXIF block."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    if kind == "BMP":
-        return {}
-    if kind == "PNG":
-        software = PngInfo()
-        software.add_text("Software", MADE_BY)
-        return {"pnginfo": software} | ({"exif": exif} if exif else {})
-    block[SOFTWARE] = MADE_BY
-    return {"exif": _exif_bytes(block) or b""}
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:
