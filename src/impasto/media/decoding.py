@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from impasto.media.tiff import SampleBytes, TiffLayout, alone, layout_of
+from impasto.media.tiff import SampleBytes, alone, layout_of
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -263,13 +263,13 @@ def _start_of(file: Path) -> bytes:
 def _by_ffmpeg(file: File) -> np.ndarray:
     import av
 
-    with av.open(io.BytesIO(file) if isinstance(file, bytes) else os.fspath(file)) as container:
-        return next(container.decode(video=0)).to_ndarray()
+    with av.open(io.BytesIO(file) if isinstance(file, bytes) else os.fspath(file), "r") as container:
+        return np.asarray(next(container.decode(video=0)).to_ndarray())
 
 
 def _pnm(image: Image.Image, file: File) -> Decoder:
     """PNM states what white is, and Pillow brings it to the full range; of colours it keeps eight bits, so they are taken as they are."""
-    name, _, offset, told = image.tile[0]
+    name, _, offset, told = image.tile[0]  # type: ignore[attr-defined]
     white = told[1] if isinstance(told, tuple) and len(told) > 1 and isinstance(told[1], int) else 255
     found = _by_pillow(image, file)
     if image.mode == "I":

@@ -14,16 +14,14 @@ from torch import Tensor
 from impasto.errors import PictureError
 from impasto.files import in_order
 from impasto.media.color import laid_on
+from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import HEIF, READABLE, has_heif
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
-    check_writable,
-    holds_alpha,
     image_source,
     resized,
     upright,
-    write_still,
 )
 
 LONGEST_STYLE = 4

@@ -11,8 +11,9 @@ from impasto.files import atomic_file
 from impasto.media.canvas import Canvas, Size, tiles
 from impasto.media.color import laid_on
 from impasto.media.decoding import vips
+from impasto.media.image_writer import WRITERS, check_writable, holds_alpha, write_still
 from impasto.media.opening import MADE_BY
-from impasto.media.stills import WRITERS, Still, check_writable, holds_alpha, image_source, write_still
+from impasto.media.stills import Still, image_source
 
 _STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
 """Formats that libvips writes here."""

@@ -88,7 +88,7 @@ def layout_of(image: Image.Image) -> TiffLayout:
         associated = found is not None and meanings[found] == 1
     same = len(depths) == len(kinds) == 1 and kind in (1, 2, 3)
     usual = bits in (8, 16, 32) or (bits in (1, 2, 4) and samples == 1)
-    known = photometric in (*_PLAIN, 3, 8) or (photometric == 6 and compression == _JPEG)
+    known = photometric in (*_PLAIN, 3) or (photometric == 6 and compression == _JPEG) or (photometric == 8 and bits == 16)
     return TiffLayout(
         (int(tags[HEIGHT]), int(tags[WIDTH])),
         bits,
@@ -183,7 +183,7 @@ class SampleBytes:
             raise PictureError(f"its samples have {layout.bits} bits, which cannot be read")
         self._predictor, self._each = tags.get(PREDICTOR, 1), 1 if layout.planar else layout.samples
         width = layout.size[1]
-        self._line = tags[TILE_WIDTH] if TILE_WIDTH in tags else width
+        self._line = int(tags.get(TILE_WIDTH, width))
         bits = self._line * self._each * layout.bits
         self._line_bytes = -(-bits // 8)
         row = self._line_bytes * -(-width // self._line)
@@ -222,13 +222,16 @@ class SampleBytes:
             values = (bits.reshape(len(lines), -1, self._layout.bits) @ weights).astype(np.uint32)
             if self._layout.bits < 8:
                 values = (values * (255 // ((1 << self._layout.bits) - 1))).astype(np.uint8)
-        values = values.reshape(len(lines), -1, self._each)
+        pixels = values.reshape(len(lines), -1, self._each)
         if self._predictor == 2:
-            values = values.cumsum(1, dtype=values.dtype)
-        return values.reshape(len(rows), -1, self._each)
+            pixels = pixels.cumsum(1, dtype=pixels.dtype)
+        return pixels.reshape(len(rows), -1, self._each)
 
 
 _TYPES = {
-    (kind, bits): f"{letter}{bits // 8}" for kind, letter in ((1, "u"), (2, "i"), (3, "f")) for bits in (8, 16, 32, 64) if (kind, bits) != (3, 8)
+    (kind, bits): f"{letter}{bits // 8}"
+    for kind, letter in ((1, "u"), (2, "i"), (3, "f"))
+    for bits in (8, 16, 32, 64)
+    if (kind, bits) != (3, 8)
 }
 """NumPy's types by sample format and bits."""
