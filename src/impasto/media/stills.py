@@ -152,6 +152,7 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
     """The EXIF block without its orientation, or None, and the orientation."""
     exif = read_exif(image)
     turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
+    turned = getattr(image, "tag_v2", {}).get(ORIENTATION, turned)
     return None if exif is None else exif_bytes(exif), turned
 
 
