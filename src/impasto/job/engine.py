@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -29,17 +30,17 @@ def paint(
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
-    photo = resize(picture.pixels, size)
-    alpha = None if picture.alpha is None else resize(picture.alpha, size)
+    photo = resize(picture.pixels, size, bits=picture.bits)
+    alpha = None if picture.alpha is None else resize(picture.alpha, size, bits=picture.bits)
     finished = True
     try:
         painted = stylizer(photo[None].to(place.device), masks=masks)
     except Interrupted as stop:
         painted, finished = stop.picture, False
-    pixels = resize(painted[0].float().cpu(), size)
+    pixels = resize(painted[0].float().cpu(), size, bits=picture.bits)
     if controls.keep_color is not None:
         pixels = keep_color(controls.keep_color, pixels, photo)
-    return Picture(pixels, alpha, picture.exif), finished
+    return replace(picture, pixels=pixels, alpha=alpha), finished
 
 
 def run(
@@ -92,7 +93,7 @@ def run(
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
                     write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, _shrunk(picture.size, result.size, controls)
+                    size, remark = result.size, "; ".join(filter(None, (*picture.messages, _shrunk(picture.size, result.size, controls))))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:

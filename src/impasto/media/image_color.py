@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from impasto.media import icc
-from impasto.media.boxes import colour_of, jp2_colour
+from impasto.media.isobmff import colour_of, jp2_colour
 from impasto.media.light import (
     ADOBE_RGB,
     PRIMARIES,
