@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from impasto.media.light import Curve, xyz_to_srgb
+from impasto.media.light import Curve, gamma_curve, xyz_to_srgb
 
 MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 """Pillow's modes of eight bits by colour space of ICC."""
@@ -148,7 +148,7 @@ def _curve(element: bytes) -> Curve:
             raise ValueError("a curve of more than 65536 entries")
         entries = struct.unpack(f">{count}H", element[12 : 12 + 2 * count])
         if count < 2:
-            return partial(parametric, g=entries[0] / 256 if count else 1.0)
+            return gamma_curve(entries[0] / 256 if count else 1.0)
         return partial(tabulated, table=np.array(entries) / 65535)
     if element[:4] != b"para":
         raise ValueError("no curve")
@@ -156,6 +156,8 @@ def _curve(element: bytes) -> Curve:
     if not names:
         raise ValueError("a curve of an unknown kind")
     numbers = [value / 65536 for value in struct.unpack(f">{len(names)}i", element[12 : 12 + 4 * len(names)])]
+    if names == "g":
+        return gamma_curve(numbers[0])
     given = dict(zip(names, numbers, strict=True))
     if names in ("gab", "gabc"):  # below -b/a the curve is flat
         given |= {"d": -given["b"] / given["a"] if given["a"] else 0.0, "e": given.get("c", 0.0), "f": given.pop("c", 0.0)}

@@ -22,9 +22,10 @@ from impasto.media.light import (
     TRANSFERS,
     Chromaticities,
     Curve,
+    as_it_is,
+    gamma_curve,
     hlg_shown,
     mixed,
-    power_decoded,
     srgb_decoded,
     srgb_encoded,
     to_srgb_matrix,
@@ -92,16 +93,22 @@ class Coding:
         return (tone_mapped(light) if self.hdr else np.nan_to_num(light, nan=0.0)).clip(0, 1)
 
     def _decoded(self, values: np.ndarray, channel: int) -> np.ndarray:
-        curve = self.curves[channel]
-        if not np.issubdtype(values.dtype, np.integer):
-            return np.asarray(curve(self._full(values.astype(np.float64), 16)), dtype=np.float32)
-        bits = 8 * values.dtype.itemsize
-        return np.asarray(curve(self._full(np.arange(2**bits) / (2**bits - 1), bits)), dtype=np.float32)[values]
+        curve, bits = self.curves[channel], 8 if values.dtype == np.uint8 else 16
+        if np.issubdtype(values.dtype, np.floating):
+            values = np.nan_to_num(values.astype(np.float32), nan=0.0)
+            if curve is as_it_is and not self.narrow:
+                return values
+            values = (values.clip(0, 1) * 65535).round().astype(np.uint16)
+        return _table(curve, bits, self.narrow)[values]
 
-    def _full(self, coded: np.ndarray, bits: int) -> np.ndarray:
-        if not self.narrow:
-            return coded
-        return (coded * (2**bits - 1) - 2 ** (bits - 4)) / (219 * 2 ** (bits - 8))
+
+@lru_cache(maxsize=32)
+def _table(curve: Curve, bits: int, narrow: bool) -> np.ndarray:
+    """The light of every value of 8 or 16 bits."""
+    coded = np.arange(2**bits) / (2**bits - 1)
+    if narrow:
+        coded = (np.arange(2**bits) - 2 ** (bits - 4)) / (219 * 2 ** (bits - 8))
+    return np.asarray(curve(coded), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ class ImageColor:
         may be above 1: HDR is tone mapped, and light above white becomes white.
         """
         if self.profile is not None and _SPACES.get(values.shape[2]) == icc.space_of(self.profile):
-            shaper = None if values.dtype == np.uint8 else icc.shaper_of(self.profile)
+            # LittleCMS is fast with bytes of RGB; it makes few steps of the curves of grey, which costs up to 9 of 255.
+            shaper = None if values.dtype == np.uint8 and values.shape[2] == 3 else icc.shaper_of(self.profile)
             if shaper is None:
                 return icc.converted(self.profile, values)
             return Coding(shaper.curves, shaper.matrix, black=shaper.black).to_srgb(values)
@@ -187,8 +195,6 @@ def _usual(channels: int) -> str:
 
 
 def _of_profile(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
-    if image.mode == "LAB":
-        return ImageColor(False, coding=_Lab())
     profile = image.info.get("icc_profile")
     return color_of_profile(profile, channels, path) if profile else None
 
@@ -222,7 +228,7 @@ def _of_png(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
         return ImageColor()
     gamma, chromaticities = image.info.get("gamma") or 0.0, image.info.get("chromaticity")
     plain = not gamma or abs(gamma * 2.2 - 1) < 0.05  # libpng's threshold: 1 / 2.2 is what writers of sRGB state
-    curve: Curve = srgb_decoded if plain else partial(power_decoded, gamma=1 / gamma)
+    curve: Curve = srgb_decoded if plain else gamma_curve(1 / gamma)
     if chromaticities is None and not gamma:
         return None
     return _of_light((curve,) * 3, _chromaticities(chromaticities) if chromaticities else PRIMARIES[1], path)
@@ -289,6 +295,8 @@ def _of_jp2(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
 
 def _of_tiff(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
     """A profile, or the tags that TIFF has for its light."""
+    if image.mode == "LAB":
+        return ImageColor()  # libvips has converted it
     tags: Any = getattr(image, "tag_v2", {})
     found = _of_profile(image, path, channels)
     if found is not None or channels == 4:
@@ -307,7 +315,14 @@ def _of_tiff(image: Image.Image, path: Path, channels: int) -> ImageColor | None
     return _of_light(curves, stated, path)
 
 
-_STATED = {"PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
+def _of_psd(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
+    """A profile; 32 bits are linear without one."""
+    if image.mode == "LAB":
+        return ImageColor(False, coding=_Lab())
+    return _of_profile(image, path, channels) or (LINEAR if getattr(image, "bits", 8) == 32 and channels < 4 else None)
+
+
+_STATED = {"PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
 """Formats that state colours in ways of their own."""
 
 
@@ -321,8 +336,7 @@ def _of_exif(image: Image.Image) -> ImageColor | None:
         return None
     rule = rule.decode("latin-1") if isinstance(rule, bytes) else str(rule or "")
     if space == 2 or (space == 0xFFFF and rule.startswith("R03")):
-        curve = partial(power_decoded, gamma=_ADOBE_GAMMA)
-        return ImageColor(False, coding=Coding((curve,) * 3, to_srgb_matrix(ADOBE_RGB)))
+        return ImageColor(False, coding=Coding((gamma_curve(_ADOBE_GAMMA),) * 3, to_srgb_matrix(ADOBE_RGB)))
     return None
 
 

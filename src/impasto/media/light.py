@@ -47,9 +47,20 @@ def srgb_encoded(light: np.ndarray) -> np.ndarray:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
+def as_it_is(coded: np.ndarray) -> np.ndarray:
+    """Values that are light."""
+    return coded
+
+
 def power_decoded(coded: np.ndarray, *, gamma: float, gain: float = 1.0) -> np.ndarray:
     """Light is a power of the value."""
     return gain * np.maximum(coded, 0) ** gamma
+
+
+@lru_cache(maxsize=32)
+def gamma_curve(gamma: float) -> Curve:
+    """The curve of a power; of 1, none."""
+    return as_it_is if gamma == 1 else partial(power_decoded, gamma=gamma)
 
 
 def log_decoded(coded: np.ndarray, *, decades: float) -> np.ndarray:
@@ -80,12 +91,11 @@ def hlg_shown(scene: np.ndarray, luminance: np.ndarray) -> np.ndarray:
     return scene * (np.maximum(brightness, 0) ** 0.2 * (1000 / REFERENCE_WHITE))[..., None]
 
 
-_GAMMA_22 = partial(power_decoded, gamma=2.2)
 TRANSFERS: dict[int, Curve] = {
     **dict.fromkeys((1, 2, 6, 7, 11, 12, 13, 14, 15), srgb_decoded),
-    4: _GAMMA_22,
-    5: partial(power_decoded, gamma=2.8),
-    8: partial(power_decoded, gamma=1.0),
+    4: gamma_curve(2.2),
+    5: gamma_curve(2.8),
+    8: as_it_is,
     9: partial(log_decoded, decades=2.0),
     10: partial(log_decoded, decades=2.5),
     16: pq_decoded,
