@@ -25,7 +25,7 @@ HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".mpo", ".psd", *HEIF}
+     ".avifs", ".mpo", ".psd", *HEIF}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
@@ -149,8 +149,8 @@ def frames_of(image: Image.Image) -> int:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a file is an animated GIF, WebP or PNG. False for what cannot be opened: whoever reads it says why."""
-    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng"):
+    """Whether a file is an animated GIF, WebP, PNG or AVIF. False for what cannot be opened: whoever reads it says why."""
+    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng", ".avif", ".avifs"):
         return False
     try:
         with opened(path) as image:
