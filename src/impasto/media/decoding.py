@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from impasto.media import psd
 from impasto.media.tiff import SampleBytes, alone, layout_of, not_multiplied
 
 Size = tuple[int, int]
@@ -310,7 +311,18 @@ def _pnm(image: Image.Image, file: File) -> Decoder:
     return _in_one_piece((height, width), Samples(3, white), read)
 
 
+def _psd(image: Any, file: File) -> Decoder:
+    colors = 3 if image.kind == psd.INDEXED else psd.COLORS[image.kind]
+    samples = Samples(colors, {16: 65535.0, 32: 1.0}.get(image.bits, 255.0), colors if image.transparent else None)
+
+    def read() -> np.ndarray:
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+            return psd.merged(image, stream)
+
+    return _in_one_piece((image.size[1], image.size[0]), samples, read)
+
+
 _DECODERS: dict[str, Callable[[Image.Image, File], Decoder]] = {
-    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm,
+    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm, "PSD": _psd,
 }  # fmt: skip
 """What decodes a format that libvips does not, or not by itself."""

@@ -16,7 +16,8 @@ from impasto.errors import ImpastoError, PictureError
 from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
 from impasto.media.image_color import ImageColor, color_of
-from impasto.media.opening import ORIENTATION, check_chunks, frames_of, opened, opened_bytes
+from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
+from impasto.media.several import at_main_image
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
@@ -48,6 +49,7 @@ class ImageSource:
     orientation: int
     decoder: Decoder
     color: ImageColor
+    messages: tuple[str, ...] = ()
     exif: bytes | None = field(default=None, repr=False)
     lossy: bool = False
     two_valued: bool = False
@@ -93,7 +95,7 @@ class ImageSource:
             pixels[box.rows, box.columns] = colors
             if opaque is not None:
                 opaque[box.rows, box.columns] = alpha
-        return Still(pixels, opaque, self.exif, self.color.messages)
+        return Still(pixels, opaque, self.exif, self.messages)
 
 
 @contextmanager
@@ -105,10 +107,6 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
     try:
         with source or opened(path) as image:
             check_size(path, image.size, max_pixels)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                what = "frames" if frames_of(image) > 1 else "pages"
-                raise PictureError(f"{path} holds {frames} {what}, and one picture was expected")
             yield image
     except (ImpastoError, UnidentifiedImageError):
         raise
@@ -126,12 +124,15 @@ def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX
     """
     try:
         with reading(path, max_pixels, None if data is None else opened_bytes(data, str(path))) as image:
+            others = at_main_image(image, path)
+            check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            exif, turned = exif_of(image)
             color = color_of(image, path)
+            exif, turned = exif_of(image)
+            messages = (*others, *color.messages)
             decoder = decoder_of(image, path if data is None else data)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            yield ImageSource(path, orientation, decoder, color, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
+            yield ImageSource(path, orientation, decoder, color, messages, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 

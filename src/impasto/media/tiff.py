@@ -104,6 +104,13 @@ def layout_of(image: Image.Image) -> TiffLayout:
     )
 
 
+def first_directory(start: bytes) -> Any:
+    """The tags of a TIFF that begins with these 16 bytes, to be loaded from `next` on. BigTIFF with the high byte first Pillow misreads."""
+    if start.startswith(b"MM\0+"):
+        return ImageFileDirectory_v2(b"II+\0" + start[4:], prefix=b"MM")
+    return ImageFileDirectory_v2(start if 43 in start[2:4] else start[:8])
+
+
 class OtherTiff(TiffImageFile):
     """A TIFF whose pixels Pillow does not know, or whose header: its tags, without pixels."""
 
@@ -114,8 +121,7 @@ class OtherTiff(TiffImageFile):
         if not start.startswith(b"MM\0+"):
             super()._open()
             return
-        # Pillow takes BigTIFF of that byte order for TIFF.
-        self.tag_v2 = ImageFileDirectory_v2(b"II+\0" + start[4:], prefix=b"MM")
+        self.tag_v2 = first_directory(start)
         self.fp.seek(self.tag_v2.next)
         self.tag_v2.load(self.fp)
         self._n_frames, self.is_animated, self._TiffImageFile__frame = 1, False, 0
