@@ -103,6 +103,10 @@ class Decoder:
     streamed: bool = False
     upright: bool = False
 
+    def above_white(self) -> bool:
+        """Whether it holds floats above white."""
+        return self.samples.white == 1 and any(bool((strip[..., : self.samples.colors] > 1).any()) for strip in self.strips())
+
 
 def decoder_of(image: Image.Image, file: File) -> Decoder:
     """What decodes an image that Pillow opened, and whose pixels were not read yet. Raises whatever decoders do."""
@@ -226,7 +230,7 @@ def _tiff(image: Image.Image, file: File) -> Decoder:
 
 def _avif(image: Image.Image, file: File) -> Decoder:
     """Pillow decodes AVIF to eight bits; libvips, which has turned the image already, to all that there are, moved to the top of 16."""
-    options = {"fail_on": "truncated", "page": image.tell()}
+    options: dict[str, Any] = {"fail_on": "truncated", "page": image.tell()}
     header = _opened_by_vips(file, "heifload", options)
     if header.format == "uchar":
         return _by_pillow(image, file)

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from impasto.errors import ImpastoError, PictureError
 from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
-from impasto.media.image_color import ImageColor, color_of
+from impasto.media.image_color import LINEAR, SCENE, ImageColor, color_of
 from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
 from impasto.media.several import at_main_image
 
@@ -64,6 +64,11 @@ class ImageSource:
     def bits(self) -> int:
         """8 or 16: what each channel holds."""
         return 16 if self.decoder.samples.deep else 8
+
+    @property
+    def scene(self) -> bool | None:
+        """Whether its light is tone mapped; None where it is no linear light."""
+        return self.color is SCENE if any(self.color is one for one in (LINEAR, SCENE)) else None
 
     @property
     def alpha(self) -> bool:
@@ -117,9 +122,12 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
 
 
 @contextmanager
-def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Iterator[ImageSource]:
+def image_source(
+    path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS, scene: bool | None = None
+) -> Iterator[ImageSource]:
     """A still image as it is read everywhere, its header checked. data: what is in the file, if it is in memory; `path` names it.
 
+    scene: whether linear floats are tone mapped; by default where the file holds light above white, which takes a pass over it.
     Raises PictureError for what is missing, not an image, damaged, animated or larger than max_pixels.
     """
     try:
@@ -129,8 +137,10 @@ def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX
             check_chunks(image, path)
             color = color_of(image, path)
             exif, turned = exif_of(image)
-            messages = (*others, *color.messages)
             decoder = decoder_of(image, path if data is None else data)
+            if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
+                color = SCENE
+            messages = (*others, *color.messages)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
             yield ImageSource(path, orientation, decoder, color, messages, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
     except UnidentifiedImageError:

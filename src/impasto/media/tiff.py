@@ -31,6 +31,8 @@ _PLAIN = (0, 1, 2, 5)
 _JPEG, _OLD_JPEG = 7, 6
 _BY_VIPS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50001})
 """Compressions that libvips's own libtiff undoes; of others it makes black without a word."""
+_USUAL = frozenset({(1, 8), (1, 16), (1, 32), (2, 8), (2, 16), (2, 32), (3, 32)})
+"""Sample formats and bits that libvips reads in every layout; of halves it takes planes for pixels."""
 _LOSSY = frozenset({_OLD_JPEG, _JPEG, 34887, 34712, 50001, 50002})
 """Compressions that know of pixels, not of bytes."""
 _ROWS = 64
@@ -87,7 +89,7 @@ def layout_of(image: Image.Image) -> TiffLayout:
         alpha = None if found is None else colors + found
         associated = found is not None and meanings[found] == 1
     same = len(depths) == len(kinds) == 1 and kind in (1, 2, 3)
-    usual = bits in (8, 16, 32) or (bits in (1, 2, 4) and samples == 1)
+    usual = (kind, bits) in _USUAL or (bits in (1, 2, 4) and samples == 1)
     known = photometric in (*_PLAIN, 3) or (photometric == 6 and compression == _JPEG) or (photometric == 8 and bits == 16)
     return TiffLayout(
         (int(tags[HEIGHT]), int(tags[WIDTH])),
