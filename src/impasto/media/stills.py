@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from impasto.errors import ImpastoError, PictureError
+from impasto.media.image_metadata import ImageMetadata, read_metadata
 from impasto.media.opening import ORIENTATION, frames_of, opened
 
 MAX_PIXELS = 100_000_000
@@ -18,15 +19,16 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Still:
-    """An image of eight bits: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque.
+    """An image as arrays: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque. Bytes; of 16 bits float32 in [0, 1].
 
-    exif, messages: as in `impasto.media.images.Picture`.
+    exif, messages, metadata: as in `impasto.media.images.Picture`.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     exif: bytes | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def is_deep(image: Image.Image) -> bool:
 
 def decoded(image: Image.Image) -> Still:
     """A picture of eight bits that was opened: orientation applied, colour profile converted, alpha apart."""
-    profile = image.info.get("icc_profile")
+    profile, metadata = image.info.get("icc_profile"), read_metadata(image)
     image.load()
     kept, turned = exif_of(image)
     alpha = None
@@ -79,7 +81,7 @@ def decoded(image: Image.Image) -> Still:
         image = image.convert("RGBA")
         alpha = upright(np.array(image.getchannel("A")), turned)
         image = image.convert("RGB")
-    return Still(upright(np.array(to_srgb(image, profile)), turned), alpha, kept)
+    return Still(upright(np.array(to_srgb(image, profile)), turned), alpha, kept, metadata=metadata)
 
 
 def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
