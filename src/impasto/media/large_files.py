@@ -13,9 +13,10 @@ from impasto.files import atomic_file
 from impasto.media.canvas import Box, Canvas, Size, tiles
 from impasto.media.color import laid_on
 from impasto.media.decoding import vips
+from impasto.media.image_metadata import ImageMetadata
 from impasto.media.image_writer import WRITERS, check_writable, holds_alpha, write_still
 from impasto.media.opening import MADE_BY
-from impasto.media.stills import Still, Strip, fitted, image_source
+from impasto.media.stills import ImageSource, Still, Strip, fitted, image_source
 
 _STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
 """Formats that libvips writes here."""
@@ -32,7 +33,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Header:
     """What is known of a picture file before it is decoded. size: height and width, upright. streamed: whether it is read by strips.
-    bits: 8, or 16 where a channel holds more. messages: what is said of its colours.
+    bits: 8, or 16 where a channel holds more. messages: what is said of its colours. metadata: as in `impasto.media.images.Picture`.
     """
 
     size: Size
@@ -40,6 +41,12 @@ class Header:
     bits: int
     exif: bytes | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, source: ImageSource) -> "Header":
+        """That of a file that is open."""
+        return cls(source.size, source.decoder.streamed, source.bits, source.exif, source.messages, source.metadata)
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,14 @@ class LargePicture:
     alpha: Canvas | None = None
     exif: bytes | None = field(default=None, repr=False)
     bits: int = 8
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
     @classmethod
     def there(cls, folder: Path, size: Size, *, alpha: bool, header: Header) -> "LargePicture":
         """In files of a folder, which are made if they are not there."""
         deep = header.bits > 8
         opaque = Canvas(folder / "alpha.raw", size, channels=1, deep=deep) if alpha else None
-        return cls(Canvas(folder / "photo.raw", size, deep=deep), opaque, header.exif, header.bits)
+        return cls(Canvas(folder / "photo.raw", size, deep=deep), opaque, header.exif, header.bits, header.metadata)
 
     def take(self, boxes: Iterable[tuple[Box, np.ndarray, np.ndarray | None]]) -> None:
         """Put what is read into the files."""
@@ -78,13 +86,13 @@ class LargePicture:
 def read_header(path: Path, *, max_pixels: int) -> Header:
     """The header of a picture file. Raises PictureError."""
     with image_source(path, max_pixels=max_pixels) as source:
-        return Header(source.size, source.decoder.streamed, source.bits, source.exif, source.color.messages)
+        return Header.of(source)
 
 
 def read_large(path: Path, folder: Path, size: Size, *, max_pixels: int) -> LargePicture:
     """Read a picture at a size (height, width) into files of a folder. Raises PictureError."""
     with image_source(path, max_pixels=max_pixels) as source:
-        header = Header(source.size, source.decoder.streamed, source.bits, source.exif)
+        header = Header.of(source)
         found = LargePicture.there(folder, size, alpha=source.alpha, header=header)
         if size == source.size or source.orientation < 5:
             found.take(source.boxes(size))

@@ -16,6 +16,7 @@ from impasto.errors import ImpastoError, PictureError
 from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
 from impasto.media.image_color import LINEAR, SCENE, ImageColor, color_of
+from impasto.media.image_metadata import ImageMetadata, read_metadata
 from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
 from impasto.media.several import at_main_image
 
@@ -32,13 +33,14 @@ _ROWS = 64
 class Still:
     """An image as arrays: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque. Bytes; of 16 bits float32 in [0, 1].
 
-    exif, messages: as in `impasto.media.images.Picture`.
+    exif, messages, metadata: as in `impasto.media.images.Picture`.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     exif: bytes | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class ImageSource:
     color: ImageColor
     messages: tuple[str, ...] = ()
     exif: bytes | None = field(default=None, repr=False)
+    metadata: ImageMetadata | None = field(default=None, repr=False)
     lossy: bool = False
     two_valued: bool = False
 
@@ -100,7 +103,7 @@ class ImageSource:
             pixels[box.rows, box.columns] = colors
             if opaque is not None:
                 opaque[box.rows, box.columns] = alpha
-        return Still(pixels, opaque, self.exif, self.messages)
+        return Still(pixels, opaque, self.exif, self.messages, self.metadata)
 
 
 @contextmanager
@@ -135,14 +138,16 @@ def image_source(
             others = at_main_image(image, path)
             check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            color = color_of(image, path)
+            color, metadata = color_of(image, path), read_metadata(image)
             exif, turned = exif_of(image)
             decoder = decoder_of(image, path if data is None else data)
             if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
                 color = SCENE
             messages = (*others, *color.messages)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            yield ImageSource(path, orientation, decoder, color, messages, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
+            yield ImageSource(
+                path, orientation, decoder, color, messages, exif, metadata, lossy=image.format in _LOSSY, two_valued=image.mode == "1"
+            )
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 
