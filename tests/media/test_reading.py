@@ -494,7 +494,8 @@ def test_avif_of_ten_bits(tmp_path):
 
 WRITTEN = {
     "bmp": ("RGB", "L", "P", "1"), "gif": ("P", "L"), "tga": ("RGB", "RGBA", "L", "P"), "jp2": ("RGB", "RGBA", "L", "LA"),
-    "webp": ("RGBA",), "png": ("1", "LA", "P"), "jpg": ("L",), "avif": ("L", "RGBA"), "tif": ("1", "P", "LA", "PA", "YCbCr"), "pbm": ("1",), "ico": ("RGBA",),
+    "webp": ("RGBA",), "png": ("1", "LA", "P"), "jpg": ("L",), "avif": ("L", "RGBA"),
+    "tif": ("1", "P", "LA", "PA", "YCbCr"), "pbm": ("1",), "ico": ("RGBA",),
     "sgi": ("RGB",), "dds": ("RGBA",), "pcx": ("RGB",),
 }  # fmt: skip
 

@@ -89,10 +89,17 @@ class ImageSource:
 
     def _strips(self) -> Iterator["Strip"]:
         as_it_is = self.color.is_srgb and self.decoder.samples.colors == 3
+        height, width = self.decoder.size
+        left = height
         for stored in self.decoder.strips():
+            left -= len(stored)
+            if left < 0 or stored.shape[1] != width:
+                raise ValueError(f"it has other sides than {width}x{height}, which its header says")
             colors, alpha = self.decoder.samples.straight(stored)
             shown = colors if as_it_is else self.color.to_srgb(colors)
             yield (shown.clip(0, 1) if shown.dtype != np.uint8 else shown), alpha
+        if left:
+            raise ValueError(f"{left} rows are missing")
 
     def read(self) -> "Still":
         """All of it at its own size. Raises whatever decoders do."""
