@@ -122,6 +122,7 @@ def vips() -> Any:
 
 def _opened_by_vips(file: File, loader: str, options: dict[str, Any]) -> Any:
     image = vips().Image
+    vips().vips_lib.vips_error_clear()  # loaders that try and give up leave words about other files
     if isinstance(file, bytes):
         opened = getattr(image, f"{loader}_buffer")(file, access="sequential", **options)
     else:

@@ -119,9 +119,10 @@ class _Lab:
     """CIELAB (D50), as Pillow decodes it: L is full at 100, a and b are 0 in the middle of their range."""
 
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
-        full, middle = (1.0, 0.5) if values.dtype.kind == "f" else (255, 128) if values.dtype == np.uint8 else (65535, 32768)
-        stored = values.astype(np.float64)
-        lightness, unit = (stored[..., 0] / full * 100 + 16) / 116, full / (255 if full < 65535 else 256)
+        """Pixels (H, W, 3) as sRGB: bytes as bytes, uint16 and floats of 16 bits as float32."""
+        stored = values.astype(np.float64) * (65535 if values.dtype.kind == "f" else 1)
+        full, middle, unit = (255, 128, 1) if values.dtype == np.uint8 else (65535, 32768, 256)
+        lightness = (stored[..., 0] / full * 100 + 16) / 116
         green, blue = (stored[..., 1] - middle) / unit / 500, (stored[..., 2] - middle) / unit / 200
         roots = np.stack([lightness + green, lightness, lightness - blue], -1)
         xyz = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * 3 * (6 / 29) ** 2) * icc.D50
