@@ -63,11 +63,11 @@ class Progress:
 
 def shown(picture: "Tensor") -> bytes:
     """A picture (3, H, W), RGB in [0, 1], as a PNG file of at most SIDE pixels."""
-    from impasto.media.images import encoded, resize
+    from impasto.media.images import resize, shown
     from impasto.media.stills import fit_within
 
     size = fit_within((picture.shape[-2], picture.shape[-1]), min(SIDE, max(picture.shape[-2:])))
-    return encoded(resize(picture.detach().float().cpu(), size), "PNG")
+    return shown(resize(picture.detach().float().cpu(), size), "PNG")
 
 
 def shown_files(paths: Sequence[Path]) -> bytes | None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from impasto.errors import InputError, PictureError
+from impasto.media.image_writer import check_writable
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
-from impasto.media.stills import check_writable, fit_within
+from impasto.media.stills import fit_within
 from tests.conftest import scene
 
 

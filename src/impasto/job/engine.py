@@ -14,8 +14,8 @@ from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
+from impasto.media.image_writer import check_writable
 from impasto.media.images import Picture, read_picture, resize, write_picture
-from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of

@@ -7,8 +7,8 @@ from impasto.errors import InputError
 from impasto.job.build import make_stylizer
 from impasto.job.request import PathLike
 from impasto.job.styles import files_of
+from impasto.media.image_writer import check_writable
 from impasto.media.images import Picture, read_picture, resize, write_picture
-from impasto.media.stills import check_writable
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.solver.method import METHOD as SOLVER
 from impasto.methods.solver.solver import Solver

@@ -15,8 +15,8 @@ from impasto.events import Listener
 from impasto.files import check_space, stamp
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR
+from impasto.media.image_writer import check_writable
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
-from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.large import Local, Plan, Tiling, Work, paint_by_tiles
 from impasto.runtime.size import pyramid, usual_size, working_size

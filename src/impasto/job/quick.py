@@ -19,8 +19,9 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
+from impasto.media.image_writer import holds_alpha, write_still
 from impasto.media.opening import is_film
-from impasto.media.stills import Still, holds_alpha, read_still, resized, write_still
+from impasto.media.stills import Still, read_still, resized
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
 from impasto.networks.grain import painted as grain_of

@@ -5,6 +5,7 @@ White is what a file declares: its bits, or the full range of its type; never th
 """
 
 import io
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from impasto.media import psd
-from impasto.media.tiff import SampleBytes, alone, layout_of
+from impasto.media.tiff import SampleBytes, alone, layout_of, not_multiplied
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -102,6 +103,10 @@ class Decoder:
     streamed: bool = False
     upright: bool = False
 
+    def above_white(self) -> bool:
+        """Whether it holds floats above white."""
+        return self.samples.white == 1 and any(bool((strip[..., : self.samples.colors] > 1).any()) for strip in self.strips())
+
 
 def decoder_of(image: Image.Image, file: File) -> Decoder:
     """What decodes an image that Pillow opened, and whose pixels were not read yet. Raises whatever decoders do."""
@@ -120,21 +125,40 @@ def vips() -> Any:
     return pyvips
 
 
-def _opened_by_vips(file: File, loader: str, options: dict[str, Any]) -> Any:
-    image = vips().Image
+def _opened_by_vips(file: File, loader: str, options: dict[str, Any], patch: tuple[int, bytes] | None = None) -> Any:
+    """An image of libvips that is read from top to bottom. patch: bytes of the file that are others, and where."""
+    image, options = vips().Image, options | {"access": "sequential"}
     vips().vips_lib.vips_error_clear()  # loaders that try and give up leave words about other files
-    if isinstance(file, bytes):
-        opened = getattr(image, f"{loader}_buffer")(file, access="sequential", **options)
+    if isinstance(file, bytes) or patch is not None:
+        opened = getattr(image, f"{loader}_buffer")(file if patch is None else _patched(file, *patch), **options)
     else:
-        opened = getattr(image, loader)(os.fsencode(file), access="sequential", **options)
+        opened = getattr(image, loader)(os.fsencode(file), **options)
     if opened.interpretation in ("lab", "labs", "labq"):
-        opened = opened.colourspace("srgb" if opened.coding == "labq" else "rgb16")
+        opened = opened.colourspace("rgb16")
     return opened
 
 
-def _by_vips(file: File, loader: str, *, samples: Samples | None = None, upright: bool = False, **options: Any) -> Decoder:
+def _patched(file: File, at: int, other: bytes) -> Any:
+    """What is in a file, but for some bytes; what of it is not looked at takes no memory."""
+    if isinstance(file, bytes):
+        return file[:at] + other + file[at + len(other) :]
+    with file.open("rb") as stream:
+        stored = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    stored[at : at + len(other)] = other
+    return stored
+
+
+def _by_vips(
+    file: File,
+    loader: str,
+    *,
+    samples: Samples | None = None,
+    upright: bool = False,
+    patch: tuple[int, bytes] | None = None,
+    **options: Any,
+) -> Decoder:
     """By libvips, row by row. samples: what the channels mean, where libvips does not say it all."""
-    header = _opened_by_vips(file, loader, options)
+    header = _opened_by_vips(file, loader, options, patch)
     height, width, bands = header.height, header.width, header.bands
     kind = np.dtype(_TYPES[header.format])
     if samples is None:
@@ -142,13 +166,13 @@ def _by_vips(file: File, loader: str, *, samples: Samples | None = None, upright
         samples = Samples(colors, white_of(kind), bands - 1 if bands > colors else None)
 
     def strips() -> Iterator[np.ndarray]:
-        region = vips().Region.new(_opened_by_vips(file, loader, options))
+        region = vips().Region.new(_opened_by_vips(file, loader, options, patch))
         step = max(16, _STRIP // (width * bands * kind.itemsize))
         for top in range(0, height, step):
             rows = min(step, height - top)
             yield np.frombuffer(region.fetch(0, top, width, rows), kind).reshape(rows, width, bands)
 
-    return Decoder((height, width), samples, strips, streamed=True, upright=upright)
+    return Decoder((height, width), samples, strips, streamed=patch is None, upright=upright)
 
 
 def white_of(kind: np.dtype) -> float:
@@ -195,9 +219,10 @@ def _tiff(image: Image.Image, file: File) -> Decoder:
     layout = layout_of(image)
     samples = Samples(layout.colors, layout.white, layout.alpha, layout.associated, layout.inverted)
     if layout.by_vips:
-        # What libvips fails on with less than that leaves tiles that are cut off black. It turns integers round itself.
-        kept = replace(samples, inverted=samples.inverted and layout.floats)
-        return _by_vips(file, "tiffload", samples=kept, fail_on="warning", page=image.tell())
+        # Where it fails on less than warnings libvips leaves tiles black that are cut off. It turns numbers without a sign round itself.
+        kept = replace(samples, inverted=samples.inverted and layout.kind != 1)
+        patch = not_multiplied(image) if layout.associated else None
+        return _by_vips(file, "tiffload", samples=kept, patch=patch, fail_on="warning", page=image.tell())
     stored = file if isinstance(file, bytes) else file.read_bytes()
     if layout.plain:
         return Decoder(layout.size, samples, lambda: SampleBytes(stored, image, layout).strips())
@@ -206,7 +231,7 @@ def _tiff(image: Image.Image, file: File) -> Decoder:
 
 def _avif(image: Image.Image, file: File) -> Decoder:
     """Pillow decodes AVIF to eight bits; libvips, which has turned the image already, to all that there are, moved to the top of 16."""
-    options = {"fail_on": "truncated", "page": image.tell()}
+    options: dict[str, Any] = {"fail_on": "truncated", "page": image.tell()}
     header = _opened_by_vips(file, "heifload", options)
     if header.format == "uchar":
         return _by_pillow(image, file)
@@ -265,13 +290,13 @@ def _start_of(file: Path) -> bytes:
 def _by_ffmpeg(file: File) -> np.ndarray:
     import av
 
-    with av.open(io.BytesIO(file) if isinstance(file, bytes) else os.fspath(file)) as container:
-        return next(container.decode(video=0)).to_ndarray()
+    with av.open(io.BytesIO(file) if isinstance(file, bytes) else os.fspath(file), "r") as container:
+        return np.asarray(next(container.decode(video=0)).to_ndarray())
 
 
 def _pnm(image: Image.Image, file: File) -> Decoder:
     """PNM states what white is, and Pillow brings it to the full range; of colours it keeps eight bits, so they are taken as they are."""
-    name, _, offset, told = image.tile[0]
+    name, _, offset, told = image.tile[0]  # type: ignore[attr-defined]
     white = told[1] if isinstance(told, tuple) and len(told) > 1 and isinstance(told[1], int) else 255
     found = _by_pillow(image, file)
     if image.mode == "I":

@@ -35,7 +35,7 @@ from impasto.media.light import (
     xyz_to_srgb,
 )
 
-__all__ = ["LINEAR", "ImageColor", "color_of", "color_of_profile", "tone_mapped"]
+__all__ = ["LINEAR", "SCENE", "ImageColor", "color_of", "color_of_profile", "tone_mapped"]
 
 _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 """Colour spaces of ICC by the number of channels."""
@@ -162,6 +162,8 @@ class ImageColor:
 
 LINEAR = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3))
 """Linear light of sRGB's primaries: floats whose file does not say what they are."""
+SCENE = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3, hdr="scene"))
+"""The same where some of it is above white: all of it is tone mapped, by one curve that leaves what is below 0.85 as it is."""
 
 
 def color_of(image: Image.Image, path: Path) -> ImageColor:

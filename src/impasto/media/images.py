@@ -14,16 +14,15 @@ from torch import Tensor
 from impasto.errors import PictureError
 from impasto.files import in_order
 from impasto.media.color import laid_on
+from impasto.media.image_metadata import ImageMetadata
+from impasto.media.image_writer import FORMATS, check_writable, encode, kind_of, write_still
 from impasto.media.opening import HEIF, READABLE, has_heif
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
-    check_writable,
-    holds_alpha,
     image_source,
     resized,
     upright,
-    write_still,
 )
 
 LONGEST_STYLE = 4
@@ -37,6 +36,7 @@ class Picture:
     pixels: (3, H, W), float32, sRGB in [0, 1]. alpha: (1, H, W) in [0, 1], or None if opaque.
     exif: the file's EXIF block with the orientation removed (it is applied to the pixels), or None.
     bits: 8 or 16, what each channel of the file holds. messages: what could not be read as the file states it.
+    metadata: its density, EXIF, IPTC and XMP, as they are stored.
     """
 
     pixels: Tensor
@@ -44,6 +44,7 @@ class Picture:
     exif: bytes | None = field(default=None, repr=False)
     bits: int = 8
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,14 +52,14 @@ class Picture:
         return self.pixels.shape[-2], self.pixels.shape[-1]
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, scene: bool | None = None) -> Picture:
     """Read any still picture as sRGB: orientation applied, colours converted, alpha apart.
 
     Takes 1 to 32 bits, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow or libvips know. A broken EXIF block or colour
     profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger than max_pixels
-    (width times height).
+    (width times height). scene: see `impasto.media.stills.image_source`.
     """
-    return _read(Path(path), None, max_pixels)
+    return _read(Path(path), None, max_pixels, scene)
 
 
 def picture_of(data: bytes, name: str) -> Picture:
@@ -66,11 +67,11 @@ def picture_of(data: bytes, name: str) -> Picture:
     return _read(Path(name), data, MAX_PIXELS)
 
 
-def _read(path: Path, data: bytes | None, max_pixels: int) -> Picture:
-    with image_source(path, data=data, max_pixels=max_pixels) as source:
+def _read(path: Path, data: bytes | None, max_pixels: int, scene: bool | None = None) -> Picture:
+    with image_source(path, data=data, max_pixels=max_pixels, scene=scene) as source:
         still = source.read()
         alpha = None if still.alpha is None else _to_tensor(still.alpha)
-        return Picture(_to_tensor(still.pixels), alpha, still.exif, source.bits, still.messages)
+        return Picture(_to_tensor(still.pixels), alpha, still.exif, source.bits, still.messages, still.metadata)
 
 
 def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:
@@ -100,24 +101,48 @@ def _to_bytes(pixels: Tensor) -> np.ndarray:
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> Path:
-    """Write a picture in the format of its suffix; the file appears whole or not at all.
+    """Write a picture as `write_result` does; returns the path."""
+    write_result(picture, path, exif=exif, background=background)
+    return Path(path)
 
-    exif=True keeps the EXIF block of the file it was read from. JPEG and BMP hold no alpha: there the picture is laid
-    on the background, a colour's name or "#rrggbb". Raises PictureError if the file cannot be written.
+
+def write_result(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> tuple[str, ...]:
+    """Write a picture in the format of its suffix; the file appears whole or not at all. One of 16 bits stays one in PNG and TIFF.
+
+    exif=True keeps EXIF, IPTC and XMP of the file it was read from; its density is kept always. JPEG and BMP hold no alpha: there the
+    picture is laid on the background, a colour's name or "#rrggbb". Returns messages on what is left out. Raises PictureError if the file
+    cannot be written.
     """
     path = Path(path)
-    check_writable(path)
-    pixels, alpha = picture.pixels, picture.alpha
-    if alpha is not None and not holds_alpha(path):
-        pixels, alpha = laid_on(background, pixels, alpha), None
-    return write_still(Still(_to_bytes(pixels), None if alpha is None else _to_bytes(alpha), picture.exif), path, exif=exif)
+    check_writable(path, size=picture.size)
+    return write_still(_as_still(picture, kind_of(path), background), path, exif=exif)
 
 
-def encoded(pixels: Tensor, kind: str = "JPEG") -> bytes:
-    """A picture (3, H, W) in [0, 1] as a file in memory, to be shown. kind: "JPEG" or "PNG"."""
+def encoded(picture: Picture, kind: str = "PNG", *, exif: bool = False, background: str = "white") -> bytes:
+    """A picture as a file in memory: what `write_picture` writes. kind: "PNG", "JPEG", "WEBP", "TIFF" or "BMP"."""
+    return encode(_as_still(picture, kind, background), kind, exif=exif)
+
+
+def shown(pixels: Tensor, kind: str = "JPEG") -> bytes:
+    """Pixels (3, H, W) in [0, 1] as a small file in memory, to be looked at. kind: "JPEG" or "PNG"."""
     file = io.BytesIO()
     Image.fromarray(_to_bytes(pixels)).save(file, format=kind, **({"quality": 88} if kind == "JPEG" else {}))
     return file.getvalue()
+
+
+def _as_still(picture: Picture, kind: str, background: str) -> Still:
+    """A picture as arrays: on the background where the format holds no alpha; floats where it has 16 bits."""
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and not FORMATS[kind].alpha:
+        pixels, alpha = laid_on(background, pixels, alpha), None
+    stored = _to_floats if picture.bits > 8 else _to_bytes
+    return Still(stored(pixels), None if alpha is None else stored(alpha), picture.exif, metadata=picture.metadata)
+
+
+def _to_floats(pixels: Tensor) -> np.ndarray:
+    """(C, H, W) as float32, (H, W, C), or (H, W) of one channel."""
+    values = pixels.detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
+    return values[:, :, 0] if values.shape[2] == 1 else values
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from impasto.errors import PictureError
 from impasto.media.opening import frames_of
 from impasto.media.psd import PsdFile
+from impasto.media.tiff import first_directory
 
 _SUBFILE, _OLD_SUBFILE, _PHOTOMETRIC, _WIDTH, _HEIGHT, _PROFILE = 254, 255, 262, 256, 257, 34675
 """Tags of TIFF."""
@@ -76,10 +76,7 @@ def _pages(image: Image.Image) -> Iterator[_Page]:
     stream: Any = image.fp  # type: ignore[attr-defined]
     place = stream.tell()
     stream.seek(0)
-    header = stream.read(8)
-    if 43 in header[2:4]:
-        header += stream.read(8)
-    tags: Any = ImageFileDirectory_v2(header)
+    tags = first_directory(stream.read(16))
     seen: set[int] = set()
     while tags.next and tags.next not in seen and len(seen) < _MOST_PAGES:
         seen.add(tags.next)

@@ -1,10 +1,9 @@
-"""Still images in and out, as arrays; free of heavy imports: a draft is read, painted and written without PyTorch.
+"""Still images read as arrays; free of heavy imports: a draft is read, painted and written without PyTorch.
 
 Every way of reading goes through `ImageSource.boxes`: whole, by tiles, from memory, in the studio and as a style.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -12,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImpastoError, PictureError
-from impasto.files import atomic_file, check_folder
 from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
-from impasto.media.image_color import ImageColor, color_of
-from impasto.media.opening import MADE_BY, ORIENTATION, SOFTWARE, check_chunks, opened, opened_bytes
+from impasto.media.image_color import LINEAR, SCENE, ImageColor, color_of
+from impasto.media.image_metadata import ImageMetadata, read_metadata
+from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
 from impasto.media.several import at_main_image
 
 MAX_PIXELS = 100_000_000
@@ -30,25 +28,19 @@ _LOSSY = frozenset({"JPEG", "MPO"})
 _ROWS = 64
 """Rows that an image is resized by at the least, where there are as many."""
 
-WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-_SAVE_OPTIONS: dict[str, dict[str, object]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
-
 
 @dataclass(frozen=True)
 class Still:
     """An image as arrays: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque. Bytes; of 16 bits float32 in [0, 1].
 
-    exif, messages: as in `impasto.media.images.Picture`.
+    exif, messages, metadata: as in `impasto.media.images.Picture`.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     exif: bytes | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,7 @@ class ImageSource:
     color: ImageColor
     messages: tuple[str, ...] = ()
     exif: bytes | None = field(default=None, repr=False)
+    metadata: ImageMetadata | None = field(default=None, repr=False)
     lossy: bool = False
     two_valued: bool = False
 
@@ -74,6 +67,11 @@ class ImageSource:
     def bits(self) -> int:
         """8 or 16: what each channel holds."""
         return 16 if self.decoder.samples.deep else 8
+
+    @property
+    def scene(self) -> bool | None:
+        """Whether its light is tone mapped; None where it is no linear light."""
+        return self.color is SCENE if any(self.color is one for one in (LINEAR, SCENE)) else None
 
     @property
     def alpha(self) -> bool:
@@ -105,7 +103,7 @@ class ImageSource:
             pixels[box.rows, box.columns] = colors
             if opaque is not None:
                 opaque[box.rows, box.columns] = alpha
-        return Still(pixels, opaque, self.exif, self.messages)
+        return Still(pixels, opaque, self.exif, self.messages, self.metadata)
 
 
 @contextmanager
@@ -127,9 +125,12 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
 
 
 @contextmanager
-def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Iterator[ImageSource]:
+def image_source(
+    path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS, scene: bool | None = None
+) -> Iterator[ImageSource]:
     """A still image as it is read everywhere, its header checked. data: what is in the file, if it is in memory; `path` names it.
 
+    scene: whether linear floats are tone mapped; by default where the file holds light above white, which takes a pass over it.
     Raises PictureError for what is missing, not an image, damaged, animated or larger than max_pixels.
     """
     try:
@@ -137,12 +138,16 @@ def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX
             others = at_main_image(image, path)
             check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            color = color_of(image, path)
+            color, metadata = color_of(image, path), read_metadata(image)
             exif, turned = exif_of(image)
-            messages = (*others, *color.messages)
             decoder = decoder_of(image, path if data is None else data)
+            if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
+                color = SCENE
+            messages = (*others, *color.messages)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            yield ImageSource(path, orientation, decoder, color, messages, exif, lossy=image.format in _LOSSY, two_valued=image.mode == "1")
+            yield ImageSource(
+                path, orientation, decoder, color, messages, exif, metadata, lossy=image.format in _LOSSY, two_valued=image.mode == "1"
+            )
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 
@@ -163,7 +168,8 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
     """The EXIF block without its orientation, or None, and the orientation."""
     exif = read_exif(image)
     turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
-    return None if exif is None else _exif_bytes(exif), turned
+    turned = getattr(image, "tag_v2", {}).get(ORIENTATION, turned)
+    return None if exif is None else exif_bytes(exif), turned
 
 
 def upright(values: np.ndarray, orientation: object) -> np.ndarray:
@@ -201,19 +207,20 @@ def fitted(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip
         return
     scale, done, first = before[0] / after[0], 0, 0
     reach = math.ceil(3 * max(1.0, scale)) + 1  # Lanczos looks at three pixels of the coarser image on either side
-    held: Strip | None = None
-    for strip in strips:
-        held = strip if held is None else tuple(None if a is None or b is None else np.concatenate([a, b]) for a, b in zip(held, strip))
-        bottom = first + len(held[0])
+    colors, alpha = np.empty((0, before[1], 3)), None
+    for more, opaque in strips:
+        colors = more if not len(colors) else np.concatenate([colors, more])
+        alpha = opaque if alpha is None or opaque is None else np.concatenate([alpha, opaque])
+        bottom = first + len(colors)
         ready = after[0] if bottom == before[0] else int((bottom - reach) / scale)
         if ready - done < min(_ROWS, after[0] - done):
             continue
         box = (0.0, done * scale - first, float(before[1]), ready * scale - first)
         size = (ready - done, after[1])
-        yield resized(held[0], size, box), None if held[1] is None else resized(held[1], size, box)
+        yield resized(colors, size, box), None if alpha is None else resized(alpha, size, box)
         done = ready
         past = max(0, int(done * scale) - reach - first)
-        held, first = (held[0][past:], None if held[1] is None else held[1][past:]), first + past
+        colors, alpha, first = colors[past:], None if alpha is None else alpha[past:], first + past
 
 
 def resized(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
@@ -254,64 +261,12 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
     return exif or None
 
 
-def _exif_bytes(exif: Image.Exif) -> bytes | None:
+def exif_bytes(exif: Image.Exif) -> bytes | None:
+    """An EXIF block as it is stored, or None if it cannot be."""
     try:
         return exif.tobytes()
     except Exception:
         return None
-
-
-def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Say before any long work whether a picture could be written here: raises InputError if not.
-
-    The suffix has to be one that can be written, the folder has to exist or to be makeable, and the file must not be
-    one of the inputs.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(WRITERS)}")
-    if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
-        raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
-    if path.is_dir():
-        raise PictureError(f"cannot write {path}: it is a folder")
-    check_folder(path)
-
-
-def write_still(still: Still, path: Path, *, exif: bool = False) -> Path:
-    """Write a picture of eight bits in the format of its suffix, one that can hold its alpha; the file appears whole or not at all.
-
-    exif: keep the EXIF block of the file that it was read from. Raises PictureError if the file cannot be written.
-    """
-    check_writable(path)
-    kind = WRITERS[path.suffix.lower()]
-    values = still.pixels if still.alpha is None else np.dstack([still.pixels, still.alpha])
-    try:
-        with atomic_file(path) as temporary:
-            options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, still.exif if exif else None)
-            Image.fromarray(values).save(temporary, format=kind, **options)
-    except Exception as error:  # encoders have limits of their own: sides, metadata
-        raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    return path
-
-
-def holds_alpha(path: Path) -> bool:
-    """Whether the format of a suffix can hold transparency."""
-    return WRITERS[path.suffix.lower()] not in ("JPEG", "BMP")
-
-
-def _marked(kind: str, exif: bytes | None = None) -> dict[str, object]:
-    """What Pillow is told so that the file says who made it, and keeps an EXIF block."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    if kind == "BMP":
-        return {}
-    if kind == "PNG":
-        software = PngInfo()
-        software.add_text("Software", MADE_BY)
-        return {"pnginfo": software} | ({"exif": exif} if exif else {})
-    block[SOFTWARE] = MADE_BY
-    return {"exif": _exif_bytes(block) or b""}
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:
