@@ -134,6 +134,7 @@ def vips() -> Any:
 def _opened_by_vips(file: File, loader: str, options: dict[str, Any], patch: tuple[int, bytes] | None = None) -> Any:
     """An image of libvips that is read from top to bottom. patch: bytes of the file that are others, and where."""
     image, options = vips().Image, options | {"access": "sequential"}
+    vips().vips_lib.vips_error_clear()  # loaders that try and give up leave words about other files
     if isinstance(file, bytes) or patch is not None:
         opened = getattr(image, f"{loader}_buffer")(file if patch is None else _patched(file, *patch), **options)
     else:

@@ -173,4 +173,4 @@ def parametric(
 
 def tabulated(coded: np.ndarray, *, table: np.ndarray) -> np.ndarray:
     """A curve of evenly spaced entries; what lies outside of [0, 1] takes the nearest."""
-    return np.interp(coded, np.linspace(0, 1, len(table)), table)
+    return np.asarray(np.interp(coded, np.linspace(0, 1, len(table)), table))

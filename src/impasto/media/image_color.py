@@ -4,6 +4,7 @@
 gets the same values as one that is read whole.
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ _EXIF, _INTEROPERABILITY, _COLOR_SPACE, _INDEX = 0x8769, 0xA005, 0xA001, 1
 _ADOBE_GAMMA = 563 / 256
 _WHITE_POINT, _PRIMARIES_OF, _TRANSFER_FUNCTION = 318, 319, 301
 """Tags of TIFF."""
+_MOST_PROFILE = 16 << 20
+"""Bytes of a profile in a bitmap that are read."""
 _NEAR = 0.005
 """Chromaticities that differ by less are the same: writers round them to two or three digits."""
 
@@ -99,7 +102,7 @@ class Coding:
             if curve is as_it_is and not self.narrow:
                 return values
             values = (values.clip(0, 1) * 65535).round().astype(np.uint16)
-        return _table(curve, bits, self.narrow)[values]
+        return np.asarray(_table(curve, bits, self.narrow)[values])
 
 
 @lru_cache(maxsize=32)
@@ -116,9 +119,10 @@ class _Lab:
     """CIELAB (D50), as Pillow decodes it: L is full at 100, a and b are 0 in the middle of their range."""
 
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
-        full, middle = (1.0, 0.5) if values.dtype.kind == "f" else (255, 128) if values.dtype == np.uint8 else (65535, 32768)
-        stored = values.astype(np.float64)
-        lightness, unit = (stored[..., 0] / full * 100 + 16) / 116, full / (255 if full < 65535 else 256)
+        """Pixels (H, W, 3) as sRGB: bytes as bytes, uint16 and floats of 16 bits as float32."""
+        stored = values.astype(np.float64) * (65535 if values.dtype.kind == "f" else 1)
+        full, middle, unit = (255, 128, 1) if values.dtype == np.uint8 else (65535, 32768, 256)
+        lightness = (stored[..., 0] / full * 100 + 16) / 116
         green, blue = (stored[..., 1] - middle) / unit / 500, (stored[..., 2] - middle) / unit / 200
         roots = np.stack([lightness + green, lightness, lightness - blue], -1)
         xyz = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * 3 * (6 / 29) ** 2) * icc.D50
@@ -317,6 +321,18 @@ def _of_tiff(image: Image.Image, path: Path, channels: int) -> ImageColor | None
     return _of_light(curves, stated, path)
 
 
+def _of_bmp(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
+    """The profile of a bitmap with the header of Windows 98, which Pillow passes over."""
+    with _stream_of(image, path) as stream:
+        stream.seek(14)
+        header = stream.read(124)
+        if len(header) < 124 or struct.unpack("<I", header[:4])[0] != 124 or header[56:60] != b"DEBM":
+            return None
+        offset, size = struct.unpack("<II", header[112:120])
+        stream.seek(14 + offset)
+        return color_of_profile(stream.read(min(size, _MOST_PROFILE)) or b"\0", channels, path)
+
+
 def _of_psd(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
     """A profile; 32 bits are linear without one."""
     if image.mode == "LAB":
@@ -324,7 +340,7 @@ def _of_psd(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
     return _of_profile(image, path, channels) or (LINEAR if getattr(image, "bits", 8) == 32 and channels < 4 else None)
 
 
-_STATED = {"PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
+_STATED = {"BMP": _of_bmp, "PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
 """Formats that state colours in ways of their own."""
 
 

@@ -54,7 +54,7 @@ def as_it_is(coded: np.ndarray) -> np.ndarray:
 
 def power_decoded(coded: np.ndarray, *, gamma: float, gain: float = 1.0) -> np.ndarray:
     """Light is a power of the value."""
-    return gain * np.maximum(coded, 0) ** gamma
+    return np.asarray(gain * np.maximum(coded, 0) ** gamma)
 
 
 @lru_cache(maxsize=32)
@@ -72,7 +72,7 @@ def pq_decoded(coded: np.ndarray) -> np.ndarray:
     """PQ's values (SMPTE ST 2084) as light; 1.0 is `REFERENCE_WHITE`."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     root = np.clip(coded, 0, 1).astype(np.float64) ** (1 / m2)
-    return (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1) * (10_000 / REFERENCE_WHITE)
+    return np.asarray((np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1) * (10_000 / REFERENCE_WHITE))
 
 
 def hlg_decoded(coded: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ def hlg_shown(scene: np.ndarray, luminance: np.ndarray) -> np.ndarray:
     luminance: (3,), what each primary adds to luminance.
     """
     brightness = scene[..., 0] * luminance[0] + scene[..., 1] * luminance[1] + scene[..., 2] * luminance[2]
-    return scene * (np.maximum(brightness, 0) ** 0.2 * (1000 / REFERENCE_WHITE))[..., None]
+    return np.asarray(scene * (np.maximum(brightness, 0) ** 0.2 * (1000 / REFERENCE_WHITE))[..., None])
 
 
 TRANSFERS: dict[int, Curve] = {
@@ -137,7 +137,7 @@ def to_xyz(primaries: Chromaticities) -> np.ndarray:
 def to_srgb_matrix(primaries: Chromaticities) -> np.ndarray:
     """The matrix (3, 3) from linear RGB of these primaries to linear sRGB; white becomes white (Bradford). Raises ValueError."""
     white = to_xyz(primaries).sum(1)
-    return xyz_to_srgb(white) @ to_xyz(primaries)
+    return np.asarray(xyz_to_srgb(white) @ to_xyz(primaries))
 
 
 def xyz_to_srgb(white: np.ndarray) -> np.ndarray:

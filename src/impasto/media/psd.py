@@ -153,4 +153,4 @@ def _off_white(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     white = 1.0 if colors.dtype.kind == "f" else float(np.iinfo(colors.dtype).max)
     there = np.where(alpha > 0, alpha, white).astype(np.float32) / white
     straight = ((colors - (1 - there) * white) / there).clip(0, None if colors.dtype.kind == "f" else white)
-    return straight.astype(colors.dtype) if colors.dtype.kind == "f" else np.rint(straight).astype(colors.dtype)
+    return np.asarray(straight if colors.dtype.kind == "f" else np.rint(straight), dtype=colors.dtype)
