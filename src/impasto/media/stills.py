@@ -150,7 +150,8 @@ def image_source(
             decoder = decoder_of(image, path if data is None else data)
             if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
                 color = SCENE
-            messages = (*others, *color.messages)
+            bright = (f"{path} holds light above white, which is brought to the range of ordinary screens",) if color is SCENE else ()
+            messages = (*others, *color.messages, *bright)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
             yield ImageSource(
                 path, orientation, decoder, color, messages, exif, metadata, lossy=image.format in _LOSSY, two_valued=image.mode == "1"
