@@ -24,6 +24,8 @@ from impasto.media.light import (
     Chromaticities,
     Curve,
     as_it_is,
+    bt709_decoded,
+    bt709_encoded,
     gamma_curve,
     hlg_shown,
     mixed,
@@ -62,7 +64,7 @@ class Coding:
     """How values stand for light. curves: one a channel; the matrix (3, 3) leads from their light to linear sRGB.
 
     hdr: "PQ" or "HLG", whose light is tone mapped. luminance: of the primaries, for HLG. black: the light that becomes 0.
-    narrow: black is at 16 and white at 235 of 255.
+    narrow: black is at 16 and white at 235 of 255. encoded: what makes values of light again.
     """
 
     curves: tuple[Curve, ...] = (srgb_decoded,) * 3
@@ -71,6 +73,7 @@ class Coding:
     luminance: np.ndarray = field(default_factory=lambda: to_xyz(PRIMARIES[1])[1], repr=False)
     black: float = 0.0
     narrow: bool = False
+    encoded: Curve = srgb_encoded
 
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
         """Pixels (H, W, 1 or 3) as sRGB (H, W, 3): bytes as bytes, uint16 and floats as float32 in [0, 1]."""
@@ -80,9 +83,9 @@ class Coding:
         for top in range(0, height, rows):
             light = self._light(values[top : top + rows])
             if shown.dtype == np.uint8:
-                shown[top : top + rows] = _bytes_of_light()[(light * 65535).round().astype(np.uint16)]
+                shown[top : top + rows] = _bytes_of_light(self.encoded)[(light * 65535).round().astype(np.uint16)]
             else:
-                shown[top : top + rows] = srgb_encoded(light)
+                shown[top : top + rows] = self.encoded(light)
         return shown
 
     def _light(self, values: np.ndarray) -> np.ndarray:
@@ -188,7 +191,7 @@ def color_of_profile(profile: bytes | None, channels: int, path: Path) -> ImageC
             if points and points[1] in _HDR and channels == 3:
                 return _of_numbers(points, path)
             return ImageColor() if icc.is_srgb(profile) else ImageColor(False, (), profile)
-        if not (space == "RGB" and channels == 1 and icc.is_srgb(profile)):
+        if not (space == "RGB" and channels == 1 and icc.keeps_greys(profile)):
             kinds = f"a colour profile for {space} and pixels of {_SPACES[channels]}"
             return ImageColor(channels != 4, (f"{path} has {kinds}; its colours are taken for {_usual(channels)}",))
     if channels == 4:
@@ -216,9 +219,10 @@ def _of_numbers(nclx: tuple[int, ...], path: Path, *, narrow: bool = False) -> I
     if transfer in _HDR:
         messages.append(f"{path} is HDR ({_HDR[transfer]}) and is brought to the range of ordinary screens")
     curve, points = TRANSFERS.get(transfer, srgb_decoded), PRIMARIES.get(primaries, PRIMARIES[1])
-    if curve is srgb_decoded and points == PRIMARIES[1] and not narrow:
+    if curve in (srgb_decoded, bt709_decoded) and points == PRIMARIES[1] and not narrow:
         return ImageColor(True, tuple(messages))
-    coding = Coding((curve,) * 3, to_srgb_matrix(points), _HDR.get(transfer, ""), to_xyz(points)[1], narrow=narrow)
+    encoded = bt709_encoded if curve is bt709_decoded else srgb_encoded
+    coding = Coding((curve,) * 3, to_srgb_matrix(points), _HDR.get(transfer, ""), to_xyz(points)[1], narrow=narrow, encoded=encoded)
     return ImageColor(False, tuple(messages), coding=coding)
 
 
@@ -373,10 +377,10 @@ def _stream_of(image: Image.Image, path: Path) -> Iterator[BinaryIO]:
         stream.seek(at)
 
 
-@lru_cache(maxsize=1)
-def _bytes_of_light() -> np.ndarray:
-    """sRGB's bytes of 65536 steps of linear light."""
-    return (srgb_encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8)
+@lru_cache(maxsize=2)
+def _bytes_of_light(encoded: Curve) -> np.ndarray:
+    """The bytes of 65536 steps of linear light."""
+    return np.asarray((encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8))
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
