@@ -238,10 +238,12 @@ def test_png_says_it_by_its_chunks(tmp_path, chunks, primaries, curve, kind):
 @pytest.mark.parametrize("transfer", [1, 6, 14, 15])
 def test_values_of_cameras_are_shown_as_they_are_with_the_primaries_of_a_screen(tmp_path, transfer):
     to_2020 = np.linalg.inv(icc.xyz_of(icc.BT2020)) @ icc.xyz_of(icc.SRGB)
-    light = CURVES["BT.709"][1](BARS / 255) @ to_2020.T
-    values = np.where(light < 0.018, light * 4.5, 1.099 * np.maximum(light, 0.018) ** 0.45 - 0.099)
+    values = ((BARS / 255) ** 2.4 @ to_2020.T) ** (1 / 2.4)  # the light of a screen, BT.1886
     path = png_with(tmp_path / "a.png", [cicp(9, transfer)], stored(values[None], "uint16"))
     assert np.abs(read_picture(path).pixels.permute(1, 2, 0).numpy()[0] * 255 - BARS).max() < 0.5
+    greys = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, 2)
+    path = png_with(tmp_path / "greys.png", [cicp(9, transfer)], greys)
+    assert np.array_equal((read_picture(path).pixels.permute(1, 2, 0).numpy() * 255).round(), greys)
     path = png_with(tmp_path / "b.png", [cicp(1, transfer)], stored(BARS[None] / 255, "uint8"))
     assert np.array_equal((read_picture(path).pixels.permute(1, 2, 0).numpy()[0] * 255).round(), BARS)
 

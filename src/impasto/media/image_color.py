@@ -24,8 +24,8 @@ from impasto.media.light import (
     Chromaticities,
     Curve,
     as_it_is,
-    bt709_decoded,
-    bt709_encoded,
+    bt1886_decoded,
+    bt1886_encoded,
     gamma_curve,
     hlg_shown,
     mixed,
@@ -82,10 +82,13 @@ class Coding:
         rows = max(1, _STRIP // max(1, width))
         for top in range(0, height, rows):
             light = self._light(values[top : top + rows])
-            if shown.dtype == np.uint8:
-                shown[top : top + rows] = _bytes_of_light(self.encoded)[(light * 65535).round().astype(np.uint16)]
+            part = shown[top : top + rows]
+            if shown.dtype != np.uint8:
+                part[:] = self.encoded(light)
+            elif self.encoded is srgb_encoded:
+                part[:] = _bytes_of_light()[(light * 65535).round().astype(np.uint16)]
             else:
-                shown[top : top + rows] = self.encoded(light)
+                part[:] = (self.encoded(light) * 255).round()
         return shown
 
     def _light(self, values: np.ndarray) -> np.ndarray:
@@ -219,9 +222,9 @@ def _of_numbers(nclx: tuple[int, ...], path: Path, *, narrow: bool = False) -> I
     if transfer in _HDR:
         messages.append(f"{path} is HDR ({_HDR[transfer]}) and is brought to the range of ordinary screens")
     curve, points = TRANSFERS.get(transfer, srgb_decoded), PRIMARIES.get(primaries, PRIMARIES[1])
-    if curve in (srgb_decoded, bt709_decoded) and points == PRIMARIES[1] and not narrow:
+    if curve in (srgb_decoded, bt1886_decoded) and points == PRIMARIES[1] and not narrow:
         return ImageColor(True, tuple(messages))
-    encoded = bt709_encoded if curve is bt709_decoded else srgb_encoded
+    encoded = bt1886_encoded if curve is bt1886_decoded else srgb_encoded
     coding = Coding((curve,) * 3, to_srgb_matrix(points), _HDR.get(transfer, ""), to_xyz(points)[1], narrow=narrow, encoded=encoded)
     return ImageColor(False, tuple(messages), coding=coding)
 
@@ -377,10 +380,10 @@ def _stream_of(image: Image.Image, path: Path) -> Iterator[BinaryIO]:
         stream.seek(at)
 
 
-@lru_cache(maxsize=2)
-def _bytes_of_light(encoded: Curve) -> np.ndarray:
-    """The bytes of 65536 steps of linear light."""
-    return np.asarray((encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8))
+@lru_cache(maxsize=1)
+def _bytes_of_light() -> np.ndarray:
+    """sRGB's bytes of 65536 steps of linear light."""
+    return np.asarray((srgb_encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8))
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
