@@ -407,6 +407,17 @@ def test_compressions_that_libtiff_knows(tmp_path, compression):
     check(tmp_path / "a.tif", colors, error=5 / 255 if lossy else 0.51 / 255)
 
 
+@pytest.mark.parametrize("kind", ["colour", "16 bits", "floats"])
+def test_zstandard(tmp_path, kind):
+    """Pillow's libtiff knows it, that of libvips does not."""
+    stored = {"colour": to8(NOISE), "16 bits": to16(NOISE[..., 0]), "floats": NOISE[..., 0].astype(np.float32)}[kind]
+    try:
+        Image.fromarray(stored).save(tmp_path / "a.tif", compression="zstd")
+    except OSError:
+        pytest.skip("Pillow's libtiff knows no Zstandard here")
+    check(tmp_path / "a.tif", {"colour": NOISE, "16 bits": grey(NOISE), "floats": srgb(grey(NOISE))}[kind], error=0.51 / 255)
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_palettes_of_tiff(tmp_path, bits):
     colors = np.random.default_rng(1).integers(0, 65536, (3, 256), dtype=np.uint16)
@@ -494,7 +505,8 @@ def test_avif_of_ten_bits(tmp_path):
 
 WRITTEN = {
     "bmp": ("RGB", "L", "P", "1"), "gif": ("P", "L"), "tga": ("RGB", "RGBA", "L", "P"), "jp2": ("RGB", "RGBA", "L", "LA"),
-    "webp": ("RGBA",), "png": ("1", "LA", "P"), "jpg": ("L",), "avif": ("L", "RGBA"), "tif": ("1", "P", "LA", "PA", "YCbCr"), "pbm": ("1",), "ico": ("RGBA",),
+    "webp": ("RGBA",), "png": ("1", "LA", "P"), "jpg": ("L",), "avif": ("L", "RGBA"),
+    "tif": ("1", "P", "LA", "PA", "YCbCr"), "pbm": ("1",), "ico": ("RGBA",),
     "sgi": ("RGB",), "dds": ("RGBA",), "pcx": ("RGB",),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ It is what the usual way paints, up to rounding. Whatever is not as simple is le
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -55,8 +55,9 @@ def paint_at_once(request: Request) -> Summary | None:
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.output, exif=request.controls.keep_metadata)
-    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began)])
+    write_still(replace(ready.still, pixels=pixels), ready.output, exif=request.controls.keep_metadata)
+    remark = "; ".join(ready.still.messages)
+    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began, remark=remark)])
 
 
 def _prepared(request: Request) -> _Ready | None:
@@ -81,7 +82,7 @@ def _prepared(request: Request) -> _Ready | None:
         return None
     if max(size) > FIRST:
         return None
-    fitted = Still(resized(still.pixels, size), None if still.alpha is None else resized(still.alpha, size), still.exif)
+    fitted = replace(still, pixels=resized(still.pixels, size), alpha=None if still.alpha is None else resized(still.alpha, size))
     return _Ready(fitted, style, job.output)
 
 

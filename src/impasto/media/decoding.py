@@ -25,6 +25,8 @@ File = Path | bytes
 """An image file: where it lies, or what is in it."""
 _STRIP = 1 << 22
 """Bytes of samples that are decoded at a time."""
+_MOST_LIGHT = 1e9
+"""Light that nothing is above, so that it can be reckoned with."""
 _START = 1 << 16
 """Bytes within which JPEG 2000 states its depth."""
 _VIPS = {"JPEG": "jpegload", "MPO": "jpegload", "PNG": "pngload", "WEBP": "webpload"}
@@ -59,7 +61,10 @@ class Samples:
         """Colours (H, W, 1, 3 or 4), not multiplied, and alpha (H, W) of stored samples (H, W, C).
 
         Bytes where a channel holds eight bits; float32 else, in [0, 1], floats of a file above 1 as they are. No number is black.
+        Raises ValueError if channels are missing.
         """
+        if stored.shape[2] < max(self.colors, 1 + (self.alpha or 0)):
+            raise ValueError(f"there are {stored.shape[2]} channels")
         colors = self._shown(stored[..., : self.colors])
         alpha = None if self.alpha is None else self._shown(stored[..., self.alpha])
         full = 1.0 if self.deep else 255
@@ -75,7 +80,8 @@ class Samples:
         if not self.deep:
             return values
         if np.issubdtype(values.dtype, np.floating):
-            return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1e30, neginf=0.0).clip(0, None)
+            with np.errstate(over="ignore"):  # of 64 bits
+                return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=_MOST_LIGHT, neginf=0.0).clip(0, _MOST_LIGHT)
         shown = values.astype(np.float32)
         shown /= np.float32(self.white)
         return shown.clip(0, 1, out=shown)

@@ -62,9 +62,9 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, 
     return _read(Path(path), None, max_pixels, scene)
 
 
-def picture_of(data: bytes, name: str) -> Picture:
+def picture_of(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """A picture's file in memory, read as `read_picture` reads one on the disk; `name` is for errors. Raises PictureError."""
-    return _read(Path(name), data, MAX_PIXELS)
+    return _read(Path(name), data, max_pixels)
 
 
 def _read(path: Path, data: bytes | None, max_pixels: int, scene: bool | None = None) -> Picture:

@@ -89,10 +89,17 @@ class ImageSource:
 
     def _strips(self) -> Iterator["Strip"]:
         as_it_is = self.color.is_srgb and self.decoder.samples.colors == 3
+        height, width = self.decoder.size
+        left = height
         for stored in self.decoder.strips():
+            left -= len(stored)
+            if left < 0 or stored.shape[1] != width:
+                raise ValueError(f"it has other sides than {width}x{height}, which its header says")
             colors, alpha = self.decoder.samples.straight(stored)
             shown = colors if as_it_is else self.color.to_srgb(colors)
             yield (shown.clip(0, 1) if shown.dtype != np.uint8 else shown), alpha
+        if left:
+            raise ValueError(f"{left} rows are missing")
 
     def read(self) -> "Still":
         """All of it at its own size. Raises whatever decoders do."""
@@ -143,7 +150,8 @@ def image_source(
             decoder = decoder_of(image, path if data is None else data)
             if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
                 color = SCENE
-            messages = (*others, *color.messages)
+            bright = (f"{path} holds light above white, which is brought to the range of ordinary screens",) if color is SCENE else ()
+            messages = (*others, *color.messages, *bright)
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
             yield ImageSource(
                 path, orientation, decoder, color, messages, exif, metadata, lossy=image.format in _LOSSY, two_valued=image.mode == "1"
