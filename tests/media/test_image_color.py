@@ -409,6 +409,28 @@ def test_tiff_says_it_by_its_tags(tmp_path):
     assert np.abs(made - icc.shown(of(values), icc.P3, lambda v: v)).max() * 255 < 0.6
 
 
+@pytest.mark.parametrize("tag", [
+    (319, "2I", 6, (0, 0) * 6, True), (319, "2I", 6, (5, 0) * 6, True), (318, "2I", 2, (0, 1, 0, 1), True),
+    (319, "B", 6, bytes(6), True),
+])  # fmt: skip
+def test_tags_without_sense_cost_no_image(tmp_path, tag):
+    values = stored(COLORS, "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", metadata=None, extratags=[tag])
+    assert np.array_equal((read_picture(tmp_path / "a.tif").pixels.permute(1, 2, 0).numpy() * 255).round(), values)
+
+
+@pytest.mark.parametrize(
+    "curve", [icc.parametric(0, -3.0), icc.parametric(1, 2.0, 0.0, 0.0), icc.parametric(3, 30000, 2, -3, 9, 0.5), icc.gamma(0)]
+)
+def test_curves_without_sense_give_an_image(curve):
+    color = color_of_profile(icc.of_matrix(icc.ADOBE, curve, version=4), 3, X)
+    for kind in ("uint8", "uint16"):
+        made = of(color.to_srgb(stored(COLORS, kind)))
+        assert np.isfinite(made).all()
+        assert made.min() >= 0
+        assert made.max() <= 1
+
+
 def test_jpeg_2000_says_it_by_its_profile(tmp_path):
     values = stored(COLORS.repeat(2, 0).repeat(2, 1), "uint8")
     buffer = io.BytesIO()

@@ -91,8 +91,9 @@ def shaper_of(profile: bytes) -> Shaper | None:
 
 
 def _black(luminance: np.ndarray, curves: tuple[Curve, ...]) -> float:
-    light = np.array([float(curve(np.zeros(1))[0]) for curve in curves])
-    return float(np.clip((luminance @ light)[0], 0, 0.18))
+    with np.errstate(all="ignore"):  # of curves without sense
+        light = np.array([float(curve(np.zeros(1))[0]) for curve in curves])
+        return float(np.nan_to_num(luminance @ light, nan=0.0)[0].clip(0, 0.18))
 
 
 def converted(profile: bytes, values: np.ndarray) -> np.ndarray:

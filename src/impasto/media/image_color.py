@@ -117,7 +117,8 @@ def _table(curve: Curve, bits: int, narrow: bool) -> np.ndarray:
     coded = np.arange(2**bits) / (2**bits - 1)
     if narrow:
         coded = (np.arange(2**bits) - 2 ** (bits - 4)) / (219 * 2 ** (bits - 8))
-    return np.asarray(curve(coded), dtype=np.float32)
+    with np.errstate(all="ignore"):  # of curves without sense
+        return np.nan_to_num(np.asarray(curve(coded), dtype=np.float32), nan=0.0, posinf=1.0, neginf=0.0)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,12 @@ SCENE = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3, hdr="scene"))
 def color_of(image: Image.Image, path: Path) -> ImageColor:
     """What an image that was opened, and is not decoded, says of its colours. path: the file, named in messages."""
     channels = _CHANNELS.get(image.mode.partition(";")[0], 3)
-    stated = _STATED.get(image.format or "", _of_profile)(image, path, channels)
+    try:
+        stated = _STATED.get(image.format or "", _of_profile)(image, path, channels)
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):  # of numbers without sense
+        return ImageColor(
+            channels != 4, (f"{path} states its colours in a way that cannot be read; they are taken for {_usual(channels)}",)
+        )
     if stated is None:
         stated = _of_exif(image) if channels == 3 else None
     if stated is None:

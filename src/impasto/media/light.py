@@ -49,12 +49,12 @@ def srgb_encoded(light: np.ndarray) -> np.ndarray:
 
 def bt1886_decoded(coded: np.ndarray) -> np.ndarray:
     """Values of cameras (BT.709, BT.601, BT.2020) as the light of a screen (BT.1886)."""
-    return np.maximum(coded, 0) ** 2.4
+    return np.asarray(np.maximum(coded, 0) ** 2.4)
 
 
 def bt1886_encoded(light: np.ndarray) -> np.ndarray:
     """The light of a screen as a camera's values (BT.1886)."""
-    return np.maximum(light, 0) ** (1 / 2.4)
+    return np.asarray(np.maximum(light, 0) ** (1 / 2.4))
 
 
 def as_it_is(coded: np.ndarray) -> np.ndarray:
