@@ -151,6 +151,10 @@ def test_srgb_needs_nothing(profile):
     assert color_of_profile(profile, 1, X).messages == ()
 
 
+def test_a_profile_of_rgb_that_leaves_greys_needs_no_word_on_grey_pixels():
+    assert color_of_profile(icc.of_matrix(icc.P3, icc.SRGB_CURVE, version=4), 1, X).messages == ()
+
+
 def test_floats_of_linear_light_are_exact_up_to_white():
     values = np.concatenate([COLORS, COLORS * 3])
     assert np.allclose(LINEAR.to_srgb(values.astype(np.float32)), icc.encoded(values.clip(0, 1)), atol=1e-6)
@@ -222,14 +226,26 @@ def stated(folder, chunks):
     ([cicp(1, 4)], icc.SRGB, lambda v: v**2.2),
     ([cicp(1, 13)], icc.SRGB, icc.decoded),
     ([cicp(1, 1)], icc.SRGB, icc.decoded),
-    ([cicp(9, 14)], icc.BT2020, icc.decoded),
-], ids=[str(number) for number in range(17)])  # fmt: skip
+], ids=[str(number) for number in range(16)])  # fmt: skip
 def test_png_says_it_by_its_chunks(tmp_path, chunks, primaries, curve, kind):
     values = stored(COLORS, kind)
     picture = read_picture(png_with(tmp_path / "a.png", chunks, values))
     assert picture.messages == ()
     made = picture.pixels.permute(1, 2, 0).numpy()
     assert np.abs(made - icc.shown(of(values), primaries, curve)).max() * 255 <= (1.2 if kind == "uint8" else 0.3)
+
+
+@pytest.mark.parametrize("transfer", [1, 6, 14, 15])
+def test_values_of_cameras_are_shown_as_they_are_with_the_primaries_of_a_screen(tmp_path, transfer):
+    to_2020 = np.linalg.inv(icc.xyz_of(icc.BT2020)) @ icc.xyz_of(icc.SRGB)
+    values = ((BARS / 255) ** 2.4 @ to_2020.T) ** (1 / 2.4)  # the light of a screen, BT.1886
+    path = png_with(tmp_path / "a.png", [cicp(9, transfer)], stored(values[None], "uint16"))
+    assert np.abs(read_picture(path).pixels.permute(1, 2, 0).numpy()[0] * 255 - BARS).max() < 0.5
+    greys = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, 2)
+    path = png_with(tmp_path / "greys.png", [cicp(9, transfer)], greys)
+    assert np.array_equal((read_picture(path).pixels.permute(1, 2, 0).numpy() * 255).round(), greys)
+    path = png_with(tmp_path / "b.png", [cicp(1, transfer)], stored(BARS[None] / 255, "uint8"))
+    assert np.array_equal((read_picture(path).pixels.permute(1, 2, 0).numpy()[0] * 255).round(), BARS)
 
 
 def test_png_of_grey_is_converted_too(tmp_path):
@@ -391,6 +407,28 @@ def test_tiff_says_it_by_its_tags(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", metadata=None, extratags=tags)
     made = read_picture(tmp_path / "a.tif").pixels.permute(1, 2, 0).numpy()
     assert np.abs(made - icc.shown(of(values), icc.P3, lambda v: v)).max() * 255 < 0.6
+
+
+@pytest.mark.parametrize("tag", [
+    (319, "2I", 6, (0, 0) * 6, True), (319, "2I", 6, (5, 0) * 6, True), (318, "2I", 2, (0, 1, 0, 1), True),
+    (319, "B", 6, bytes(6), True),
+])  # fmt: skip
+def test_tags_without_sense_cost_no_image(tmp_path, tag):
+    values = stored(COLORS, "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", metadata=None, extratags=[tag])
+    assert np.array_equal((read_picture(tmp_path / "a.tif").pixels.permute(1, 2, 0).numpy() * 255).round(), values)
+
+
+@pytest.mark.parametrize(
+    "curve", [icc.parametric(0, -3.0), icc.parametric(1, 2.0, 0.0, 0.0), icc.parametric(3, 30000, 2, -3, 9, 0.5), icc.gamma(0)]
+)
+def test_curves_without_sense_give_an_image(curve):
+    color = color_of_profile(icc.of_matrix(icc.ADOBE, curve, version=4), 3, X)
+    for kind in ("uint8", "uint16"):
+        made = of(color.to_srgb(stored(COLORS, kind)))
+        assert np.isfinite(made).all()
+        assert made.min() >= 0
+        assert made.max() <= 1
 
 
 def test_jpeg_2000_says_it_by_its_profile(tmp_path):

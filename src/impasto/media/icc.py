@@ -50,15 +50,24 @@ def code_points(profile: bytes) -> tuple[int, ...] | None:
     return tuple(stated[8:12]) if len(stated) >= 12 else None
 
 
+_GREYS = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)[None]
+_COLORS = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).round().astype(np.uint8)] * 3), -1).reshape(1, -1, 3)
+
+
+@lru_cache(maxsize=8)
+def keeps_greys(profile: bytes) -> bool:
+    """Whether a profile of RGB changes no grey of eight bits by more than one."""
+    return _largest_change(profile, _GREYS) <= 1
+
+
 @lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
     """Whether a profile of RGB changes no value of eight bits by more than one, measured on greys and a grid of colours."""
-    if space_of(profile) != "RGB":
-        return False
-    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
-    values = np.concatenate([np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1), grid])[None]
-    return int(np.abs(converted(profile, values).astype(int) - values).max()) <= 1
+    return space_of(profile) == "RGB" and keeps_greys(profile) and _largest_change(profile, _COLORS) <= 1
+
+
+def _largest_change(profile: bytes, values: np.ndarray) -> int:
+    return int(np.abs(converted(profile, values).astype(int) - values).max())
 
 
 @lru_cache(maxsize=8)
@@ -82,8 +91,9 @@ def shaper_of(profile: bytes) -> Shaper | None:
 
 
 def _black(luminance: np.ndarray, curves: tuple[Curve, ...]) -> float:
-    light = np.array([float(curve(np.zeros(1))[0]) for curve in curves])
-    return float(np.clip((luminance @ light)[0], 0, 0.18))
+    with np.errstate(all="ignore"):  # of curves without sense
+        light = np.array([float(curve(np.zeros(1))[0]) for curve in curves])
+        return float(np.nan_to_num(luminance @ light, nan=0.0)[0].clip(0, 0.18))
 
 
 def converted(profile: bytes, values: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ from impasto.media.light import (
     Chromaticities,
     Curve,
     as_it_is,
+    bt1886_decoded,
+    bt1886_encoded,
     gamma_curve,
     hlg_shown,
     mixed,
@@ -62,7 +64,7 @@ class Coding:
     """How values stand for light. curves: one a channel; the matrix (3, 3) leads from their light to linear sRGB.
 
     hdr: "PQ" or "HLG", whose light is tone mapped. luminance: of the primaries, for HLG. black: the light that becomes 0.
-    narrow: black is at 16 and white at 235 of 255.
+    narrow: black is at 16 and white at 235 of 255. encoded: what makes values of light again.
     """
 
     curves: tuple[Curve, ...] = (srgb_decoded,) * 3
@@ -71,6 +73,7 @@ class Coding:
     luminance: np.ndarray = field(default_factory=lambda: to_xyz(PRIMARIES[1])[1], repr=False)
     black: float = 0.0
     narrow: bool = False
+    encoded: Curve = srgb_encoded
 
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
         """Pixels (H, W, 1 or 3) as sRGB (H, W, 3): bytes as bytes, uint16 and floats as float32 in [0, 1]."""
@@ -79,10 +82,13 @@ class Coding:
         rows = max(1, _STRIP // max(1, width))
         for top in range(0, height, rows):
             light = self._light(values[top : top + rows])
-            if shown.dtype == np.uint8:
-                shown[top : top + rows] = _bytes_of_light()[(light * 65535).round().astype(np.uint16)]
+            part = shown[top : top + rows]
+            if shown.dtype != np.uint8:
+                part[:] = self.encoded(light)
+            elif self.encoded is srgb_encoded:
+                part[:] = _bytes_of_light()[(light * 65535).round().astype(np.uint16)]
             else:
-                shown[top : top + rows] = srgb_encoded(light)
+                part[:] = (self.encoded(light) * 255).round()
         return shown
 
     def _light(self, values: np.ndarray) -> np.ndarray:
@@ -111,7 +117,8 @@ def _table(curve: Curve, bits: int, narrow: bool) -> np.ndarray:
     coded = np.arange(2**bits) / (2**bits - 1)
     if narrow:
         coded = (np.arange(2**bits) - 2 ** (bits - 4)) / (219 * 2 ** (bits - 8))
-    return np.asarray(curve(coded), dtype=np.float32)
+    with np.errstate(all="ignore"):  # of curves without sense
+        return np.nan_to_num(np.asarray(curve(coded), dtype=np.float32), nan=0.0, posinf=1.0, neginf=0.0)
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,12 @@ LINEAR = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3))
 def color_of(image: Image.Image, path: Path) -> ImageColor:
     """What an image that was opened, and is not decoded, says of its colours. path: the file, named in messages."""
     channels = getattr(image, "colors", None) or _CHANNELS.get(image.mode.partition(";")[0], 3)
-    stated = _STATED.get(image.format or "", _of_profile)(image, path, channels)
+    try:
+        stated = _STATED.get(image.format or "", _of_profile)(image, path, channels)
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):  # of numbers without sense
+        return ImageColor(
+            channels != 4, (f"{path} states its colours in a way that cannot be read; they are taken for {_usual(channels)}",)
+        )
     if stated is None:
         stated = _of_exif(image) if channels == 3 else None
     if stated is None:
@@ -196,7 +208,7 @@ def color_of_profile(profile: bytes | None, channels: int, path: Path) -> ImageC
             if points and points[1] in _HDR and channels == 3:
                 return _of_numbers(points, path)
             return ImageColor() if icc.is_srgb(profile) else ImageColor(False, (), profile)
-        if not (space == "RGB" and channels == 1 and icc.is_srgb(profile)):
+        if not (space == "RGB" and channels == 1 and icc.keeps_greys(profile)):
             kinds = f"a colour profile for {space} and pixels of {_SPACES[channels]}"
             return ImageColor(channels != 4, (f"{path} has {kinds}; its colours are taken for {_usual(channels)}",))
     if channels == 4:
@@ -224,9 +236,10 @@ def _of_numbers(nclx: tuple[int, ...], path: Path, *, narrow: bool = False) -> I
     if transfer in _HDR:
         messages.append(f"{path} is HDR ({_HDR[transfer]}) and is brought to the range of ordinary screens")
     curve, points = TRANSFERS.get(transfer, srgb_decoded), PRIMARIES.get(primaries, PRIMARIES[1])
-    if curve is srgb_decoded and points == PRIMARIES[1] and not narrow:
+    if curve in (srgb_decoded, bt1886_decoded) and points == PRIMARIES[1] and not narrow:
         return ImageColor(True, tuple(messages))
-    coding = Coding((curve,) * 3, to_srgb_matrix(points), _HDR.get(transfer, ""), to_xyz(points)[1], narrow=narrow)
+    encoded = bt1886_encoded if curve is bt1886_decoded else srgb_encoded
+    coding = Coding((curve,) * 3, to_srgb_matrix(points), _HDR.get(transfer, ""), to_xyz(points)[1], narrow=narrow, encoded=encoded)
     return ImageColor(False, tuple(messages), coding=coding)
 
 
@@ -402,7 +415,7 @@ def _stream_of(image: Image.Image, path: Path) -> Iterator[BinaryIO]:
 @lru_cache(maxsize=1)
 def _bytes_of_light() -> np.ndarray:
     """sRGB's bytes of 65536 steps of linear light."""
-    return (srgb_encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8)
+    return np.asarray((srgb_encoded(np.arange(65536) / 65535) * 255).round().astype(np.uint8))
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

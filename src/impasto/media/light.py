@@ -47,6 +47,16 @@ def srgb_encoded(light: np.ndarray) -> np.ndarray:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
+def bt1886_decoded(coded: np.ndarray) -> np.ndarray:
+    """Values of cameras (BT.709, BT.601, BT.2020) as the light of a screen (BT.1886)."""
+    return np.asarray(np.maximum(coded, 0) ** 2.4)
+
+
+def bt1886_encoded(light: np.ndarray) -> np.ndarray:
+    """The light of a screen as a camera's values (BT.1886)."""
+    return np.asarray(np.maximum(light, 0) ** (1 / 2.4))
+
+
 def as_it_is(coded: np.ndarray) -> np.ndarray:
     """Values that are light."""
     return coded
@@ -92,7 +102,8 @@ def hlg_shown(scene: np.ndarray, luminance: np.ndarray) -> np.ndarray:
 
 
 TRANSFERS: dict[int, Curve] = {
-    **dict.fromkeys((1, 2, 6, 7, 11, 12, 13, 14, 15), srgb_decoded),
+    **dict.fromkeys((1, 6, 7, 11, 12, 14, 15), bt1886_decoded),
+    **dict.fromkeys((2, 13), srgb_decoded),
     4: gamma_curve(2.2),
     5: gamma_curve(2.8),
     8: as_it_is,
@@ -104,7 +115,8 @@ TRANSFERS: dict[int, Curve] = {
 }
 """Transfer functions by their numbers in H.273, table 3.
 
-Those of cameras (BT.709 and its relatives) are shown by screens as sRGB is, and are read so, as in videos.
+Screens show the values of cameras (BT.709 and its relatives) as they show those of sRGB. Such values are made light only to change their
+primaries, and are made values by the same curve again, as FFmpeg does with videos.
 """
 
 
