@@ -96,8 +96,9 @@ def join_parts(source: Path, output: Path, *, beside: Path | None = None) -> str
 
 def _part_of(path: Path, output: Path) -> Part | None:
     """Which part of a film a file is, by its name."""
-    found = re.fullmatch(re.escape(output.stem) + r"\.part-(\d+)-of-(\d+)" + re.escape(output.suffix), path.name)
-    return Part(int(found[1]), int(found[2])) if found and 1 <= int(found[1]) <= int(found[2]) else None
+    found = re.search(r"\.part-(\d+)-of-(\d+)" + re.escape(output.suffix) + "$", path.name)
+    part = Part(int(found[1]), int(found[2])) if found and 1 <= int(found[1]) <= int(found[2]) else None
+    return part if part is not None and part.named(output).name == path.name else None
 
 
 def _complete(output: Path, found: dict[Part, Path], folder: Path) -> dict[Part, Path]:

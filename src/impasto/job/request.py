@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from impasto.errors import InputError
+from impasto.files import fitting
 from impasto.settings import AUTO, Controls
 
 PathLike = str | os.PathLike[str]
@@ -61,7 +62,7 @@ class Part:
 
     def named(self, output: Path) -> Path:
         """Where this part of a film lies until it is joined."""
-        return output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}")
+        return fitting(output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}"))
 
 
 def part_of(text: str) -> Part:

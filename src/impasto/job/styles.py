@@ -52,9 +52,10 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
     if not path.exists() and not path.suffix:
         raise StyleError(f"{unknown('style', text, [*known, *Library().names()])}; or give a picture, or a style file")
-    pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels
-    if max(pixels.shape[-2:]) > STYLE_KEEP:
-        pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))
+    picture = read_picture(path, max_pixels=max_megapixels * 1_000_000)
+    pixels = picture.pixels
+    if max(picture.size) > STYLE_KEEP:
+        pixels = resize(pixels, fit_within(picture.size, STYLE_KEEP), bits=picture.bits)
     if min(pixels.shape[-2:]) < 8:
         raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
     return Style(as_plain_name(path.stem), pixels[None])

@@ -2,34 +2,26 @@
 
 import io
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from impasto.errors import ImpastoError, PictureError
+from impasto.errors import PictureError
 from impasto.files import in_order
 from impasto.media.color import laid_on
-from impasto.media.deep import as_channels
-from impasto.media.deep import decoded as values_of
-from impasto.media.image_metadata import ImageMetadata, read_metadata
+from impasto.media.image_metadata import ImageMetadata
 from impasto.media.image_writer import FORMATS, check_writable, encode, kind_of, write_still
-from impasto.media.opening import HEIF, READABLE, has_heif, opened, opened_bytes
+from impasto.media.opening import HEIF, READABLE, has_heif
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
-    check_size,
-    decoded,
-    exif_of,
-    is_deep,
-    reading,
+    image_source,
     resized,
-    to_srgb,
     upright,
 )
 
@@ -61,32 +53,25 @@ class Picture:
 
 
 def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read any still picture as sRGB: orientation applied, colour profile converted, alpha apart.
+    """Read any still picture as sRGB: orientation applied, colours converted, alpha apart.
 
-    Takes 8 to 16 bit, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow knows, TIFF also as OpenCV knows it. A broken
-    EXIF block or colour profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger
-    than max_pixels (width times height).
+    Takes 1 to 32 bits, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow or libvips know. A broken EXIF block or colour
+    profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger than max_pixels
+    (width times height).
     """
-    path = Path(path)
-    try:
-        with reading(path, max_pixels) as image:
-            return _decode_sixteen(image, path) if is_deep(image) else _as_picture(decoded(image))
-    except UnidentifiedImageError:
-        return _decode_deep(path, max_pixels)
+    return _read(Path(path), None, max_pixels)
 
 
 def picture_of(data: bytes, name: str) -> Picture:
     """A picture's file in memory, read as `read_picture` reads one on the disk; `name` is for errors. Raises PictureError."""
-    try:
-        with reading(Path(name), MAX_PIXELS, opened_bytes(data, name)) as image:
-            if not is_deep(image):
-                return _as_picture(decoded(image))
-    except UnidentifiedImageError:
-        pass
-    with tempfile.TemporaryDirectory() as folder:  # what Pillow does not know, or knows by its file alone
-        path = Path(folder) / f"picture{Path(name).suffix}"
-        path.write_bytes(data)
-        return read_picture(path)
+    return _read(Path(name), data, MAX_PIXELS)
+
+
+def _read(path: Path, data: bytes | None, max_pixels: int) -> Picture:
+    with image_source(path, data=data, max_pixels=max_pixels) as source:
+        still = source.read()
+        alpha = None if still.alpha is None else _to_tensor(still.alpha)
+        return Picture(_to_tensor(still.pixels), alpha, still.exif, source.bits, still.messages, still.metadata)
 
 
 def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:
@@ -94,60 +79,19 @@ def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
 
     None for colours, palettes, floats, and what was compressed with loss. Raises PictureError as `read_picture`.
     """
-    path = Path(path)
-    try:
-        with opened(path) as image:
-            check_size(path, image.size, max_pixels)
-            if image.format == "JPEG" or not image.mode.startswith(("L", "I", "1")):
-                return None
-            _, turned = exif_of(image)
-            values = np.array(image.getchannel(0) if image.mode == "LA" else image).astype(np.int64)
-            return torch.from_numpy(upright(values, turned))
-    except ImpastoError:
-        raise
-    except Exception as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
-
-
-def _as_picture(still: Still) -> Picture:
-    alpha = None if still.alpha is None else _to_tensor(still.alpha)
-    return Picture(_to_tensor(still.pixels), alpha, still.exif, metadata=still.metadata)
-
-
-def _decode_sixteen(image: Image.Image, path: Path) -> Picture:
-    """A picture of integers of 16 bits, or of floats."""
-    metadata = read_metadata(image)
-    profile, plain = image.info.get("icc_profile"), image.mode.startswith(("I", "F"))
-    image.load()
-    kept, turned = exif_of(image)
-    if plain:
-        grey = image.info.get("transparency")
-        pixels, alpha = as_channels(upright(np.asarray(image), turned), transparent=grey if isinstance(grey, int) else None)
-        return Picture(pixels, alpha, kept, metadata=metadata)
-    pixels, alpha = as_channels(upright(values_of(path), turned))
-    if profile:
-        pixels = _to_tensor(np.array(to_srgb(Image.fromarray(_to_bytes(pixels)), profile)))
-    return Picture(pixels, alpha, kept, metadata=metadata)
-
-
-def _decode_deep(path: Path, max_pixels: int) -> Picture:
-    """What Pillow does not know: TIFF of three floats."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise PictureError(f"{path} is not a picture in any format that can be read")
-    try:
-        values = values_of(path)
-        check_size(path, (values.shape[1], values.shape[0]), max_pixels)
-        return Picture(*as_channels(values))
-    except ImpastoError:
-        raise
-    except Exception as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+    with image_source(Path(path), max_pixels=max_pixels) as source:
+        samples = source.decoder.samples
+        if source.lossy or samples.colors != 1 or samples.white == 1:
+            return None
+        values = np.concatenate([strip[..., 0] for strip in source.decoder.strips()]).astype(np.int64)
+        return torch.from_numpy(np.ascontiguousarray(upright(values, source.orientation)) // (255 if source.two_valued else 1))
 
 
 def _to_tensor(values: np.ndarray) -> Tensor:
     if values.ndim == 2:
         values = values[:, :, None]
-    return torch.from_numpy(values).permute(2, 0, 1).float().div_(255)
+    pixels = torch.from_numpy(values).permute(2, 0, 1)
+    return pixels.float().div_(255) if values.dtype == np.uint8 else pixels.contiguous()
 
 
 def _to_bytes(pixels: Tensor) -> np.ndarray:
@@ -210,11 +154,11 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")), key=in_order)
 
 
-def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter, 8 bits per channel."""
+def resize(pixels: Tensor, size: tuple[int, int], *, bits: int = 8) -> Tensor:
+    """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter. bits: 8, or 16 to round nothing."""
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
-    return _to_tensor(resized(_to_bytes(pixels), size))
+    return _to_tensor(resized(_to_bytes(pixels) if bits == 8 else pixels.float().cpu().permute(1, 2, 0).numpy(), size))
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:

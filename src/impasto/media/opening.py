@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import PictureError
+from impasto.media.tiff import STARTS, OtherTiff
 
 MADE_BY = "Impasto"
 """What the results say of themselves, as their software, so that a later run does not take them for photos."""
@@ -55,6 +57,7 @@ def _openers() -> Iterator[tuple[str, Any, Any]]:
     Image.init()
     has_heif()
     yield from ((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES and name not in usual)
+    yield "TIFF", OtherTiff, lambda start: start.startswith(STARTS)
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
@@ -110,6 +113,28 @@ def _recognised(stream: BinaryIO, path: Path) -> Iterator[Image.Image]:
     if path.suffix.lower() in HEIF and not has_heif():
         raise PictureError(f"{path} is in the format of phones, HEIF, which needs one more package: pip install 'impasto[heif]'")
     raise UnidentifiedImageError(str(path))
+
+
+def check_chunks(image: Image.Image, path: Path) -> None:
+    """The chunks of a PNG lie within the file, and its EXIF block is known, also where it stands behind the pixels. Raises PictureError."""
+    if image.format != "PNG":
+        return
+    stream: BinaryIO = image.fp  # type: ignore[attr-defined]
+    place, at, length = stream.tell(), 8, stream.seek(0, os.SEEK_END)
+    try:
+        while at + 8 <= length:
+            stream.seek(at)
+            size, kind = struct.unpack(">I4s", stream.read(8))
+            at += size + 12
+            if kind == b"IEND":
+                return
+            if at > length:
+                raise PictureError(f"{path} is damaged or cut off: it ends in the middle of a picture")
+            if kind == b"eXIf" and "exif" not in image.info:
+                image.info["exif"] = b"Exif\0\0" + stream.read(size)
+        raise PictureError(f"{path} is damaged or cut off: it has no end")
+    finally:
+        stream.seek(place)
 
 
 def frames_of(image: Image.Image) -> int:

@@ -1,20 +1,31 @@
-"""Still pictures of eight bits, read as arrays; free of heavy imports: a draft is read, painted and written without PyTorch."""
+"""Still images read as arrays; free of heavy imports: a draft is read, painted and written without PyTorch.
 
-import io
+Every way of reading goes through `ImageSource.boxes`: whole, by tiles, from memory, in the studio and as a style.
+"""
+
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import ImpastoError, PictureError
+from impasto.media.boxes import Box, Size
+from impasto.media.decoding import Decoder, decoder_of
+from impasto.media.image_color import ImageColor, color_of
 from impasto.media.image_metadata import ImageMetadata, read_metadata
-from impasto.media.opening import ORIENTATION, frames_of, opened
+from impasto.media.opening import ORIENTATION, check_chunks, frames_of, opened, opened_bytes
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
+
+_LOSSY = frozenset({"JPEG", "MPO"})
+"""Formats whose values are never those that were stored."""
+_ROWS = 64
+"""Rows that an image is resized by at the least, where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +42,68 @@ class Still:
     metadata: ImageMetadata | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class ImageSource:
+    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored."""
+
+    path: Path
+    orientation: int
+    decoder: Decoder
+    color: ImageColor
+    exif: bytes | None = field(default=None, repr=False)
+    lossy: bool = False
+    two_valued: bool = False
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+
+    @property
+    def size(self) -> Size:
+        """Height and width, upright."""
+        height, width = self.decoder.size
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+    @property
+    def bits(self) -> int:
+        """8 or 16: what each channel holds."""
+        return 16 if self.decoder.samples.deep else 8
+
+    @property
+    def alpha(self) -> bool:
+        """Whether it has alpha."""
+        return self.decoder.samples.alpha is not None
+
+    def boxes(self, size: Size) -> Iterator[tuple[Box, np.ndarray, np.ndarray | None]]:
+        """The image at a size: parts of it, upright, as colours (h, w, 3), sRGB, and alpha (h, w). Bytes, or float32 of 16 bits."""
+        stored = (size[1], size[0]) if self.orientation >= 5 else size
+        top = 0
+        for colors, alpha in fitted(self._strips(), self.decoder.size, stored):
+            box = _turned_box(Box(top, 0, top + len(colors), stored[1]), stored, self.orientation)
+            yield box, upright(colors, self.orientation), None if alpha is None else upright(alpha, self.orientation)
+            top += len(colors)
+
+    def _strips(self) -> Iterator["Strip"]:
+        as_it_is = self.color.is_srgb and self.decoder.samples.colors == 3
+        for stored in self.decoder.strips():
+            colors, alpha = self.decoder.samples.straight(stored)
+            shown = colors if as_it_is else self.color.to_srgb(colors)
+            yield (shown.clip(0, 1) if shown.dtype != np.uint8 else shown), alpha
+
+    def read(self) -> "Still":
+        """All of it at its own size. Raises whatever decoders do."""
+        kind = np.uint8 if self.bits == 8 else np.float32
+        pixels = np.empty((*self.size, 3), kind)
+        opaque = np.empty(self.size, kind) if self.alpha else None
+        for box, colors, alpha in self.boxes(self.size):
+            pixels[box.rows, box.columns] = colors
+            if opaque is not None:
+                opaque[box.rows, box.columns] = alpha
+        return Still(pixels, opaque, self.exif, self.color.messages, self.metadata)
+
+
 @contextmanager
 def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Image] | None = None) -> Iterator[Image.Image]:
     """A still picture as Pillow opens it, its header checked. source: where it is opened, if not at its path.
 
-    Raises PictureError, and UnidentifiedImageError for what Pillow does not know.
+    Raises PictureError, and UnidentifiedImageError for what is not known.
     """
     try:
         with source or opened(path) as image:
@@ -50,38 +118,39 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
     except MemoryError:
         raise PictureError(f"{path} needs more memory than there is") from None
     except Exception as error:  # decoders raise whatever they stumble over
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({_reason(error)})") from None
+
+
+@contextmanager
+def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Iterator[ImageSource]:
+    """A still image as it is read everywhere, its header checked. data: what is in the file, if it is in memory; `path` names it.
+
+    Raises PictureError for what is missing, not an image, damaged, animated or larger than max_pixels.
+    """
+    try:
+        with reading(path, max_pixels, None if data is None else opened_bytes(data, str(path))) as image:
+            check_chunks(image, path)
+            exif, turned = exif_of(image)
+            color = color_of(image, path)
+            decoder = decoder_of(image, path if data is None else data)
+            orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
+            metadata = read_metadata(image, size=decoder.size, orientation=orientation)
+            lossy, two_valued = image.format in _LOSSY, image.mode == "1"
+            yield ImageSource(path, orientation, decoder, color, exif, lossy, two_valued, metadata)
+    except UnidentifiedImageError:
+        raise PictureError(f"{path} is not a picture in any format that can be read") from None
+
+
+def _reason(error: Exception) -> str:
+    """What a decoder says, in a line: libvips puts the last word last."""
+    lines = [line.strip() for line in str(getattr(error, "detail", "") or error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def read_still(path: Path, *, max_pixels: int = MAX_PIXELS) -> Still | None:
-    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits, or one that Pillow does
-    not know. Raises PictureError.
-    """
-    try:
-        with reading(path, max_pixels) as image:
-            return None if is_deep(image) else decoded(image)
-    except UnidentifiedImageError:
-        return None
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether a picture that was opened, and is not decoded yet, has more than eight bits."""
-    tiles = (tile[3] if isinstance(tile[3], tuple) else (tile[3],) for tile in getattr(image, "tile", ()))
-    sixteen = any(";16" in str(part) for parts in tiles for part in parts)
-    return image.mode.startswith(("I", "F")) or (sixteen and image.mode in ("RGB", "RGBA", "LA") and image.format in ("PNG", "TIFF"))
-
-
-def decoded(image: Image.Image) -> Still:
-    """A picture of eight bits that was opened: orientation applied, colour profile converted, alpha apart."""
-    profile, metadata = image.info.get("icc_profile"), read_metadata(image)
-    image.load()
-    kept, turned = exif_of(image)
-    alpha = None
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or image.info.get("transparency") is not None:
-        image = image.convert("RGBA")
-        alpha = upright(np.array(image.getchannel("A")), turned)
-        image = image.convert("RGB")
-    return Still(upright(np.array(to_srgb(image, profile)), turned), alpha, kept, metadata=metadata)
+    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits. Raises PictureError."""
+    with image_source(path, max_pixels=max_pixels) as source:
+        return source.read() if source.bits == 8 else None
 
 
 def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
@@ -92,21 +161,70 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
 
 
 def upright(values: np.ndarray, orientation: object) -> np.ndarray:
-    """Values (H, W) or (H, W, C) turned and mirrored as EXIF says, 1 to 8."""
+    """Values (H, W) or (H, W, C) turned and mirrored as EXIF says, 1 to 8: a view of them."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         values = values[:, ::-1]
     if orientation in (3, 4, 7, 8):
         values = values[::-1]
-    return np.ascontiguousarray(values)
+    return values
 
 
-def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bytes (H, W) or (H, W, 3) brought to (height, width) by Pillow's Lanczos filter."""
-    if values.shape[:2] == tuple(size):
+def _turned_box(box: Box, size: Size, orientation: int) -> Box:
+    """Where a box of an image of this size, height and width, lies once the image is upright."""
+    top, left, bottom, right = box.top, box.left, box.bottom, box.right
+    height, width = size
+    if orientation >= 5:
+        top, left, bottom, right, height, width = left, top, right, bottom, width, height
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return Box(top, left, bottom, right)
+
+
+Strip = tuple[np.ndarray, np.ndarray | None]
+"""Some rows of an image: colours (h, W, 3) and alpha (h, W)."""
+
+
+def fitted(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip]:
+    """Strips of an image of one size as strips of another: what `resized` makes of the whole."""
+    if before == after:
+        yield from strips
+        return
+    scale, done, first = before[0] / after[0], 0, 0
+    reach = math.ceil(3 * max(1.0, scale)) + 1  # Lanczos looks at three pixels of the coarser image on either side
+    colors, alpha = np.empty((0, before[1], 3)), None
+    for more, opaque in strips:
+        colors = more if not len(colors) else np.concatenate([colors, more])
+        alpha = opaque if alpha is None or opaque is None else np.concatenate([alpha, opaque])
+        bottom = first + len(colors)
+        ready = after[0] if bottom == before[0] else int((bottom - reach) / scale)
+        if ready - done < min(_ROWS, after[0] - done):
+            continue
+        box = (0.0, done * scale - first, float(before[1]), ready * scale - first)
+        size = (ready - done, after[1])
+        yield resized(colors, size, box), None if alpha is None else resized(alpha, size, box)
+        done = ready
+        past = max(0, int(done * scale) - reach - first)
+        colors, alpha, first = colors[past:], None if alpha is None else alpha[past:], first + past
+
+
+def resized(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
+    """Bytes or floats in [0, 1], (H, W) or (H, W, 3), brought to (height, width) by Pillow's Lanczos filter.
+
+    box: what of them fills that size, as left, top, right and bottom; all by default.
+    """
+    if box is None and values.shape[:2] == tuple(size):
         return values
-    return np.array(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    wanted = (size[1], size[0])
+    if values.dtype == np.uint8:
+        return np.array(Image.fromarray(np.ascontiguousarray(values)).resize(wanted, Image.Resampling.LANCZOS, box))
+    channels = values[:, :, None] if values.ndim == 2 else values
+    planes = [Image.fromarray(np.ascontiguousarray(channels[..., number], np.float32)) for number in range(channels.shape[2])]
+    made = np.stack([np.asarray(plane.resize(wanted, Image.Resampling.LANCZOS, box)) for plane in planes], -1).clip(0, 1)
+    return made[..., 0] if values.ndim == 2 else made
 
 
 def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
@@ -137,19 +255,6 @@ def exif_bytes(exif: Image.Exif) -> bytes | None:
         return exif.tobytes()
     except Exception:
         return None
-
-
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert through the embedded profile if it fits the pixels; a broken profile is treated as absent."""
-    if profile and image.mode in ("RGB", "L", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass
-    return image.convert("RGB")
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:
