@@ -71,12 +71,12 @@ def length_of(name: str) -> int:
 
 
 def check_name(path: Path) -> None:
-    """No part of a path is longer than its file system takes. Raises InputError."""
+    """No name in a path is longer than its file system takes. Raises InputError."""
     folder = existing(path)
     most = longest_name(folder)
     for part in path.parts[len(folder.parts) if folder.parts == path.parts[: len(folder.parts)] else 0 :]:
         if length_of(part) > most:
-            raise InputError(f"cannot write {path}: a name of {length_of(part)} bytes is too long, {most} is the most here")
+            raise InputError(f"{path} cannot be a file here: a name of {length_of(part)} bytes is too long, {most} are the most")
 
 
 def shortened(name: str, most: int) -> str:

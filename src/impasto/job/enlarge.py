@@ -22,7 +22,7 @@ def enlarge_file(texture: PathLike, reference: PathLike, output: PathLike | None
     """From files to a file."""
     controls = replace(controls, method=SOLVER.name)
     outputs = Outputs([texture, reference, *files_of(controls)])
-    target = outputs.chosen(f"{Path(texture).stem}-x{factor}.png") if output is None else outputs.asked(output)
+    target = outputs.only(f"{Path(texture).stem}-x{factor}.png") if output is None else outputs.asked(output)
     check_writable(target, inputs=(texture, reference))
     limit = controls.max_megapixels * 1_000_000
     small, sharp = read_picture(texture, max_pixels=limit), read_picture(reference, max_pixels=limit)

@@ -1,5 +1,6 @@
 """Where results go. All outputs of a job are planned before the first is made: none of them is an input, and no two are the same."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from impasto.errors import InputError
 from impasto.files import check_name, fitting, length_of
+
+log = logging.getLogger("impasto")
 
 PathLike = str | os.PathLike[str]
 
@@ -32,6 +35,13 @@ class Outputs:
         if _place(path) in self._taken:
             raise InputError(f"{path} would hold two results; choose another output")
         return self._take(path)
+
+    def only(self, path: PathLike) -> Path:
+        """The one place of a job, as `chosen` names it; what there is to say of it goes to the log."""
+        place = self.chosen(path)
+        for message in self.messages:
+            log.warning(message)
+        return place
 
     def chosen(self, path: PathLike) -> Path:
         """A place that we name: as it is if it is free, otherwise with a number; shortened where it is too long."""
