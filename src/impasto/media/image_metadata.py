@@ -161,7 +161,7 @@ def _is(names: list[str]) -> str:
 def _still_true(block: bytes, size: Size) -> Directories | None:
     """What of an EXIF block is true of a result; None for a damaged one."""
     try:
-        found = read_directories(io.BytesIO(block), _OF_IMAGE.__contains__)
+        found = read_directories(io.BytesIO(_bare(block)), _OF_IMAGE.__contains__)
     except (ValueError, struct.error, MemoryError):
         return None
     exposure: Directory = without(found.exposure, _OF_PIXELS)
@@ -312,10 +312,10 @@ def _of_info(image: Image.Image) -> _Found:
     return _Found(_density(stated, 1.0) or _density_of_exif(exif), exif, None, packet if isinstance(packet, bytes) else None)
 
 
-def _bare(block: bytes) -> bytes | None:
+def _bare(block: bytes) -> bytes:
     """An EXIF block without what containers put before it."""
     starts = [at for mark in (b"II*\0", b"MM\0*") if (at := block[:32].find(mark)) >= 0]
-    return block[min(starts) :] if starts else None
+    return block[min(starts, default=0) :]
 
 
 _READERS = {"JPEG": _of_jpeg, "MPO": _of_jpeg, "PNG": _of_png, "TIFF": _of_tiff, "PSD": _of_psd}
@@ -340,7 +340,7 @@ def _density_of_directory(held: Directory) -> tuple[float, float] | None:
 
 def _density_of_exif(block: bytes | None) -> tuple[float, float] | None:
     try:
-        return _density_of_directory(read_directories(io.BytesIO(block or b"")).image)
+        return _density_of_directory(read_directories(io.BytesIO(_bare(block or b""))).image)
     except (ValueError, struct.error):
         return None
 
