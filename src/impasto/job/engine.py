@@ -15,7 +15,7 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.image_writer import check_writable
-from impasto.media.images import Picture, read_picture, resize, write_picture
+from impasto.media.images import Picture, read_picture, resize, write_result
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of
@@ -91,9 +91,11 @@ def run(
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
+                    size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
+                    check_writable(job.output, size=size)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
-                    write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, "; ".join(filter(None, (*picture.messages, _shrunk(picture.size, result.size, controls))))
+                    left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
+                    remark = "; ".join(filter(None, (*picture.messages, *left_out, _shrunk(picture.size, size, controls))))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto import __version__
 from impasto.errors import InputError
 from impasto.events import Listener
-from impasto.files import check_space, stamp
+from impasto.files import beside, check_space, stamp
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR
 from impasto.media.image_writer import check_writable
@@ -108,11 +108,11 @@ def paint_large(
         raise InputError(
             "--exact is for what learned networks paint as drafts (--quality draft); everything else has its statistics exactly"
         )
-    check_writable(job.output, inputs=(job.source,))
+    check_writable(job.output, inputs=(job.source,), size=found.size)
     check_space(job.output, math.prod(found.size) * 40)
     facts = [__version__, str(job.source.resolve()), stamp(job.source), sorted(asdict(replace(controls, memory=None)).items()), identity]
     facts += [found.size, "" if masks is None else hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()]
-    work = Work(job.output.with_name(f".{job.output.name}.parts"), hashlib.sha256(repr(facts).encode()).hexdigest())
+    work = Work(beside(job.output, "parts"), hashlib.sha256(repr(facts).encode()).hexdigest())
     plan = found.plan.kept(work)
     if not work.done("read"):
         photo = read_large(job.source, work.folder, found.size, max_pixels=controls.max_megapixels * 1_000_000)
@@ -130,9 +130,9 @@ def paint_large(
         listener=listener,
     )
     result = replace(photo, pixels=painted)
-    write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
+    left_out = write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
     shutil.rmtree(work.folder, ignore_errors=True)
-    said = list(found.header.messages)
+    said = [*found.header.messages, *left_out]
     height, width = plan.parted(pyramid(found.size, 16, least=1))[0][-1]
     if not isinstance(stylizer, (Tiling, Local)) and (height, width) != found.size:
         said.append(f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)")

@@ -41,7 +41,7 @@ def make_look(
         raise InputError(f"a table has {LEAST} to {MOST} colours along each side, not {size}")
     source = gather_styles(styles, weights, controls)
     outputs = Outputs([photo, *styles])
-    target = outputs.chosen(f"{Path(photo).stem}-{source.name}{SUFFIX}") if output is None else outputs.asked(output)
+    target = outputs.only(f"{Path(photo).stem}-{source.name}{SUFFIX}") if output is None else outputs.asked(output)
     if target.suffix.lower() != SUFFIX or target.is_dir():
         raise InputError(f"cannot write {target}: the name of a look ends in {SUFFIX}")
     check_folder(target)

@@ -19,7 +19,7 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
-from impasto.media.image_writer import holds_alpha, write_still
+from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import is_film
 from impasto.media.stills import Still, read_still, resized
 from impasto.methods.table import methods
@@ -37,11 +37,12 @@ log = logging.getLogger("impasto")
 
 @dataclass(frozen=True)
 class _Ready:
-    """A photo that is read, the style that it is painted in, and where it goes."""
+    """A photo that is read, the style that it is painted in, and where it goes. messages: of the plan."""
 
     still: Still
     style: StyleFile
     output: Path
+    messages: tuple[str, ...] = ()
 
 
 def paint_at_once(request: Request) -> Summary | None:
@@ -55,9 +56,10 @@ def paint_at_once(request: Request) -> Summary | None:
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    write_still(replace(ready.still, pixels=pixels), ready.output, exif=request.controls.keep_metadata)
-    remark = "; ".join(ready.still.messages)
-    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began, remark=remark)])
+    left_out = write_still(replace(ready.still, pixels=pixels), ready.output, exif=request.controls.keep_metadata)
+    remark = "; ".join((*ready.still.messages, *left_out))
+    outcome = Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began, remark=remark)
+    return Summary([outcome], left_out=ready.messages)
 
 
 def _prepared(request: Request) -> _Ready | None:
@@ -73,17 +75,19 @@ def _prepared(request: Request) -> _Ready | None:
         fact = StyleFact(name, method.name, method.steady(style))
         if resolve(controls, [fact], methods(), films=False).quality != "draft":
             return None
-        job = plan(request.inputs, request.output, name, beside=request.styles).jobs[0]
+        planned = plan(request.inputs, request.output, name, beside=request.styles)
+        job = planned.jobs[0]
         still = None if job.moving else read_still(job.source, max_pixels=controls.max_megapixels * 1_000_000)
         if still is None or (still.alpha is not None and not holds_alpha(job.output)):
             return None
         size = working_size(still.pixels.shape[:2], usual_size(controls.size, PHOTO_SIDE))
+        check_writable(job.output, inputs=(job.source,), size=size)
     except ImpastoError:
         return None
     if max(size) > FIRST:
         return None
     fitted = replace(still, pixels=resized(still.pixels, size), alpha=None if still.alpha is None else resized(still.alpha, size))
-    return _Ready(fitted, style, job.output)
+    return _Ready(fitted, style, job.output, planned.left_out)
 
 
 def _is_simple(request: Request) -> bool:

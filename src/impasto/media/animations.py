@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImpastoError
-from impasto.files import atomic_file, check_folder
+from impasto.files import atomic_file, beside, check_folder
 from impasto.media.frames import FrameWriter
 from impasto.media.image_color import color_of
 from impasto.media.opening import MADE_BY, SOFTWARE, frames_of, opened
@@ -96,7 +96,7 @@ class AnimationWriter:
     def __init__(self, output: Path, info: FilmInfo, size: tuple[int, int], key: str, *, loop: int | None = 0):
         check_animation_output(output)
         self.output, self.info, self.loop = output, info, loop
-        self.folder = output.with_name(f".{output.name}.parts")
+        self.folder = beside(output, "parts")
         self.alpha = info.alpha
         if info.length > _MOST_FRAMES:
             raise FilmError(

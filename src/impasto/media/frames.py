@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from impasto.errors import InputError
-from impasto.files import check_folder, check_space
+from impasto.files import check_folder, check_space, fitting
 from impasto.media.images import Picture, list_pictures, read_picture, write_picture
 from impasto.media.stills import MAX_PIXELS, image_source
 from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes
@@ -124,7 +124,7 @@ class FrameWriter:
 
     def file(self, number: int) -> Path:
         """Where a frame lies."""
-        return self.output / f"{self.names[number]}.png"
+        return fitting(self.output / f"{self.names[number]}.png")
 
     def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
         """Write the next frame, bytes (H, W, 3), or (H, W, 4) with alpha; its time is its number."""

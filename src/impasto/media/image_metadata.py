@@ -31,7 +31,6 @@ from impasto.media.image_containers import (
     png_chunks,
     resources,
 )
-from impasto.media.opening import ORIENTATION
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -89,22 +88,19 @@ class ImageMetadata:
     turned: bool = False
 
 
-def read_metadata(image: Image.Image) -> ImageMetadata:
-    """The metadata of an image that was opened and is not decoded yet; what is damaged counts as absent."""
-    width, height = image.size
+def read_metadata(image: Image.Image, *, size: Size, orientation: int = 1) -> ImageMetadata:
+    """The metadata of an image that was opened and is not decoded yet; what is damaged counts as absent.
+
+    size: height and width as they are stored. orientation: as EXIF numbers it, 1 to 8.
+    """
     try:
         found = _READERS.get(image.format or "", _of_info)(image)
     except Exception:  # whatever a damaged file leads to: an image without metadata is still an image
         found = _Found()
-    try:
-        orientation = found.orientation or image.getexif().get(ORIENTATION, 1)
-    except Exception:
-        orientation = 1
-    density, swapped = found.density, orientation in (5, 6, 7, 8)
-    if density is not None and swapped:
-        density = (density[1], density[0])
-    size = (width, height) if swapped else (height, width)
-    return ImageMetadata(size, density, found.exif, found.iptc, found.xmp, found.extension, orientation in range(2, 9))
+    if orientation in (5, 6, 7, 8):
+        size = (size[1], size[0])
+        found = replace(found, density=found.density and (found.density[1], found.density[0]))
+    return ImageMetadata(size, found.density, found.exif, found.iptc, found.xmp, found.extension, orientation != 1)
 
 
 def metadata_of(exif: bytes | None, size: Size) -> ImageMetadata:
@@ -165,7 +161,7 @@ def _is(names: list[str]) -> str:
 def _still_true(block: bytes, size: Size) -> Directories | None:
     """What of an EXIF block is true of a result; None for a damaged one."""
     try:
-        found = read_directories(io.BytesIO(block), _OF_IMAGE.__contains__)
+        found = read_directories(io.BytesIO(_bare(block)), _OF_IMAGE.__contains__)
     except (ValueError, struct.error, MemoryError):
         return None
     exposure: Directory = without(found.exposure, _OF_PIXELS)
@@ -199,14 +195,13 @@ def _parted(packet: bytes, room: Room) -> tuple[bytes | None, bytes | None]:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a container holds; orientation: where its reader knows it, None for what Pillow knows."""
+    """What a container holds."""
 
     density: tuple[float, float] | None = None
     exif: bytes | None = None
     iptc: bytes | None = None
     xmp: bytes | None = None
     extension: bytes | None = None
-    orientation: int | None = None
 
 
 def _of_jpeg(image: Any) -> _Found:
@@ -285,12 +280,12 @@ def _raw_profile(text: bytes) -> bytes:
 def _of_tiff(image: Any) -> _Found:
     stream: BinaryIO = image.fp
     place = stream.tell()
-    others = frozenset({X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, IPTC_TAG, _RESOURCES_TAG, ORIENTATION})
+    others = frozenset({X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, IPTC_TAG, _RESOURCES_TAG})
     try:
         found = read_directories(stream, (_OF_IMAGE | others).__contains__)
     finally:
         stream.seek(place)
-    held, turned = found.image, found.image.get(ORIENTATION)
+    held = found.image
     exif = replace(found, image=without(held, others), note_at=None)
     iptc = held[IPTC_TAG].data if IPTC_TAG in held else None
     if iptc is not None and iptc[:1] != b"\x1c" and iptc[3:4] == b"\x1c":  # stored as whole numbers of four bytes, and swapped
@@ -301,7 +296,6 @@ def _of_tiff(image: Any) -> _Found:
         block_of(exif) if exif.image or exif.exposure or exif.place else None,
         iptc or inner.get(IPTC_RESOURCE),
         held[XMP_TAG].data if XMP_TAG in held else None,
-        orientation=int(turned.numbers()[0]) if turned is not None and turned.numbers() else 1,
     )
 
 
@@ -318,10 +312,10 @@ def _of_info(image: Image.Image) -> _Found:
     return _Found(_density(stated, 1.0) or _density_of_exif(exif), exif, None, packet if isinstance(packet, bytes) else None)
 
 
-def _bare(block: bytes) -> bytes | None:
+def _bare(block: bytes) -> bytes:
     """An EXIF block without what containers put before it."""
     starts = [at for mark in (b"II*\0", b"MM\0*") if (at := block[:32].find(mark)) >= 0]
-    return block[min(starts) :] if starts else None
+    return block[min(starts, default=0) :]
 
 
 _READERS = {"JPEG": _of_jpeg, "MPO": _of_jpeg, "PNG": _of_png, "TIFF": _of_tiff, "PSD": _of_psd}
@@ -346,7 +340,7 @@ def _density_of_directory(held: Directory) -> tuple[float, float] | None:
 
 def _density_of_exif(block: bytes | None) -> tuple[float, float] | None:
     try:
-        return _density_of_directory(read_directories(io.BytesIO(block or b"")).image)
+        return _density_of_directory(read_directories(io.BytesIO(_bare(block or b""))).image)
     except (ValueError, struct.error):
         return None
 

@@ -84,7 +84,7 @@ class ImageSource:
         """The image at a size: parts of it, upright, as colours (h, w, 3), sRGB, and alpha (h, w). Bytes, or float32 of 16 bits."""
         stored = (size[1], size[0]) if self.orientation >= 5 else size
         top = 0
-        for colors, alpha in fitted(self._strips(), self.decoder.size, stored):
+        for colors, alpha in resized_strips(self._strips(), self.decoder.size, stored):
             box = _turned_box(Box(top, 0, top + len(colors), stored[1]), stored, self.orientation)
             yield box, upright(colors, self.orientation), None if alpha is None else upright(alpha, self.orientation)
             top += len(colors)
@@ -147,7 +147,7 @@ def image_source(
             others = at_main_image(image, path)
             check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            color, metadata = color_of(image, path), read_metadata(image)
+            color = color_of(image, path)
             exif, turned = exif_of(image)
             decoder = decoder_of(image, path if data is None else data)
             messages = (*others, *color.messages)
@@ -160,6 +160,7 @@ def image_source(
             else:
                 scene = None
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
+            metadata = read_metadata(image, size=decoder.size, orientation=orientation)
             lossy, two_valued = image.format in _LOSSY, image.mode == "1"
             yield ImageSource(path, orientation, decoder, color, messages, exif, metadata, scene, lossy, two_valued)
     except UnidentifiedImageError:
@@ -214,7 +215,7 @@ Strip = tuple[np.ndarray, np.ndarray | None]
 """Some rows of an image: colours (h, W, 3) and alpha (h, W)."""
 
 
-def fitted(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip]:
+def resized_strips(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip]:
     """Strips of an image of one size as strips of another: what `resized` makes of the whole."""
     if before == after:
         yield from strips

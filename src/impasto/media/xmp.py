@@ -154,7 +154,7 @@ def _changed(item: Attr | Element, value: str) -> None:
 
 def _brought(owner: Element, item: Attr | Element, before: Size, after: Size) -> None:
     """A property that counts pixels, to the new size; the colour space is sRGB."""
-    space, name = item.namespaceURI, item.localName
+    space, name = item.namespaceURI or "", item.localName
     stated = {(_EXIF, "PixelXDimension"): after[1], (_EXIF, "PixelYDimension"): after[0], (_EXIF, "ColorSpace"): 1}
     stated |= {(_PANORAMA, "CroppedAreaImageWidthPixels"): after[1], (_PANORAMA, "CroppedAreaImageHeightPixels"): after[0]}
     if (space, name) in stated:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto.errors import InputError
+from impasto.files import fitting
 from impasto.media.images import read_picture, style_at
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import SightedNetwork, TeacherNetwork, VideoNetwork, student_network, take_over
@@ -94,7 +95,7 @@ def _vanilla(name: str, lesson: _Lesson, steps: int, encoder: str, work: Work) -
         checksum(lesson.style.statistics), name, steps, asdict(VANILLA), lesson.photos.digest, checksum(lesson.loss.encoder.state_dict()),
     ]  # fmt: skip
     digest = hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
-    path = work.output.with_suffix(f".vanilla-{digest}.safetensors")
+    path = fitting(work.output.with_suffix(f".vanilla-{digest}.safetensors"))
     if rank() == 0 and not path.is_file():
         network = student_network(name)
         if name == METASTYLE:
