@@ -70,7 +70,8 @@ class ColorLUT:
 def _within(image: Tensor, domain: Tensor) -> Tensor:
     """Values (B, 3, H, W) as positions in [0, 1] between the ends of a domain (2, 3)."""
     low, high = domain.to(image)[:, :, None, None]
-    return ((image - low) / (high - low)).clamp(0, 1)
+    at: Tensor = (image - low) / (high - low)
+    return at.clamp(0, 1)
 
 
 def _interpolated(curves: Tensor, at: Tensor) -> Tensor:
