@@ -13,7 +13,7 @@ from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
 from impasto.media.images import read_picture, resize
 from impasto.media.stills import fit_within
 from impasto.methods.declaration import Style, StyleSource
-from impasto.methods.lut.cube import SUFFIX, read_cube
+from impasto.methods.lut.cube import OTHER_SUFFIXES, SUFFIX, read_cube
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
@@ -47,6 +47,8 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     if path.suffix.lower() == SUFFIX:
         file = read_cube(path)
         return Style(file.record.name, file=file, method=file.record.method)
+    if path.suffix.lower() in OTHER_SUFFIXES:
+        raise StyleError(f"{path} is a LUT in the format {path.suffix}, which is not read: save it as {SUFFIX}")
     if not path.exists() and "," in text:
         separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
