@@ -6,7 +6,7 @@ It is what the usual way paints, up to rounding. Whatever is not as simple is le
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
 from impasto.media.image_writer import holds_alpha, write_still
 from impasto.media.opening import is_film
-from impasto.media.stills import Still, read_still, resized
+from impasto.media.stills import Still, read_still, resized_whole
+from impasto.media.transparency import filled
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
 from impasto.networks.grain import painted as grain_of
@@ -81,8 +82,8 @@ def _prepared(request: Request) -> _Ready | None:
         return None
     if max(size) > FIRST:
         return None
-    fitted = Still(resized(still.pixels, size), None if still.alpha is None else resized(still.alpha, size), still.exif)
-    return _Ready(fitted, style, job.output)
+    colors, alpha = resized_whole(still.pixels, still.alpha, size)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job.output)
 
 
 def _is_simple(request: Request) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,10 @@ from impasto.media.stills import (
     Still,
     image_source,
     resized,
+    resized_whole,
     upright,
 )
+from impasto.media.transparency import filled
 
 LONGEST_STYLE = 4
 """A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
@@ -159,6 +161,18 @@ def resize(pixels: Tensor, size: tuple[int, int], *, bits: int = 8) -> Tensor:
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
     return _to_tensor(resized(_to_bytes(pixels) if bits == 8 else pixels.float().cpu().permute(1, 2, 0).numpy(), size))
+
+
+def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+    """A picture at a size (height, width), as it is painted: colours that alpha hides are made of those that can be seen."""
+    if picture.alpha is None:
+        return replace(picture, pixels=resize(picture.pixels, size, bits=picture.bits))
+    colors, alpha = picture.pixels.permute(1, 2, 0).numpy(), picture.alpha[0].numpy()
+    made, opaque = resized_whole(colors, alpha, size)
+    if picture.bits == 8:  # as what is read at this size
+        made, opaque = (np.rint(values * 255).astype(np.uint8) for values in (made, opaque))  # type: ignore[union-attr]
+    assert opaque is not None
+    return replace(picture, pixels=_to_tensor(filled(made, opaque)), alpha=_to_tensor(opaque))
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:

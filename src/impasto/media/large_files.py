@@ -17,6 +17,7 @@ from impasto.media.image_metadata import ImageMetadata
 from impasto.media.image_writer import WRITERS, check_writable, holds_alpha, write_still
 from impasto.media.opening import MADE_BY
 from impasto.media.stills import ImageSource, Still, Strip, fitted, image_source
+from impasto.media.transparency import fill
 
 _STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
 """Formats that libvips writes here."""
@@ -75,6 +76,12 @@ class LargePicture:
             self.pixels.put(box, colors)
             if self.alpha is not None and alpha is not None:
                 self.alpha.put(box, alpha[:, :, None])
+
+    def fill(self) -> None:
+        """Make the colours that alpha hides of those that can be seen."""
+        pixels, alpha = self.pixels, self.alpha
+        if alpha is not None:
+            fill(pixels.size, lambda box: (pixels.stored(box), alpha.stored(box)[:, :, 0]), pixels.put)
 
     def strips(self) -> Iterator[Strip]:
         """Rows of what is in the files."""
