@@ -81,7 +81,7 @@ def coral_of(painted: Tensor, photo: Tensor, alpha: Tensor | None = None) -> Rec
 
 
 def _weights(values: Tensor, alpha: Tensor | None) -> Tensor:
-    """How much each place of values (..., C, N) counts, (..., 1, N), 1 in sum: as much as can be seen of it; all alike where nothing can."""
+    """How much each place of values (..., C, N) counts, (..., 1, N), 1 in sum: as much as shows; all alike where nothing does."""
     count = values.shape[-1]
     if alpha is None:
         return values.new_full((1, count), 1 / count)

@@ -169,10 +169,15 @@ def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
         return replace(picture, pixels=resize(picture.pixels, size, bits=picture.bits))
     colors, alpha = picture.pixels.permute(1, 2, 0).numpy(), picture.alpha[0].numpy()
     made, opaque = resized_whole(colors, alpha, size)
-    if picture.bits == 8:  # as what is read at this size
-        made, opaque = (np.rint(values * 255).astype(np.uint8) for values in (made, opaque))  # type: ignore[union-attr]
     assert opaque is not None
+    if picture.bits == 8:  # as what is read at this size
+        made, opaque = (np.rint(values * 255).astype(np.uint8) for values in (made, opaque))
     return replace(picture, pixels=_to_tensor(filled(made, opaque)), alpha=_to_tensor(opaque))
+
+
+def filled_pixels(picture: Picture) -> Tensor:
+    """The pixels of a picture, (3, H, W); colours that alpha hides are made of those that can be seen."""
+    return fitted(picture, picture.size).pixels
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:

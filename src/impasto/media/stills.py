@@ -223,9 +223,7 @@ def fitted(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip
         colors, alpha, first = colors[past:], None if alpha is None else alpha[past:], first + past
 
 
-def resized_whole(
-    colors: np.ndarray, alpha: np.ndarray | None, size: Size, box: tuple[float, float, float, float] | None = None
-) -> Strip:
+def resized_whole(colors: np.ndarray, alpha: np.ndarray | None, size: Size, box: tuple[float, float, float, float] | None = None) -> Strip:
     """Colours (H, W, 3) and alpha (H, W) as `resized` makes them, with colours weighted by alpha: hidden ones make no fringes.
 
     Where nothing can be seen afterwards, colours are black; `impasto.media.transparency.filled` makes others of them.

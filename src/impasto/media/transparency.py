@@ -37,7 +37,7 @@ def as_floats(values: np.ndarray) -> np.ndarray:
 
 def straight(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colours that are multiplied by alpha, floats, as they were; 0 where nothing can be seen."""
-    divided = np.divide(colors, alpha[..., None], out=np.zeros_like(colors), where=alpha[..., None] > 0)
+    divided: np.ndarray = np.divide(colors, alpha[..., None], out=np.zeros_like(colors), where=alpha[..., None] > 0)
     return divided.clip(0, 1, out=divided)
 
 
@@ -144,7 +144,7 @@ def _pulled(levels: list[np.ndarray]) -> np.ndarray:
 
 def _halved(level: np.ndarray) -> np.ndarray:
     """Sums of 2 x 2 places; no place weighs more than 1, so that what is near counts before what is large."""
-    summed = level[0::2, 0::2] + level[1::2, 0::2] + level[0::2, 1::2] + level[1::2, 1::2]
+    summed: np.ndarray = level[0::2, 0::2] + level[1::2, 0::2] + level[0::2, 1::2] + level[1::2, 1::2]
     summed /= np.maximum(summed[..., 3:], 1)
     return summed
 
@@ -153,7 +153,8 @@ def _blended(level: np.ndarray, coarser: np.ndarray) -> np.ndarray:
     """Colours of a level: its own as far as their weight goes, else those of the coarser one, (H / 2, W / 2, 3)."""
     height, width = level.shape[:2]
     wider = _doubled(_doubled(coarser, 0), 1)[:height, :width]
-    return level[..., :3] + wider * (1 - level[..., 3:])
+    blended: np.ndarray = level[..., :3] + wider * (1 - level[..., 3:])
+    return blended
 
 
 def _doubled(values: np.ndarray, axis: int) -> np.ndarray:
