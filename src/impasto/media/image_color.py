@@ -324,7 +324,12 @@ def _of_psd(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
     return _of_profile(image, path, channels) or (LINEAR if getattr(image, "bits", 8) == 32 and channels < 4 else None)
 
 
-_STATED = {"PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
+def _of_raw(image: Image.Image, path: Path, channels: int) -> ImageColor:
+    """What LibRaw develops is sRGB, whatever EXIF says of the camera's own pictures."""
+    return ImageColor()
+
+
+_STATED = {"PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff, "RAW": _of_raw}
 """Formats that state colours in ways of their own."""
 
 

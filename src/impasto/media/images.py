@@ -16,7 +16,7 @@ from impasto.files import in_order
 from impasto.media.color import laid_on
 from impasto.media.image_metadata import ImageMetadata
 from impasto.media.image_writer import FORMATS, check_writable, encode, kind_of, write_still
-from impasto.media.opening import HEIF, READABLE, has_heif
+from impasto.media.opening import READABLE, lacking
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
@@ -152,7 +152,7 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise PictureError(f"{folder} is not a folder")
-    known = READABLE if has_heif() else READABLE - HEIF
+    known = {suffix for suffix in READABLE if not lacking(suffix)}
     return sorted((p for p in folder.iterdir() if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")), key=in_order)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto.errors import PictureError
 from impasto.media.images import Picture, read_picture, resize
 from impasto.media.stills import MAX_PIXELS, fit_within, resized_whole
+from impasto.media.transparency import FAINT
 
 
 def read_style_image(
@@ -30,17 +31,18 @@ def read_style_image(
         return resize(picture.pixels, size, bits=picture.bits)
     colors, alpha = resized_whole(picture.pixels.permute(1, 2, 0).numpy(), picture.alpha[0].numpy(), size)
     assert alpha is not None
-    return torch.from_numpy(mirrored(colors, alpha > alpha.max() / 2)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(mirrored(colors, alpha >= min(FAINT, alpha.max()))).permute(2, 0, 1).contiguous()
 
 
 def _cropped(picture: Picture, path: str | os.PathLike[str], cropped: bool) -> Picture:
     """The part of a picture that can be seen, with alpha only where it hides something."""
     if picture.alpha is None:
         return picture
-    seen = picture.alpha[0] > picture.alpha.max() / 2
-    rows, columns = (seen.any(axis).nonzero()[:, 0] for axis in (1, 0))
-    if not len(rows):
+    strongest = float(picture.alpha.max())
+    if strongest == 0:
         raise PictureError(f"{path} is fully transparent: there is no style to see")
+    seen = picture.alpha[0] >= min(FAINT, strongest)
+    rows, columns = (seen.any(axis).nonzero()[:, 0] for axis in (1, 0))
     top, bottom, left, right = (0, picture.size[0], 0, picture.size[1]) if not cropped else (*_ends(rows), *_ends(columns))
     pixels, alpha = (values[:, top:bottom, left:right].contiguous() for values in (picture.pixels, picture.alpha))
     return replace(picture, pixels=pixels, alpha=None if bool((alpha == 1).all()) else alpha)

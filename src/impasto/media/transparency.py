@@ -18,7 +18,7 @@ FAINT = 8 / 255
 _LEVELS = 5
 """Halvings that are worked out by boxes."""
 _CELL = 1 << _LEVELS
-_SIDE = 1024
+_SIDE = 512
 """Side, in pixels, of a box."""
 _UNKNOWN = 0.5
 """Grey of an image in which nothing can be seen."""
