@@ -75,7 +75,9 @@ def _directories(stream: BinaryIO, start: bytes) -> Iterator[dict[int, tuple[int
     order, big = "<" if start[:2] == b"II" else ">", 43 in start[2:4]
     head, form = ("Q", "HHQ8s") if big else ("H", "HHI4s")
     link = "Q" if big else "I"
-    pending, seen = [struct.unpack(f"{order}{link}", start[8:16] if big else start[4:8])[0]], set[int]()
+    if len(start) < (16 if big else 8):
+        return
+    pending, seen = [*struct.unpack(f"{order}{link}", start[8:16] if big else start[4:8])], set[int]()
     while pending and len(seen) < _MOST:
         at = pending.pop(0)
         if not at or at in seen:
@@ -175,11 +177,26 @@ def develop(file: Path | bytes, name: str, size: tuple[int, int]) -> np.ndarray:
             output_color=rawpy.ColorSpace.sRGB,
             gamma=_SRGB_CURVE,
             output_bps=16,
+            **_black(raw),
         )
     values: np.ndarray = made if made.ndim == 3 else made[:, :, None]
     if values.shape[:2] != size:
         raise PictureError(f"{name} cannot be developed: LibRaw makes {values.shape[1]}x{values.shape[0]} pixels of {size[1]}x{size[0]}")
     return values
+
+
+def _black(raw: Any) -> dict[str, Any]:
+    """Black of a file with all three colours at each pixel, as what all have in common and what each has more.
+
+    LibRaw 0.22 counts a fourth colour there whose black is 0, so that they have nothing in common, and does not lower white by it.
+    """
+    import rawpy
+
+    if raw.raw_type != rawpy.RawType.Stack or raw.num_colors != 3:
+        return {}
+    levels = raw.black_level_per_channel[:3]
+    common = min(levels)
+    return {"user_black": common, "user_cblack": [*(level - common for level in levels), 0]}
 
 
 @contextmanager
