@@ -15,7 +15,7 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.image_writer import check_writable
-from impasto.media.images import Picture, read_picture, resize, write_result
+from impasto.media.images import Picture, fitted, read_picture, resize, write_result
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of
@@ -30,17 +30,16 @@ def paint(
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
-    photo = resize(picture.pixels, size, bits=picture.bits)
-    alpha = None if picture.alpha is None else resize(picture.alpha, size, bits=picture.bits)
+    photo = fitted(picture, size)
     finished = True
     try:
-        painted = stylizer(photo[None].to(place.device), masks=masks)
+        painted = stylizer(photo.pixels[None].to(place.device), masks=masks)
     except Interrupted as stop:
         painted, finished = stop.picture, False
     pixels = resize(painted[0].float().cpu(), size, bits=picture.bits)
     if controls.keep_color is not None:
-        pixels = keep_color(controls.keep_color, pixels, photo)
-    return replace(picture, pixels=pixels, alpha=alpha), finished
+        pixels = keep_color(controls.keep_color, pixels, photo.pixels, photo.alpha)
+    return replace(photo, pixels=pixels), finished
 
 
 def run(

@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import psutil
@@ -14,11 +15,12 @@ from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.files import beside, check_space, stamp
 from impasto.job.plan import Job
-from impasto.media.color import KEEP_COLOR
+from impasto.media.canvas import Canvas
+from impasto.media.color import KEEP_COLOR, Recolor
 from impasto.media.image_writer import check_writable
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
 from impasto.runtime.device import Place
-from impasto.runtime.large import Local, Plan, Tiling, Work, paint_by_tiles
+from impasto.runtime.large import KeepFor, Local, Plan, Tiling, Work, paint_by_tiles
 from impasto.runtime.size import pyramid, usual_size, working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import PHOTO_SIDE, Controls
@@ -116,6 +118,7 @@ def paint_large(
     plan = found.plan.kept(work)
     if not work.done("read"):
         photo = read_large(job.source, work.folder, found.size, max_pixels=controls.max_megapixels * 1_000_000)
+        photo.fill()
         work.note("read", 1 + (photo.alpha is not None))
     else:
         photo = LargePicture.there(work.folder, found.size, alpha=work.done("read") > 1, header=found.header)
@@ -126,7 +129,7 @@ def paint_large(
         plan,
         device=place.device,
         masks=masks,
-        keep=None if controls.keep_color is None else KEEP_COLOR[controls.keep_color],
+        keep=None if controls.keep_color is None else _kept(KEEP_COLOR[controls.keep_color], photo.alpha),
         listener=listener,
     )
     result = replace(photo, pixels=painted)
@@ -137,3 +140,8 @@ def paint_large(
     if not isinstance(stylizer, (Tiling, Local)) and (height, width) != found.size:
         said.append(f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)")
     return "; ".join(said)
+
+
+def _kept(keep: Callable[[Tensor, Tensor, Tensor | None], Recolor], alpha: Canvas | None) -> KeepFor:
+    """What keeps the colours of a photo, measured where something can be seen."""
+    return lambda painted, photo: keep(painted, photo, None if alpha is None else alpha.whole((photo.shape[-2], photo.shape[-1])))

@@ -21,7 +21,8 @@ from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
 from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import is_film
-from impasto.media.stills import Still, read_still, resized
+from impasto.media.stills import Still, read_still, resized_whole
+from impasto.media.transparency import filled
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
 from impasto.networks.grain import painted as grain_of
@@ -86,8 +87,8 @@ def _prepared(request: Request) -> _Ready | None:
         return None
     if max(size) > FIRST:
         return None
-    fitted = replace(still, pixels=resized(still.pixels, size), alpha=None if still.alpha is None else resized(still.alpha, size))
-    return _Ready(fitted, style, job.output, planned.left_out)
+    colors, alpha = resized_whole(still.pixels, still.alpha, size)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job.output, planned.left_out)
 
 
 def _is_simple(request: Request) -> bool:

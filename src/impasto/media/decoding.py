@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from impasto.media import psd
+from impasto.media.camera_raw import develop
 from impasto.media.tiff import SampleBytes, alone, layout_of, not_multiplied
 
 Size = tuple[int, int]
@@ -341,7 +342,13 @@ def _scene(image: Any, file: File) -> Decoder:
     return _in_one_piece((image.size[1], image.size[0]), samples, lambda: _by_ffmpeg(file))
 
 
+def _raw(image: Any, file: File) -> Decoder:
+    size = (image.size[1], image.size[0])
+    return _in_one_piece(size, Samples(image.colors, 65535), lambda: develop(file, image.filename, size), upright=True)
+
+
 _DECODERS: dict[str, Callable[[Image.Image, File], Decoder]] = {
     "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm, "PSD": _psd, "HDR": _scene, "EXR": _scene,
+    "RAW": _raw,
 }  # fmt: skip
 """What decodes a format that libvips does not, or not by itself."""

@@ -369,6 +369,11 @@ def _of_scene(image: Any, path: Path, channels: int) -> ImageColor | None:
     return _of_light((as_it_is,) * 3, (points[0], points[1], points[2], points[3]), path)
 
 
+def _of_raw(image: Image.Image, path: Path, channels: int) -> ImageColor:
+    """What LibRaw develops is sRGB, whatever EXIF says of the camera's own pictures."""
+    return ImageColor()
+
+
 _STATED = {
     "BMP": _of_bmp,
     "PSD": _of_psd,
@@ -379,6 +384,7 @@ _STATED = {
     "TIFF": _of_tiff,
     "HDR": _of_scene,
     "EXR": _of_scene,
+    "RAW": _of_raw,
 }
 """Formats that state colours in ways of their own."""
 

@@ -2,7 +2,7 @@
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,16 @@ from impasto.files import in_order
 from impasto.media.color import laid_on
 from impasto.media.image_metadata import ImageMetadata
 from impasto.media.image_writer import FORMATS, check_writable, encode, kind_of, write_still
-from impasto.media.opening import HEIF, READABLE, has_heif
+from impasto.media.opening import READABLE, lacking
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
     image_source,
     resized,
+    resized_whole,
     upright,
 )
+from impasto.media.transparency import filled
 
 LONGEST_STYLE = 4
 """A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
@@ -150,7 +152,7 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise PictureError(f"{folder} is not a folder")
-    known = READABLE if has_heif() else READABLE - HEIF
+    known = {suffix for suffix in READABLE if not lacking(suffix)}
     return sorted((p for p in folder.iterdir() if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")), key=in_order)
 
 
@@ -159,6 +161,23 @@ def resize(pixels: Tensor, size: tuple[int, int], *, bits: int = 8) -> Tensor:
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
     return _to_tensor(resized(_to_bytes(pixels) if bits == 8 else pixels.float().cpu().permute(1, 2, 0).numpy(), size))
+
+
+def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+    """A picture at a size (height, width), as it is painted: colours that alpha hides are made of those that can be seen."""
+    if picture.alpha is None:
+        return replace(picture, pixels=resize(picture.pixels, size, bits=picture.bits))
+    colors, alpha = picture.pixels.permute(1, 2, 0).numpy(), picture.alpha[0].numpy()
+    made, opaque = resized_whole(colors, alpha, size)
+    assert opaque is not None
+    if picture.bits == 8:  # as what is read at this size
+        made, opaque = (np.rint(values * 255).astype(np.uint8) for values in (made, opaque))
+    return replace(picture, pixels=_to_tensor(filled(made, opaque)), alpha=_to_tensor(opaque))
+
+
+def filled_pixels(picture: Picture) -> Tensor:
+    """The pixels of a picture, (3, H, W); colours that alpha hides are made of those that can be seen."""
+    return fitted(picture, picture.size).pixels
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:

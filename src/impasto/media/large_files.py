@@ -16,6 +16,7 @@ from impasto.media.decoding import vips
 from impasto.media.image_metadata import ImageMetadata, fitted
 from impasto.media.image_writer import FORMATS, check_writable, finished, kind_of, strip_options, write_still
 from impasto.media.stills import ImageSource, Still, Strip, image_source, resized_strips
+from impasto.media.transparency import fill
 
 _STRIP = 256
 """Rows that are read at a time of a file of pixels."""
@@ -64,6 +65,12 @@ class LargePicture:
             self.pixels.put(box, colors)
             if self.alpha is not None and alpha is not None:
                 self.alpha.put(box, alpha[:, :, None])
+
+    def fill(self) -> None:
+        """Make the colours that alpha hides of those that can be seen."""
+        pixels, alpha = self.pixels, self.alpha
+        if alpha is not None:
+            fill(pixels.size, lambda box: (pixels.stored(box), alpha.stored(box)[:, :, 0]), pixels.put)
 
     def strips(self) -> Iterator[Strip]:
         """Rows of what is in the files."""

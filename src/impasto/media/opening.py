@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from impasto.errors import PictureError
+from impasto.errors import ImpastoError, PictureError
+from impasto.media.camera_raw import RAW, RawFile, has_libraw, may_be_raw
 from impasto.media.psd import PsdFile
 from impasto.media.scene_linear import SceneImage
 from impasto.media.tiff import STARTS, OtherTiff
@@ -26,7 +27,7 @@ HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF}
+     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF, *RAW}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
@@ -51,8 +52,16 @@ def has_heif() -> bool:
     return True
 
 
+def lacking(suffix: str) -> str:
+    """The extra that reads files of a suffix and is not installed here; "" if none is needed."""
+    if suffix in HEIF and not has_heif():
+        return "heif"
+    return "raw" if suffix in RAW and not has_libraw() else ""
+
+
 def _openers() -> Iterator[tuple[str, Any, Any]]:
-    """Pillow's formats: the usual ones, and then, which takes a while to load, all others."""
+    """Camera raw files, which are TIFF for others; Pillow's formats: the usual ones, and then, which takes a while to load, all others."""
+    yield "RAW", RawFile, may_be_raw
     Image.preinit()
     usual = [name for name in Image.ID if name in _USUAL]
     yield from ((name, *Image.OPEN[name]) for name in usual)
@@ -109,6 +118,8 @@ def _recognised(stream: BinaryIO, path: Path) -> Iterator[Image.Image]:
             image = factory(stream, str(path))
         except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError, AttributeError, ArithmeticError):
             continue
+        except ImpastoError:
+            raise
         except Exception as error:
             raise PictureError(f"{path} is a damaged {name} ({type(error).__name__}: {error})") from None
         with image:

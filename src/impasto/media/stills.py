@@ -19,6 +19,7 @@ from impasto.media.image_color import ImageColor, color_of
 from impasto.media.image_metadata import ImageMetadata, read_metadata
 from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
 from impasto.media.several import at_main_image
+from impasto.media.transparency import as_floats, straight
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
@@ -231,11 +232,25 @@ def resized_strips(strips: Iterator[Strip], before: Size, after: Size) -> Iterat
         if ready - done < min(_ROWS, after[0] - done):
             continue
         box = (0.0, done * scale - first, float(before[1]), ready * scale - first)
-        size = (ready - done, after[1])
-        yield resized(colors, size, box), None if alpha is None else resized(alpha, size, box)
+        yield resized_whole(colors, alpha, (ready - done, after[1]), box)
         done = ready
         past = max(0, int(done * scale) - reach - first)
         colors, alpha, first = colors[past:], None if alpha is None else alpha[past:], first + past
+
+
+def resized_whole(colors: np.ndarray, alpha: np.ndarray | None, size: Size, box: tuple[float, float, float, float] | None = None) -> Strip:
+    """Colours (H, W, 3) and alpha (H, W) as `resized` makes them, with colours weighted by alpha: hidden ones make no fringes.
+
+    Where nothing can be seen afterwards, colours are black; `impasto.media.transparency.filled` makes others of them.
+    """
+    if alpha is None or (box is None and alpha.shape == tuple(size)):
+        return resized(colors, size, box), alpha
+    opaque = resized(as_floats(alpha), size, box)
+    planes = [resized(as_floats(colors[..., number]) * as_floats(alpha), size, box) for number in range(3)]
+    made = straight(np.stack(planes, -1), opaque)
+    if colors.dtype != np.uint8:
+        return made, opaque
+    return np.rint(made * 255).astype(np.uint8), np.rint(opaque * 255).astype(np.uint8)
 
 
 def resized(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None = None) -> np.ndarray:

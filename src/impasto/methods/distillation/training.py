@@ -12,7 +12,8 @@ from torch import Tensor
 from impasto import __version__
 from impasto.errors import InputError
 from impasto.files import fitting
-from impasto.media.images import read_picture, style_at
+from impasto.media.images import style_at
+from impasto.media.style_images import read_style_image
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import SightedNetwork, TeacherNetwork, VideoNetwork, student_network, take_over
 from impasto.methods.distillation.student_training import train_student
@@ -58,7 +59,7 @@ class _Lesson:
     @property
     def measured(self) -> dict[str, Tensor]:
         """The statistics of the painting that style files keep."""
-        return measured_style([read_picture(self.painting).pixels[None]])
+        return measured_style([read_style_image(self.painting)[None]])
 
     @property
     def contents(self) -> str:
@@ -74,7 +75,7 @@ def _lesson(materials: Materials, settings: TeacherTraining | StudentTraining, p
     if not materials.film and photos is None:
         raise InputError("there is nothing to learn motion from: give films, or photos that can be moved")
     loss = load_loss(materials.encoder, settings.loss, place)
-    style = loss.style_target([style_at(read_picture(materials.painting).pixels[None].to(place.device), settings.style_size)])
+    style = loss.style_target([style_at(read_style_image(materials.painting)[None].to(place.device), settings.style_size)])
     return _Lesson(materials.painting, loss, style, photos, Films(materials.film) if materials.film else None)
 
 
