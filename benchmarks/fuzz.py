@@ -61,6 +61,7 @@ from impasto.storage.registry import read_record
 from impasto.storage.style_file import StyleFile, StyleRecord, write_style
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.films import make_film
+from tests.media.test_scene_linear import exr
 
 MEGAPIXELS = 4
 MEMORY = 1_500_000_000
@@ -108,6 +109,9 @@ def pictures(folder: Path) -> Iterator[Path]:
     yield folder / "deep.ppm"
     cv2.imwrite(str(folder / "deep.jp2"), values.astype(np.uint16) * 257)
     yield folder / "deep.jp2"
+    cv2.imwrite(str(folder / "scene.hdr"), values.astype(np.float32) / 64)
+    yield folder / "scene.hdr"
+    yield exr(folder / "scene.exr", values.astype(np.float32) / 64)
     yield from _tiffs(folder, values)
     with contextlib.suppress(ImportError):
         import pillow_heif

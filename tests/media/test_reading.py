@@ -17,6 +17,7 @@ from impasto.media.images import picture_of, read_picture
 from impasto.media.large_files import read_header, read_large
 from impasto.media.stills import read_still
 from impasto.studio.shelf import Shelf
+from tests import profiles as icc
 
 HEIGHT, WIDTH = 37, 53
 ORIENTATIONS = range(1, 9)
@@ -537,6 +538,34 @@ def test_what_pillow_writes(tmp_path, suffix, mode):
 
 
 # What goes with it
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("layout", ["rgb", "planar", "tiles", "lzma", "grey"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_profiles_are_honoured_in_every_way(tmp_path, kind, layout, orientation):
+    """Wide primaries, and linear light: what 8 bits, 16 bits and floats say."""
+    values = SMOOTH.astype(kind) if kind is np.float32 else (to8 if kind is np.uint8 else to16)(SMOOTH)
+    options = {"planar": {"planarconfig": "separate"}, "tiles": {"tile": (16, 32)}, "lzma": {"compression": "lzma"}}.get(layout, {})
+    profile, expected = icc.of_matrix(icc.ADOBE, icc.gamma(2.2)), icc.shown(SMOOTH, icc.ADOBE, lambda v: v ** (563 / 256))
+    if layout == "grey":
+        values, options = values[..., 0], {"photometric": "minisblack"}
+        profile, expected = icc.of_grey(icc.LINEAR), srgb(grey(SMOOTH))
+    stored = np.moveaxis(values, -1, 0) if layout == "planar" else values
+    path = tiff_file(stored, iccprofile=profile, **options)(tmp_path / "a", orientation)
+    # Half a step of 8 bits of linear light in the dark is up to 7 steps of sRGB; so it is at the edge of what sRGB holds.
+    error = {np.uint8: 7, np.uint16: 0.5, np.float32: 0.5}[kind] / 255
+    check(path, expected, orientation=orientation, error=error)
+
+
+@pytest.mark.parametrize("profile", [True, False])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_profiles_of_photos_of_eight_bits(tmp_path, suffix, profile):
+    options = {"lossless": True} if suffix == "webp" else {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    given = {"icc_profile": icc.of_matrix(icc.ADOBE, icc.gamma(2.2))} if profile else {}
+    Image.fromarray(to8(SMOOTH)).save(tmp_path / f"a.{suffix}", **options, **given)
+    expected = icc.shown(SMOOTH, icc.ADOBE, lambda v: v ** (563 / 256)) if profile else SMOOTH
+    check(tmp_path / f"a.{suffix}", expected, error=12 / 255 if suffix == "jpg" else 3 / 255)
 
 
 @pytest.mark.parametrize("name", ["a[page=1].jpg", "b[1].png", "ü 測.tif", "c;d&e.webp"])

@@ -333,7 +333,15 @@ def _psd(image: Any, file: File) -> Decoder:
     return _in_one_piece((image.size[1], image.size[0]), samples, read)
 
 
+def _scene(image: Any, file: File) -> Decoder:
+    """Radiance's HDR and OpenEXR, by FFmpeg; colours of OpenEXR are multiplied by alpha."""
+    if image.is_cut_off:
+        raise ValueError("a part is missing")
+    samples = Samples(image.colors, 1.0, image.colors if image.transparent else None, associated=True)
+    return _in_one_piece((image.size[1], image.size[0]), samples, lambda: _by_ffmpeg(file))
+
+
 _DECODERS: dict[str, Callable[[Image.Image, File], Decoder]] = {
-    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm, "PSD": _psd,
+    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm, "PSD": _psd, "HDR": _scene, "EXR": _scene,
 }  # fmt: skip
 """What decodes a format that libvips does not, or not by itself."""

@@ -7,7 +7,7 @@ gets the same values as one that is read whole.
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,7 +37,7 @@ from impasto.media.light import (
     xyz_to_srgb,
 )
 
-__all__ = ["LINEAR", "SCENE", "ImageColor", "color_of", "color_of_profile", "tone_mapped"]
+__all__ = ["LINEAR", "ImageColor", "color_of", "color_of_profile", "tone_mapped"]
 
 _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 """Colour spaces of ICC by the number of channels."""
@@ -150,6 +150,16 @@ class ImageColor:
     profile: bytes | None = field(default=None, repr=False)
     coding: Coding | _Lab | None = None
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether values are light itself, up to white."""
+        return isinstance(self.coding, Coding) and all(curve is as_it_is for curve in self.coding.curves) and not self.coding.hdr
+
+    def of_scene(self) -> "ImageColor":
+        """The same for light that is above white: it is tone mapped, by one curve that leaves what is below 0.85 as it is."""
+        assert isinstance(self.coding, Coding)
+        return replace(self, is_srgb=False, coding=replace(self.coding, hdr="scene"))
+
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
         """Pixels as stored, (H, W, C), C being 1 for grey, 3 for RGB and 4 for CMYK (0 is no ink), as sRGB (H, W, 3).
 
@@ -169,13 +179,11 @@ class ImageColor:
 
 LINEAR = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3))
 """Linear light of sRGB's primaries: floats whose file does not say what they are."""
-SCENE = ImageColor(False, coding=Coding((TRANSFERS[8],) * 3, hdr="scene"))
-"""The same where some of it is above white: all of it is tone mapped, by one curve that leaves what is below 0.85 as it is."""
 
 
 def color_of(image: Image.Image, path: Path) -> ImageColor:
     """What an image that was opened, and is not decoded, says of its colours. path: the file, named in messages."""
-    channels = _CHANNELS.get(image.mode.partition(";")[0], 3)
+    channels = getattr(image, "colors", None) or _CHANNELS.get(image.mode.partition(";")[0], 3)
     try:
         stated = _STATED.get(image.format or "", _of_profile)(image, path, channels)
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):  # of numbers without sense
@@ -353,7 +361,25 @@ def _of_psd(image: Image.Image, path: Path, channels: int) -> ImageColor | None:
     return _of_profile(image, path, channels) or (LINEAR if getattr(image, "bits", 8) == 32 and channels < 4 else None)
 
 
-_STATED = {"BMP": _of_bmp, "PSD": _of_psd, "PNG": _of_png, "HEIF": _of_heif, "AVIF": _of_heif, "JPEG2000": _of_jp2, "TIFF": _of_tiff}
+def _of_scene(image: Any, path: Path, channels: int) -> ImageColor | None:
+    """Linear light of primaries that may be stated: red, green, blue and white."""
+    if image.chromaticities is None:
+        return LINEAR
+    points = [(float(x), float(y)) for x, y in zip(image.chromaticities[::2], image.chromaticities[1::2], strict=True)]
+    return _of_light((as_it_is,) * 3, (points[0], points[1], points[2], points[3]), path)
+
+
+_STATED = {
+    "BMP": _of_bmp,
+    "PSD": _of_psd,
+    "PNG": _of_png,
+    "HEIF": _of_heif,
+    "AVIF": _of_heif,
+    "JPEG2000": _of_jp2,
+    "TIFF": _of_tiff,
+    "HDR": _of_scene,
+    "EXR": _of_scene,
+}
 """Formats that state colours in ways of their own."""
 
 

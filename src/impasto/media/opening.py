@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import PictureError
 from impasto.media.psd import PsdFile
+from impasto.media.scene_linear import SceneImage
 from impasto.media.tiff import STARTS, OtherTiff
 
 MADE_BY = "Impasto"
@@ -25,7 +26,7 @@ HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".avifs", ".mpo", ".psd", *HEIF}
+     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
@@ -59,6 +60,7 @@ def _openers() -> Iterator[tuple[str, Any, Any]]:
     has_heif()
     yield from ((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES and name not in usual)
     yield "PSD", PsdFile, lambda start: start.startswith(b"8BPS")
+    yield "HDR", SceneImage, lambda start: start.startswith((b"#?", b"v/1\x01"))
     yield "TIFF", OtherTiff, lambda start: start.startswith(STARTS)
 
 

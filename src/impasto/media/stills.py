@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from impasto.errors import ImpastoError, PictureError
 from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
-from impasto.media.image_color import LINEAR, SCENE, ImageColor, color_of
+from impasto.media.image_color import ImageColor, color_of
 from impasto.media.image_metadata import ImageMetadata, read_metadata
 from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
 from impasto.media.several import at_main_image
@@ -25,6 +25,8 @@ MAX_PIXELS = 100_000_000
 
 _LOSSY = frozenset({"JPEG", "MPO"})
 """Formats whose values are never those that were stored."""
+_SCENES = frozenset({"EXR", "HDR"})
+"""Formats of light that is not bounded by white."""
 _ROWS = 64
 """Rows that an image is resized by at the least, where there are as many."""
 
@@ -45,7 +47,11 @@ class Still:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored."""
+    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored.
+
+    scene: whether its floats, which are linear light, are tone mapped; None where they are not. lossy, two_valued: whether values are
+    never those that were stored, or bits.
+    """
 
     path: Path
     orientation: int
@@ -54,6 +60,7 @@ class ImageSource:
     messages: tuple[str, ...] = ()
     exif: bytes | None = field(default=None, repr=False)
     metadata: ImageMetadata | None = field(default=None, repr=False)
+    scene: bool | None = None
     lossy: bool = False
     two_valued: bool = False
 
@@ -67,11 +74,6 @@ class ImageSource:
     def bits(self) -> int:
         """8 or 16: what each channel holds."""
         return 16 if self.decoder.samples.deep else 8
-
-    @property
-    def scene(self) -> bool | None:
-        """Whether its light is tone mapped; None where it is no linear light."""
-        return self.color is SCENE if any(self.color is one for one in (LINEAR, SCENE)) else None
 
     @property
     def alpha(self) -> bool:
@@ -148,14 +150,18 @@ def image_source(
             color, metadata = color_of(image, path), read_metadata(image)
             exif, turned = exif_of(image)
             decoder = decoder_of(image, path if data is None else data)
-            if color is LINEAR and ((scene is None and decoder.above_white()) or scene):
-                color = SCENE
-            bright = (f"{path} holds light above white, which is brought to the range of ordinary screens",) if color is SCENE else ()
-            messages = (*others, *color.messages, *bright)
+            messages = (*others, *color.messages)
+            if color.is_linear and decoder.samples.white == 1:
+                if scene is None:
+                    scene = image.format in _SCENES or decoder.above_white()
+                if scene:
+                    color = color.of_scene()
+                    messages += (f"{path} is linear light and is brought to the range of ordinary screens",)
+            else:
+                scene = None
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            yield ImageSource(
-                path, orientation, decoder, color, messages, exif, metadata, lossy=image.format in _LOSSY, two_valued=image.mode == "1"
-            )
+            lossy, two_valued = image.format in _LOSSY, image.mode == "1"
+            yield ImageSource(path, orientation, decoder, color, messages, exif, metadata, scene, lossy, two_valued)
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 

@@ -114,7 +114,10 @@ def first_directory(start: bytes) -> Any:
 
 
 class OtherTiff(TiffImageFile):
-    """A TIFF whose pixels Pillow does not know, or whose header: its tags, without pixels."""
+    """A TIFF whose pixels Pillow does not know, or whose header: its tags, without pixels.
+
+    colors: how many channels are colours; the mode "F" says that they are floats.
+    """
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -136,6 +139,7 @@ class OtherTiff(TiffImageFile):
         height, width = layout.size
         self._size = (height, width) if self.tag_v2.get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
         self._mode = "F" if layout.floats else {1: "L", 4: "CMYK"}.get(layout.colors, "RGB")
+        self.colors = layout.colors
         self.info["icc_profile"] = self.tag_v2.get(34675)
 
     def getexif(self) -> Image.Exif:
