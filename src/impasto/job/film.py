@@ -79,7 +79,7 @@ def paint_film(
             if share is not None and not share.holds(frame):
                 continue  # for the stylizer's memory alone
             number += 1
-            behind.write(picture, frame.time, cut)
+            behind.write(picture, frame, cut)
             shown = torch.from_numpy(picture[..., :3]).permute(2, 0, 1).float().div(255) if number % PREVIEW_EVERY == 0 else None
             listener(Event(number, max(number, length), time.monotonic() - started, preview=shown))
         behind.close()
@@ -92,7 +92,7 @@ def paint_film(
         raise
     finally:
         frames.close()
-    return size, "; ".join(part for part in (*reader.info.remarks, *writer.remarks, reader.problem) if part)
+    return size, "; ".join(part for part in (*reader.remarks, *writer.remarks, reader.problem) if part)
 
 
 def painted_frames(
@@ -188,7 +188,7 @@ class _Behind:
     """Writes frames in a thread of its own. An error there is raised at the next frame, or by `check`."""
 
     def __init__(self, write: Callable[..., None]):
-        self._line: queue.Queue[tuple[np.ndarray, int, bool] | None] = queue.Queue(_WAITING)
+        self._line: queue.Queue[tuple[np.ndarray, Frame, bool] | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._encode, args=(write,), daemon=True)
         self._thread.start()
@@ -197,15 +197,15 @@ class _Behind:
         while (item := self._line.get()) is not None:
             if self._error is None:
                 try:
-                    picture, at, cut = item
-                    write(picture, at, cut=cut)
+                    picture, frame, cut = item
+                    write(picture, frame.time, cut=cut, duration=frame.duration)
                 except BaseException as error:
                     self._error = error
 
-    def write(self, picture: np.ndarray, at: int, cut: bool) -> None:
-        """Hand over a frame; waits if too many are waiting."""
+    def write(self, picture: np.ndarray, frame: Frame, cut: bool) -> None:
+        """Hand over the painting of a frame; waits if too many are waiting."""
         self.check()
-        self._line.put((picture, at, cut))
+        self._line.put((picture, Frame(np.empty(0), frame.time, frame.number, frame.duration), cut))
 
     def check(self) -> None:
         """Raise what went wrong."""

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from impasto.errors import InputError
@@ -45,7 +46,8 @@ class Share:
             journal = f"{JOURNAL}-{self.part.number}-of-{self.part.count}"
             return FrameWriter(output, names, size, key, alpha=film.info.alpha, journal=journal)
         said = f"{MADE_BY} part {self.part} of {content_of(film)} made with {key}"
-        return FilmWriter(output, None, film.info, size, key, background=background, comment=said)
+        info = replace(film.info, origin=Fraction(0))  # the whole of it begins at 0 when it is joined
+        return FilmWriter(output, None, info, size, key, background=background, comment=said)
 
     def is_painted(self, target: Target) -> bool:
         """Whether it lies in its place already, made with the same."""

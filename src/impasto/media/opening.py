@@ -116,7 +116,7 @@ def frames_of(image: Image.Image) -> int:
     """How many frames an animation has; 1 for a still picture, and for a photo with a second one inside (MPO)."""
     if image.format not in ("GIF", "WEBP", "PNG", "AVIF"):
         return 1
-    return int(getattr(image, "n_frames", 1))
+    return int(getattr(image, "n_frames", 1)) - bool(getattr(image, "default_image", False))
 
 
 def is_animation(path: Path) -> bool:
