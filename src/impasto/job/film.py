@@ -60,7 +60,7 @@ def paint_film(
     reader = open_film(source, controls)
     size = film_size(reader.info, controls, str(source))
     key = made_with(reader, controls, masks, identity)
-    writer = (target_of if share is None else share.target)(reader, output, size, key, controls.background)
+    writer = (target_of if share is None else share.target)(reader, output, size, key, controls)
     if share is not None and share.is_painted(writer):
         return size, f"part {share.part} was painted already"
     begun, started = writer.done, time.monotonic()

@@ -106,14 +106,15 @@ def seekable(film: Film) -> MovingPicture:
     return film
 
 
-def target_of(film: Film, output: Path, size: tuple[int, int], key: str, background: str) -> Target:
+def target_of(film: Film, output: Path, size: tuple[int, int], key: str, controls: Controls) -> Target:
     """Where its painted frames go. Raises InputError."""
     if isinstance(film, FrameFolder) and not output.suffix:
         return FrameWriter(output, names_of(film.files), size, key, alpha=film.info.alpha)
     if output.suffix.lower() in ANIMATIONS:
         loop = film.loop if isinstance(film, AnimationReader) else 0
         return AnimationWriter(output, film.info, size, key, loop=loop, remarks=_left_out(film, output.suffix))
-    return FilmWriter(output, film.path if isinstance(film, FilmReader) else None, film.info, size, key, background=background)
+    source = film.path if isinstance(film, FilmReader) else None
+    return FilmWriter(output, source, film.info, size, key, background=controls.background, metadata=controls.keep_metadata)
 
 
 def _left_out(film: Film, suffix: str) -> tuple[str, ...]:

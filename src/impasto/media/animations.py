@@ -182,8 +182,8 @@ class AnimationWriter:
 def delays(kind: str, begins: Sequence[Fraction], end: Fraction) -> tuple[list[int], list[float]]:
     """Which frames of an animation are shown, by their numbers, and for how many milliseconds each.
 
-    kind: "GIF", "WEBP" or "PNG". begins: seconds at which frames begin. end: of the last one. Delays are those between rounded times, so that
-    they add up to the length; a frame that would be shown for too short a time is left out.
+    kind: "GIF", "WEBP" or "PNG". begins: seconds at which frames begin. end: of the last one. Delays are those between rounded times, so
+    that they add up to the length; a frame that would be shown for too short a time is left out.
     """
     tick, least = _TICKS[kind]
     times = [round((begin - begins[0]) / tick) for begin in begins]

@@ -130,7 +130,7 @@ def _with_last(packets: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
 
 def _chapters(film: Any, origin: Fraction) -> list[Any]:
     """The chapters of a film, from its origin on."""
-    chapters = film.chapters()
+    chapters: list[Any] = film.chapters()
     for chapter in chapters:
         for end in ("start", "end"):
             chapter[end] = max(0, chapter[end] - round(origin / Fraction(chapter["time_base"])))

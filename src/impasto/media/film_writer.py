@@ -71,7 +71,8 @@ class FilmWriter:
     source: whose sound, subtitles and chapters are carried over; None for none. key: what has to be the same for an interrupted film to be
     resumed: source, style and controls in one string. `done` frames are finished already; `last` is the last of them as it was written,
     bytes (H, W, 3) without loss, or None. `alpha`: whether frames are written as (H, W, 4); where they are not, whoever paints them lays
-    them on the background. `remarks`: sentences on what is not carried over as it was. comment: what the film says of itself.
+    them on the background. `remarks`: messages on what is not carried over as it was. comment: what the film says of itself. metadata:
+    whether the source's title, artist, dates, place and the like are kept.
 
         writer = FilmWriter(output, source, info, size, key)
         writer.write(picture, time)    for every frame from number writer.done on
@@ -91,13 +92,14 @@ class FilmWriter:
         piece: int = PIECE,
         background: str = "white",
         comment: str = MADE_BY,
+        metadata: bool = False,
     ):
         check_film_output(output)
         self.output, self.source, self.info, self.size, self.piece = output, source, info, even(size), piece
         suffix = output.suffix.lower()
         self.alpha, self.comment = holds_film_alpha(output) and info.alpha, comment
         self._coding = WITH_ALPHA[suffix] if self.alpha else CODINGS[suffix]
-        self._tracks = Tracks() if source is None else plan_tracks(source, suffix)
+        self._tracks = Tracks() if source is None else plan_tracks(source, suffix, metadata=metadata)
         flat = f"{suffix} cannot hold transparency: the film is laid on {background}; .mov and .webm can"
         self.remarks = self._tracks.remarks + ((flat,) if info.alpha and not self.alpha else ())
         self.folder = pieces_of(output)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from impasto.errors import InputError
 from impasto.files import in_order
-from impasto.media.opening import HEIF, READABLE, READABLE_FILMS, has_heif, made_here
+from impasto.media.opening import HEIF, READABLE, has_heif, is_film, made_here
 from impasto.media.videos import film_made_here
 
 
@@ -36,7 +36,7 @@ def contents(folder: Path, *, beside: Collection[Path] = ()) -> Contents:
         suffix = entry.suffix.lower()
         if entry.is_dir():
             reasons["subfolder"] += 1
-        elif not entry.is_file() or suffix not in READABLE | READABLE_FILMS:
+        elif not entry.is_file() or (suffix not in READABLE and not is_film(entry)):
             reasons[suffix or "without a suffix"] += 1
         elif suffix in HEIF and not has_heif():
             reasons[f"{suffix} (pip install 'impasto[heif]' reads them)"] += 1

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import PictureError
+from impasto.media.video_probe import kind_of_video
 
 MADE_BY = "Impasto"
 """What the results say of themselves, as their software, so that a later run does not take them for photos."""
@@ -27,9 +28,13 @@ READABLE = frozenset(
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
 READABLE_FILMS = frozenset(
-    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"}
-)
-"""Suffixes by which a file is taken for a film."""
+    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv",
+     ".vob", ".m2v", ".m2t", ".tod", ".mod", ".3g2", ".f4v", ".asf", ".divx", ".dv", ".mxf", ".ogm", ".rm", ".rmvb", ".wtv", ".y4m",
+     ".insv", ".lrv", ".mpe", ".m1v", ".ivf", ".nut", ".gxf", ".qt"}
+)  # fmt: skip
+"""Suffixes by which a file is taken for a video, whatever it begins with; others are known by their beginning."""
+_SOUNDS = frozenset({".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".wma", ".weba", ".aac", ".mp3", ".flac", ".wav", ".spx"})
+"""Suffixes of files that hold sound alone, in containers of videos."""
 
 _USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
 _NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC"})
@@ -58,8 +63,10 @@ def _openers() -> Iterator[tuple[str, Any, Any]]:
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
-    """True for a file that its suffix says is a film."""
-    return Path(path).suffix.lower() in READABLE_FILMS
+    """True for a file that is a video by its suffix or by its beginning."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    return suffix in READABLE_FILMS or (suffix not in _SOUNDS and kind_of_video(path) != "")
 
 
 @contextmanager

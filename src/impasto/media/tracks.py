@@ -33,13 +33,9 @@ _HIDING = frozenset({"mp4", "mov"})
 """Containers that can hide the beginning of a track."""
 _NAMED_BY = {"mp4": "handler_name", "mov": "handler_name"}
 """The field that holds the name of a track, "title" in other containers."""
-_NO_NAMES = frozenset(
-    {"VideoHandler", "SoundHandler", "SubtitleHandler", "Core Media Audio", "Core Media Video", "Sound Media Handler", "GPAC"}
-)
+_NO_NAMES = frozenset({"VideoHandler", "SoundHandler", "SubtitleHandler", "Core Media Audio", "Sound Media Handler"})
 """What programs write into that field where nobody named the track."""
-_OF_THE_SOURCE = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "encoder", "comment", "duration", "rotate", "handler_name"}
-)
+_OF_THE_SOURCE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "comment", "duration", "rotate"})
 """Fields of the metadata that describe the file itself."""
 _QUICKTIME = {"location.iso6709": "location", "make": "make", "model": "model", "title": "title", "artist": "artist", "author": "artist",
               "copyright": "copyright", "description": "description", "creationdate": "date"}  # fmt: skip
@@ -151,15 +147,16 @@ def _layout(stream: Any, encoder: str) -> str:
     layout = stream.codec_context.layout
     rate = _rate(stream, encoder)
     usual = [_LAYOUTS[count] for count in sorted(_LAYOUTS, reverse=True) if count <= layout.nb_channels]
-    return next(name for name in (layout.name, *usual, "stereo") if _takes(encoder, name, rate))
+    found: str = next(name for name in (layout.name, *usual, "stereo") if _takes(encoder, name, rate))
+    return found
 
 
 @lru_cache(maxsize=64)
 def _takes(encoder: str, layout: str, rate: int) -> bool:
     """Whether an encoder takes channels of a layout: it is opened."""
     try:
-        trial = av.CodecContext.create(encoder, "w")
-        trial.layout, trial.sample_rate, trial.format = layout, rate, trial.codec.audio_formats[0]  # type: ignore[attr-defined]
+        trial: Any = av.CodecContext.create(encoder, "w")
+        trial.layout, trial.sample_rate, trial.format = layout, rate, trial.codec.audio_formats[0]
         trial.open()
     except (av.FFmpegError, ValueError):
         return False

@@ -16,8 +16,11 @@ THREADS = 4
 class Coding:
     """An encoder and what it is told.
 
-    codec: FFmpeg's name of the encoder. pix_fmt: the pixel format. options: of the encoder. piece: the suffix of pieces. bytes_per_pixel: about
-    how many a pixel takes at the least.
+    codec: FFmpeg's name of the encoder.
+    pix_fmt: the pixel format.
+    options: of the encoder.
+    piece: the suffix of pieces.
+    bytes_per_pixel: about how many a pixel takes at the least.
     """
 
     codec: str

@@ -107,9 +107,9 @@ def film_made_here(path: Path) -> bool:
 class FilmReader:
     """A film, frame by frame; memory does not grow with its length.
 
-    `info` is known at once; iterating gives the frames, all of the size of the first. `remarks` says what is changed by reading it, afterwards
-    also what was found on the way. `problem` says afterwards what was wrong, if anything was: a truncated file gives the frames that could be
-    read, and broken packets are passed over. Raises FilmError for what is no film or has no pictures.
+    `info` is known at once; iterating gives the frames, all of the size of the first. `remarks` says what is changed by reading it,
+    afterwards also what was found on the way. `problem` says afterwards what was wrong, if anything was: a truncated file gives the frames
+    that could be read, and broken packets are passed over. Raises FilmError for what is no film or has no pictures.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -276,7 +276,7 @@ class FilmReader:
 
 
 def with_bars(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A frame, bytes (H, W, 3 or 4), as large as fits into a size (height, width), in its middle; around it black, or nothing with alpha."""
+    """A frame, bytes (H, W, 3 or 4), as large as fits into a size (height, width), centred; around it black, with alpha nothing."""
     scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
     height, width = (min(most, max(1, round(side * scale))) for side, most in zip(picture.shape[:2], size, strict=True))
     fitted = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
