@@ -162,8 +162,11 @@ def test_frames_that_change_their_size_are_fitted_and_said(tmp_path):
     (outcome,) = paint(Negative(), source, tmp_path / "out.mp4").painted
     assert outcome.size == (48, 64)
     assert "6 frames of" in outcome.remark
-    assert "fitted" in outcome.remark
-    assert frames_of(tmp_path / "out.mp4").shape == (12, 3, 48, 64)
+    assert "bars surround them" in outcome.remark
+    frames = frames_of(tmp_path / "out.mp4")
+    assert frames.shape == (12, 3, 48, 64)
+    assert frames[6:, :, :, :10].min() > 0.9, "black, painted as its negative: 80x96 is 40x48 in the middle of 64x48"
+    assert frames[6:, 1, 10, 14].max() < 0.3, "the green bar of the frame itself"
 
 
 def test_a_film_of_one_frame(tmp_path):
@@ -188,7 +191,7 @@ def test_broken_packets_cost_their_own_frames_only(tmp_path):
 def test_what_goes_wrong_while_a_frame_is_written_is_raised(tmp_path, monkeypatch):
     from impasto.media import film_writer
 
-    def full(self, picture, time, *, cut=False):
+    def full(self, picture, time, *, cut=False, duration=0):
         raise film_writer.FilmError("no space left")
 
     monkeypatch.setattr(film_writer.FilmWriter, "write", full)

@@ -71,9 +71,9 @@ def written(monkeypatch):
     """What is given to the encoder, by folder: times, pictures, and which of them begin a piece."""
     found, write = {}, FilmWriter.write
 
-    def noted(self, picture, time, *, cut=False):
+    def noted(self, picture, time, *, cut=False, duration=0):
         begins = self._container is None or cut or slot_of(time, self.info) != self._slot
-        write(self, picture, time, cut=cut)
+        write(self, picture, time, cut=cut, duration=duration)
         kind = "parts" if ".part-" in self.output.name else self.output.stem
         found.setdefault(kind, {})[time] = (hashlib.sha256(picture.tobytes()).hexdigest(), begins)
 

@@ -125,7 +125,6 @@ def test_films_in_the_style_of_a_picture_are_painted_by_a_network():
         ([PICTURE], {"kind": "shares"}, {"method": "gatys"}, "gatys needs a mask of each style picture too; --method solver"),
         ([PICTURE], {"films": False}, {"stabilize": "flow"}, "--stabilize is for films"),
         ([PICTURE], {"films": False}, {"options": {"rate": 0.5}}, "--rate is for films"),
-        ([PICTURE], {"photos": False}, {"keep_metadata": True}, "--keep-metadata is for photos"),
         ([PICTURE], {"photos": False}, {"memory": "4G"}, "--memory is for photos"),
         ([PICTURE], {"photos": False}, {"exact": True}, "--exact is for photos"),
         ([PICTURE], {}, {"quality": "good"}, "no quality 'good'; there are auto, draft, fine, best"),

@@ -187,8 +187,8 @@ def test_interlaced_films_are_deinterlaced_and_that_is_said(tmp_path):
     if not raw[0].interlaced_frame:
         pytest.skip("this FFmpeg does not mark interlaced frames")
     reader = FilmReader(source)
-    assert "is interlaced and is deinterlaced" in reader.info.remarks[0]
     frames = list(reader)
+    assert "is interlaced and is deinterlaced" in reader.remarks[0]
     assert len(frames) == 12
     assert [frame.time for frame in frames] == sorted({frame.time for frame in frames})
 

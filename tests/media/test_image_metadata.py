@@ -297,9 +297,14 @@ def test_exif_behind_the_pixels_of_a_png_is_read(tmp_path):
 def test_iptc_of_a_tiff_is_read_in_swapped_words_and_in_image_resources(tmp_path):
     padded = IPTC + bytes(-len(IPTC) % 4)
     swapped = np.frombuffer(padded, ">u4").astype("<u4")
-    for name, tag in (("words", (33723, 4, len(swapped), swapped.tolist())), ("resources", (34377, 1, len(iptc_resource(IPTC)), iptc_resource(IPTC)))):
+    for name, tag in (
+        ("words", (33723, 4, len(swapped), swapped.tolist())),
+        ("resources", (34377, 1, len(iptc_resource(IPTC)), iptc_resource(IPTC))),
+    ):
         tifffile = pytest.importorskip("tifffile")
-        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((30, 40, 3), np.uint8), photometric="rgb", metadata=None, extratags=[(*tag, True)])
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", np.zeros((30, 40, 3), np.uint8), photometric="rgb", metadata=None, extratags=[(*tag, True)]
+        )
         assert read_picture(tmp_path / f"{name}.tif").metadata.iptc.rstrip(b"\0") == IPTC
 
 

@@ -38,13 +38,14 @@ def test_every_frame_comes_back_at_its_time_with_the_sound(tmp_path, suffix, var
         assert (one.pixels - other.pixels).abs().mean() < 0.03
         assert one.time * before.info.time_base == pytest.approx(other.time * after.info.time_base, abs=1e-3)
     assert after.info.duration == pytest.approx(before.info.duration, abs=0.1)
-    assert sound_of(source) == sound_of(output)
+    kept = sound_of(source) if suffix != ".mkv" else [packet for packet in sound_of(source) if packet[1] >= 0]
+    assert [packet for packet, _ in sound_of(output)] == [packet for packet, _ in kept], "Matroska cannot hide what warms a decoder up"
     assert not list(tmp_path.glob(".*"))
 
 
-def sound_of(path: Path) -> bytes:
+def sound_of(path: Path) -> list[tuple[bytes, int]]:
     with av.open(str(path)) as film:
-        return b"".join(bytes(packet) for packet in film.demux(film.streams.audio[0]) if packet.dts is not None)
+        return [(bytes(packet), packet.pts) for packet in film.demux(film.streams.audio[0]) if packet.dts is not None]
 
 
 def test_a_film_without_sound_stays_without(tmp_path):

@@ -61,7 +61,7 @@ def paint_film(
     reader = open_film(source, controls)
     size = film_size(reader.info, controls, str(source))
     key = made_with(reader, controls, masks, identity)
-    writer = (target_of if share is None else share.target)(reader, output, size, key, controls.background)
+    writer = (target_of if share is None else share.target)(reader, output, size, key, controls)
     if share is not None and share.is_painted(writer):
         return size, f"part {share.part} was painted already"
     begun, started = writer.done, time.monotonic()
@@ -80,7 +80,7 @@ def paint_film(
             if share is not None and not share.holds(frame):
                 continue  # for the stylizer's memory alone
             number += 1
-            behind.write(picture, frame.time, cut)
+            behind.write(picture, frame, cut)
             shown = _as_pixels(picture[..., :3]) if number % PREVIEW_EVERY == 0 else None
             listener(Event(number, max(number, length), time.monotonic() - started, preview=shown))
         behind.close()
@@ -93,7 +93,7 @@ def paint_film(
         raise
     finally:
         frames.close()
-    return size, "; ".join(part for part in (*reader.info.remarks, *writer.remarks, reader.problem) if part)
+    return size, "; ".join(part for part in (*reader.remarks, *writer.remarks, reader.problem) if part)
 
 
 def painted_frames(
@@ -200,7 +200,7 @@ class _Behind:
     """Writes frames in a thread of its own. An error there is raised at the next frame, or by `check`."""
 
     def __init__(self, write: Callable[..., None]):
-        self._line: queue.Queue[tuple[np.ndarray, int, bool] | None] = queue.Queue(_WAITING)
+        self._line: queue.Queue[tuple[np.ndarray, Frame, bool] | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._encode, args=(write,), daemon=True)
         self._thread.start()
@@ -209,15 +209,15 @@ class _Behind:
         while (item := self._line.get()) is not None:
             if self._error is None:
                 try:
-                    picture, at, cut = item
-                    write(picture, at, cut=cut)
+                    picture, frame, cut = item
+                    write(picture, frame.time, cut=cut, duration=frame.duration)
                 except BaseException as error:
                     self._error = error
 
-    def write(self, picture: np.ndarray, at: int, cut: bool) -> None:
-        """Hand over a frame; waits if too many are waiting."""
+    def write(self, picture: np.ndarray, frame: Frame, cut: bool) -> None:
+        """Hand over the painting of a frame; waits if too many are waiting."""
         self.check()
-        self._line.put((picture, at, cut))
+        self._line.put((picture, Frame(np.empty(0), frame.time, frame.number, frame.duration), cut))
 
     def check(self) -> None:
         """Raise what went wrong."""

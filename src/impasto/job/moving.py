@@ -16,6 +16,7 @@ from impasto.media.animations import ANIMATIONS, AnimationReader, AnimationWrite
 from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.frames import FrameFolder, FrameWriter
 from impasto.media.opening import is_film
+from impasto.media.tracks import plan_tracks
 from impasto.media.videos import FilmError, FilmInfo, FilmReader, Frame
 from impasto.runtime.outputs import names_of
 from impasto.settings import Controls
@@ -31,6 +32,10 @@ class Source(Protocol):
     @property
     def problem(self) -> str:
         """What was wrong at the end, if anything."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is changed by reading it."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -58,8 +63,8 @@ class Target(Protocol):
     def last(self) -> np.ndarray | None:
         """The last of them, bytes (H, W, C)."""
 
-    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
-        """Add a frame at a time in the source's time base; `cut` says that a shot begins with it."""
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False, duration: int = 0) -> None:
+        """Add a frame at a time in the source's time base; `cut` says that a shot begins with it. duration: 0 if unknown."""
 
     def pause(self) -> None:
         """Keep what was written so far."""
@@ -101,13 +106,22 @@ def seekable(film: Film) -> MovingPicture:
     return film
 
 
-def target_of(film: Film, output: Path, size: tuple[int, int], key: str, background: str) -> Target:
+def target_of(film: Film, output: Path, size: tuple[int, int], key: str, controls: Controls) -> Target:
     """Where its painted frames go. Raises InputError."""
     if isinstance(film, FrameFolder) and not output.suffix:
         return FrameWriter(output, names_of(film.files), size, key, alpha=film.info.alpha)
     if output.suffix.lower() in ANIMATIONS:
-        return AnimationWriter(output, film.info, size, key, loop=film.loop if isinstance(film, AnimationReader) else 0)
-    return FilmWriter(output, film.path if isinstance(film, FilmReader) else None, film.info, size, key, background=background)
+        loop = film.loop if isinstance(film, AnimationReader) else 0
+        return AnimationWriter(output, film.info, size, key, loop=loop, remarks=_left_out(film, output.suffix))
+    source = film.path if isinstance(film, FilmReader) else None
+    return FilmWriter(output, source, film.info, size, key, background=controls.background, metadata=controls.keep_metadata)
+
+
+def _left_out(film: Film, suffix: str) -> tuple[str, ...]:
+    """What an animation cannot hold of a film."""
+    kinds = {track.kind for track in plan_tracks(film.path, ".mkv").carried} if isinstance(film, FilmReader) else set()
+    names = [name for kind, name in (("audio", "sound"), ("subtitle", "subtitles")) if kind in kinds]
+    return (f"{suffix} holds no {' and no '.join(names)}: left out",) if names else ()
 
 
 def content_of(film: Film) -> str:

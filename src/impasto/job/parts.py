@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from impasto.errors import InputError
@@ -19,7 +20,9 @@ from impasto.media.videos import FilmReader, Frame, comment_of
 from impasto.runtime.outputs import names_of
 from impasto.settings import Controls
 
-_SAID = re.compile(re.escape(MADE_BY) + r" part (\d+)/(\d+) of ([0-9a-f]+) made with ([0-9a-f]+)")
+_KEEPING = " keeping metadata"
+_SAID = re.compile(re.escape(MADE_BY) + r" part (\d+)/(\d+) of ([0-9a-f]+) made with ([0-9a-f]+)(" + _KEEPING + ")?")
+"""What a part says of itself: its number, how many there are, of what, made with what, and whether metadata are kept."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,15 @@ class Share:
         before = 0 if resumed else round(self.memory / (film.info.rate * film.info.time_base))
         return film.span(None if self.span.begin is None else self.span.begin - before, self.span.end)
 
-    def target(self, film: Film, output: Path, size: tuple[int, int], key: str, background: str) -> Target:
+    def target(self, film: Film, output: Path, size: tuple[int, int], key: str, controls: Controls) -> Target:
         """Where its frames go. Raises InputError."""
         if isinstance(film, FrameFolder) and not output.suffix:
             names = names_of(film.files)[slice(self.span.begin, self.span.end)]
             journal = f"{JOURNAL}-{self.part.number}-of-{self.part.count}"
             return FrameWriter(output, names, size, key, alpha=film.info.alpha, journal=journal)
-        said = f"{MADE_BY} part {self.part} of {content_of(film)} made with {key}"
-        return FilmWriter(output, None, film.info, size, key, background=background, comment=said)
+        said = f"{MADE_BY} part {self.part} of {content_of(film)} made with {key}{_KEEPING if controls.keep_metadata else ''}"
+        info = replace(film.info, origin=Fraction(0))  # the whole of it begins at 0 when it is joined
+        return FilmWriter(output, None, info, size, key, background=controls.background, comment=said)
 
     def is_painted(self, target: Target) -> bool:
         """Whether it lies in its place already, made with the same."""
@@ -89,7 +93,8 @@ def join_parts(source: Path, output: Path, *, beside: Path | None = None) -> str
     first = next(iter(said.values()))
     if first is not None and first[3] != content_of(film):
         raise InputError(f"the parts of {output} were painted from another film than {source}")
-    tracks = plan_tracks(source, output.suffix) if isinstance(film, FilmReader) else None
+    keeping = first is not None and first[5] is not None
+    tracks = plan_tracks(source, output.suffix, metadata=keeping) if isinstance(film, FilmReader) else None
     alpha = film.info.alpha and holds_film_alpha(output)
     remarks = join(list(parts.values()), output, film.info, None if tracks is None else source, tracks, alpha=alpha)
     return "; ".join((*(tracks.remarks if tracks else ()), *remarks))

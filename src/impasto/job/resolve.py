@@ -194,7 +194,7 @@ def _check_effects(controls: Controls, photos: bool, films: bool) -> None:
     if controls.stroke is not None and not 0.05 <= controls.stroke <= 20:
         raise InputError(f"stroke goes from 0.05 over 1, the painting fills the picture, to 20, not {controls.stroke:g}")
     if not photos:
-        asked = {"--keep-metadata": controls.keep_metadata, "--memory": controls.memory is not None, "--exact": controls.exact}
+        asked = {"--memory": controls.memory is not None, "--exact": controls.exact}
         for name in (name for name, given in asked.items() if given):
             raise InputError(f"{name} is for photos, and there is none")
 

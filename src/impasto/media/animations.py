@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,17 @@ from impasto.media.videos import FilmError, FilmInfo, Frame
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """Formats of animations by suffix."""
 
-MILLISECONDS = Fraction(1, 1000)
-_USUAL = 100
-"""Milliseconds of a frame that says none: what browsers take."""
+_TIME_BASE = {"PNG": Fraction(1, 90_000)}
+"""Seconds a unit of the times that are read; of others a millisecond. PNG has fractions of seconds."""
+_USUAL, _SHORTEST = Fraction(1, 10), Fraction(1, 100)
+"""Seconds that browsers show a frame that says this short a time, or less."""
+_TICKS = {"GIF": (Fraction(1, 100), 2), "WEBP": (Fraction(1, 1000), 11), "PNG": (Fraction(1, 90_000), 990)}
+"""Seconds a unit of the delays that are written, and the least of them that a frame has: browsers show what is shorter for longer."""
 _MOST_FRAMES = 10_000
 
 
 class AnimationReader:
-    """An animation, read like a film; times in milliseconds. Raises FilmError or PictureError for what is none, or is damaged."""
+    """An animation, read like a film. Raises FilmError or PictureError for what is none, or is damaged."""
 
     def __init__(self, path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS):
         self.path, self.problem = Path(path), ""
@@ -52,27 +55,37 @@ class AnimationReader:
         if not 1 < count <= _MOST_FRAMES:
             raise FilmError(f"{self.path} holds {count} frames; an animation has 2 to {_MOST_FRAMES}")
         self._color, self._grey = color_of(image, self.path), image.mode in ("L", "LA")
-        first = image.convert("RGBA")
-        alpha = bool((np.asarray(first.getchannel("A")) < 255).any()) or "transparency" in image.info
-        length = max(1, int(image.info.get("duration") or _USUAL))
+        self._stamped = image.format == "AVIF"  # its frames need not last whole milliseconds
         self.loop: int | None = image.info.get("loop", 0 if image.format == "AVIF" else None)  # Pillow does not say it of AVIF
-        self.info = FilmInfo((height, width), Fraction(1000, length), MILLISECONDS, count, count * length / 1000, alpha=alpha,
-                             remarks=self._color.messages)  # fmt: skip
+        self._first = int(bool(getattr(image, "default_image", False)))  # an image for programs that know no animations
+        durations, alpha = [], False
+        for number in range(count):
+            try:
+                image.seek(self._first + number)
+                alpha = alpha or _is_transparent(image)
+            except Exception:
+                if not number:
+                    raise
+                break  # iterating says what is wrong
+            durations.append(_duration(image))
+        rate, base = 1 / sorted(durations)[len(durations) // 2], _TIME_BASE.get(image.format or "", Fraction(1, 1000))
+        self.info = FilmInfo((height, width), rate, base, count, float(sum(durations)), alpha=alpha, remarks=self._color.messages)
+        self.remarks = self.info.remarks
 
     def _opened(self) -> Any:
         return opened(self.path)
 
     def __iter__(self) -> Iterator[Frame]:
-        time, number = 0, 0
+        begin, base = Fraction(0), self.info.time_base
+        number = 0
         try:
             with self._opened() as image:
                 for number in range(self.info.frames):
-                    image.seek(number)
+                    image.seek(self._first + number)
                     pixels = self._shown(np.array(image.convert("RGBA" if self.info.alpha else "RGB")))
-                    length = int(image.info.get("duration") or _USUAL)
-                    time = int(image.info.get("timestamp", time))  # of AVIF, whose frames need not last whole milliseconds
-                    yield Frame(pixels, time, number)
-                    time += max(1, length)
+                    begin = Fraction(image.info["timestamp"], 1000) if self._stamped else begin
+                    time, begin = round(begin / base), begin + _duration(image)
+                    yield Frame(pixels, time, number, max(1, round(begin / base) - time))
         except ImpastoError:
             raise
         except Exception as error:  # decoders raise whatever they stumble over
@@ -85,17 +98,31 @@ class AnimationReader:
         return pixels
 
 
+def _duration(image: Image.Image) -> Fraction:
+    """Seconds of the frame that an animation is at, as browsers show it."""
+    stated = Fraction(float(image.info.get("duration") or 0) / 1000).limit_denominator(65_535)
+    return stated if stated > _SHORTEST else _USUAL
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether anything of the frame that an animation is at is transparent."""
+    if image.mode in ("RGB", "L") and "transparency" not in image.info:
+        return False
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return bool(lowest < 255)  # type: ignore[operator]
+
+
 class AnimationWriter:
     """Writes an animation: frames lie beside it until all are there, so that it can be resumed, and are then put together.
 
     As `FilmWriter`; the key includes the format.
     """
 
-    remarks: tuple[str, ...] = ()
-
-    def __init__(self, output: Path, info: FilmInfo, size: tuple[int, int], key: str, *, loop: int | None = 0):
+    def __init__(
+        self, output: Path, info: FilmInfo, size: tuple[int, int], key: str, *, loop: int | None = 0, remarks: tuple[str, ...] = ()
+    ):
         check_animation_output(output)
-        self.output, self.info, self.loop = output, info, loop
+        self.output, self.info, self.loop, self.remarks = output, info, loop, remarks
         self.folder = beside(output, "parts")
         self.alpha = info.alpha
         if info.length > _MOST_FRAMES:
@@ -105,7 +132,7 @@ class AnimationWriter:
         self._frames = self._writer(size, key)
         self._times = self.folder / "times.json"
         try:
-            self._at: list[int] = json.loads(self._times.read_text(encoding="utf-8"))[: self._frames.done]
+            self._at: list[list[int]] = json.loads(self._times.read_text(encoding="utf-8"))[: self._frames.done]
         except (OSError, ValueError):
             self._at = []
         if len(self._at) < self._frames.done:
@@ -127,11 +154,11 @@ class AnimationWriter:
         """The last of them, bytes (H, W, C)."""
         return self._frames.last
 
-    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
-        """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, at a time in the source's time base."""
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False, duration: int = 0) -> None:
+        """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, at a time in the source's time base, which also counts its duration."""
         if self._frames.done >= _MOST_FRAMES:
             raise FilmError(f"an animation has at most {_MOST_FRAMES} frames; .mp4 takes more")
-        self._at.append(round(time * self.info.time_base * 1000))
+        self._at.append([time, duration or round(1 / (self.info.rate * self.info.time_base))])
         with atomic_file(self._times) as temporary:
             temporary.write_text(json.dumps(self._at), encoding="utf-8")
         self._frames.write(picture, time)
@@ -143,12 +170,16 @@ class AnimationWriter:
         """Put the frames together; the file appears whole or not at all. Raises FilmError."""
         if not self.done:
             raise FilmError(f"there is no frame for {self.output}")
-        usual = max(1, round(1000 / self.info.rate))
-        lengths = [max(1, after - before) for before, after in zip(self._at, self._at[1:], strict=False)] + [usual]
         kind = ANIMATIONS[self.output.suffix.lower()]
+        begins = [time * self.info.time_base for time, _ in self._at]
+        shown, lengths = delays(kind, begins, sum(self._at[-1]) * self.info.time_base)
+        if len(shown) < self.done:
+            most = round(1 / (_TICKS[kind][0] * _TICKS[kind][1]))
+            left_out = self.done - len(shown)
+            self.remarks += (f"{left_out} of {self.done} frames are left out: {self.output.suffix} shows at most {most} a second",)
         try:
             with atomic_file(self.output) as temporary:
-                first, *rest = (self._frames.file(number) for number in range(self.done))
+                first, *rest = (self._frames.file(number) for number in shown)
                 options = _options(kind) | {"duration": lengths[0] if len(lengths) == 1 else lengths}
                 if self.loop is not None or kind != "GIF":  # a GIF that does not say how often is shown once
                     options["loop"] = 1 if self.loop is None else self.loop
@@ -156,6 +187,25 @@ class AnimationWriter:
         except (OSError, ValueError) as error:
             raise FilmError(f"cannot write {self.output}: {getattr(error, 'strerror', None) or error}") from None
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def delays(kind: str, begins: Sequence[Fraction], end: Fraction) -> tuple[list[int], list[float]]:
+    """Which frames of an animation are shown, by their numbers, and for how many milliseconds each.
+
+    kind: "GIF", "WEBP" or "PNG". begins: seconds at which frames begin. end: of the last one. Delays are those between rounded times, so
+    that they add up to the length; a frame that would be shown for too short a time is left out.
+    """
+    tick, least = _TICKS[kind]
+    times = [round((begin - begins[0]) / tick) for begin in begins]
+    last = round((end - begins[0]) / tick)
+    shown = [0]
+    for number, time in enumerate(times):
+        if time - times[shown[-1]] >= least:
+            shown.append(number)
+    if len(shown) > 1 and last - times[shown[-1]] < least:
+        shown.pop()
+    ends = [*(times[number] for number in shown[1:]), max(last, times[shown[-1]] + least)]
+    return shown, [float(1000 * tick * (after - times[number])) for number, after in zip(shown, ends, strict=True)]
 
 
 def check_animation_output(path: Path) -> None:

@@ -4,6 +4,7 @@ Numbers are those of ITU-T H.273. Frames become RGB in the film's own primaries 
 wide colour are brought to BT.709 by FFmpeg's own tone mapping.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,8 +19,14 @@ _HD = 720
 """From this height on, films without tags are taken for BT.709; smaller ones for BT.601."""
 
 _HDR = {16: "PQ", 18: "HLG"}
-_WIDE = 9
-"""Primaries of BT.2020."""
+_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428", 11: "smpte431",
+              12: "smpte432", 22: "jedec-p22"}  # fmt: skip
+_WIDE = {8: "film", 9: "BT.2020", 10: "XYZ", 11: "DCI-P3", 12: "Display P3"}
+"""Primaries that ordinary screens do not have."""
+_TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10",
+              15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
+_UNUSUAL = {8: "linear light", 17: "the light of cinemas"}
+"""Transfers that ordinary screens do not show."""
 _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrices by swscale's numbers."""
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -41,8 +48,17 @@ class FilmColor:
 
     @property
     def mapped(self) -> bool:
-        """Whether the colours have to be brought to BT.709: there are more of them than a screen of that has."""
-        return bool(self.hdr) or self.primaries == _WIDE
+        """Whether the colours have to be brought to BT.709: ordinary screens show others."""
+        return bool(self.hdr) or self.primaries in _WIDE or self.transfer in _UNUSUAL
+
+    @property
+    def message(self) -> str:
+        """What is said of a film whose colours are brought to BT.709, after its name; "" for others."""
+        if self.hdr:
+            return f"is HDR ({self.hdr}) and is brought to the range of ordinary screens (BT.709)"
+        if self.primaries in _WIDE:
+            return f"has the wide colours of {_WIDE[self.primaries]} and is brought to BT.709"
+        return f"is stored in {_UNUSUAL[self.transfer]} and is brought to BT.709" if self.mapped else ""
 
     @property
     def painted(self) -> "FilmColor":
@@ -65,33 +81,27 @@ def color_of(frame: Any, height: int) -> FilmColor:
 
 
 class ToRGB:
-    """Decoded frames to bytes, RGB (H, W, 3) or with alpha RGBA (H, W, 4), and deinterlaced if asked, with FFmpeg's filters.
+    """Decoded frames to bytes, RGB (H, W, 3) or with alpha RGBA (H, W, 4), with FFmpeg's filters where some are needed.
 
-    Calling it with a frame gives the frames that are ready, with their times in seconds; with None, the rest of them.
+    From the first interlaced frame on, frames that say that they are interlaced are deinterlaced; `deinterlaced` says whether there was
+    one. Calling it with a frame gives the frames that are ready, with their times, None where the film does not say, and their durations,
+    0 where it does not say, in seconds; with None, the rest of them.
     """
 
-    def __init__(self, color: FilmColor, *, alpha: bool, deinterlace: bool):
-        self.color, self.alpha = color, alpha
-        steps = ["bwdif=mode=send_frame:parity=auto:deint=interlaced"] if deinterlace else []
-        if color.mapped:
-            steps.append(
-                f"scale=in_color_matrix={_MATRICES[color.matrix]}:in_range={'pc' if color.full else 'tv'}"
-                f":in_primaries={'bt2020' if color.primaries == _WIDE else 'bt709'}:in_transfer={_TRANSFERS.get(color.transfer, 'bt709')}"
-                ":out_color_matrix=bt709:out_range=tv:out_primaries=bt709:out_transfer=bt709:intent=perceptual"
-                ":flags=accurate_rnd+full_chroma_int+full_chroma_inp"
-            )
-        self._steps = steps
+    def __init__(self, color: FilmColor, *, alpha: bool):
+        self.color, self.alpha, self.deinterlaced = color, alpha, False
         self._graph: Graph | None = None
-        self._made_for: tuple[int, int, str] | None = None
+        self._made_for: tuple[int, int, str, bool] | None = None
 
-    def __call__(self, frame: Any, time_base: Fraction) -> list[tuple[np.ndarray, Fraction | None]]:
-        """Frames that are ready, each with its time in seconds, None where the film does not say."""
-        if not self._steps:
-            return [] if frame is None else [(self._bytes(frame), None if frame.pts is None else frame.pts * time_base)]
-        return [
-            (self._bytes(ready), None if ready.pts is None else ready.pts * Fraction(ready.time_base))
-            for ready in self._filtered(frame, time_base)
-        ]
+    def __call__(self, frame: Any, time_base: Fraction) -> list[tuple[np.ndarray, Fraction | None, Fraction]]:
+        """Frames that are ready, each with its time and its duration in seconds."""
+        self.deinterlaced = self.deinterlaced or (frame is not None and bool(frame.interlaced_frame))
+        if not self.color.mapped and not self.deinterlaced:
+            return [] if frame is None else [self._timed(frame, time_base)]
+        return [self._timed(ready, Fraction(ready.time_base)) for ready in self._filtered(frame, time_base)]
+
+    def _timed(self, frame: Any, time_base: Fraction) -> tuple[np.ndarray, Fraction | None, Fraction]:
+        return self._bytes(frame), None if frame.pts is None else frame.pts * time_base, (frame.duration or 0) * time_base
 
     def _filtered(self, frame: Any, time_base: Fraction) -> list[Any]:
         ready: list[Any] = []
@@ -99,7 +109,7 @@ class ToRGB:
             if self._graph is not None:
                 self._graph.push(None)
         else:
-            shape = (frame.width, frame.height, frame.format.name)
+            shape = (frame.width, frame.height, frame.format.name, self.deinterlaced)
             if shape != self._made_for:
                 ready = [] if self._graph is None else self._filtered(None, time_base)
                 self._graph, self._made_for = self._connected(frame, time_base), shape
@@ -116,10 +126,23 @@ class ToRGB:
     def _connected(self, frame: Any, time_base: Fraction) -> Graph:
         graph = Graph()
         nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=time_base)]
-        nodes += [graph.add(name, arguments) for name, _, arguments in (step.partition("=") for step in self._steps)]
+        nodes += [graph.add(name, arguments) for name, _, arguments in (step.partition("=") for step in self._steps())]
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes).configure()
         return graph
+
+    def _steps(self) -> Iterator[str]:
+        """The filters that are needed."""
+        color = self.color
+        if self.deinterlaced:
+            yield "bwdif=mode=send_frame:parity=auto:deint=interlaced"
+        if color.mapped:
+            yield (
+                f"scale=in_color_matrix={_MATRICES[color.matrix]}:in_range={'pc' if color.full else 'tv'}"
+                f":in_primaries={_PRIMARIES.get(color.primaries, 'bt709')}:in_transfer={_TRANSFERS.get(color.transfer, 'bt709')}"
+                ":out_color_matrix=bt709:out_range=tv:out_primaries=bt709:out_transfer=bt709"
+                f":intent={'perceptual' if color.hdr else 'relative_colorimetric'}:flags=accurate_rnd+full_chroma_int+full_chroma_inp"
+            )
 
     def _bytes(self, frame: Any) -> np.ndarray:
         color = FilmColor(1, 1, 1) if self.color.mapped else self.color
@@ -137,8 +160,6 @@ class ToRGB:
 
 
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020nc"}
-_TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
-              18: "arib-std-b67"}  # fmt: skip
 
 
 def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:

@@ -8,7 +8,6 @@ painted by parts on many machines is made of the same pieces as one that is pain
 import json
 import secrets
 import shutil
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,46 +16,26 @@ import av
 import numpy as np
 
 from impasto.files import atomic_file, beside, check_folder, check_space
-from impasto.media.film_color import tag, to_stored
+from impasto.media.film_color import to_stored
 from impasto.media.film_joining import join
 from impasto.media.opening import MADE_BY
-from impasto.media.tracks import Tracks, plan_tracks
+from impasto.media.tracks import FORMATS, Tracks, plan_tracks
+from impasto.media.video_coding import CODINGS, WITH_ALPHA, container_options
 from impasto.media.videos import FilmError, FilmInfo, FilmReader, even
-
-
-@dataclass(frozen=True)
-class Coding:
-    """How pictures are stored: encoder, layout, options, the suffix of pieces, and about how many bytes a pixel takes at the least."""
-
-    codec: str
-    pix_fmt: str
-    options: dict[str, str]
-    piece: str
-    bytes_per_pixel: float
-
 
 PIECE = 50
 """Frames of a piece at the most."""
 
-_H264 = Coding("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "bf": "0"}, ".mp4", 0.03)
-_VP9_OPTIONS = {"crf": "28", "b": "0", "row-mt": "1", "deadline": "good", "cpu-used": "4"}
-_VP9 = Coding("libvpx-vp9", "yuv420p", _VP9_OPTIONS, ".webm", 0.02)
-_CODINGS = {".mp4": _H264, ".mov": _H264, ".m4v": _H264, ".mkv": _H264, ".webm": _VP9}
-_WITH_ALPHA = {
-    ".webm": Coding("libvpx-vp9", "yuva420p", {**_VP9_OPTIONS, "auto-alt-ref": "0"}, ".webm", 0.02),
-    ".mov": Coding("prores_ks", "yuva444p10le", {"profile": "4444"}, ".mov", 0.3),
-}
-
 
 def check_film_output(path: Path) -> None:
     """Say before any long work whether a film could be written here. Raises FilmError or InputError."""
-    if path.suffix.lower() not in _CODINGS:
-        raise FilmError(f"cannot write {path}: the name of a film has to end in {', '.join(_CODINGS)}")
+    if path.suffix.lower() not in CODINGS:
+        raise FilmError(f"cannot write {path}: the name of a video has to end in {', '.join(CODINGS)}")
     if path.is_dir():
         raise FilmError(f"cannot write {path}: it is a folder")
-    codec = _CODINGS[path.suffix.lower()].codec
-    if codec not in av.codec.codecs_available:
-        raise FilmError(f"cannot write {path}: this machine's FFmpeg has no {codec}")
+    coding = CODINGS[path.suffix.lower()]
+    if not coding.available:
+        raise FilmError(f"cannot write {path}: this machine's FFmpeg has no {coding.codec}")
     check_folder(path)
 
 
@@ -73,7 +52,7 @@ def film_suffix(source: Path) -> str:
 
 def holds_film_alpha(path: Path) -> bool:
     """Whether films of this suffix are written with transparency."""
-    return path.suffix.lower() in _WITH_ALPHA
+    return path.suffix.lower() in WITH_ALPHA
 
 
 def slot_of(time: int, info: FilmInfo, piece: int = PIECE) -> int:
@@ -92,7 +71,8 @@ class FilmWriter:
     source: whose sound, subtitles and chapters are carried over; None for none. key: what has to be the same for an interrupted film to be
     resumed: source, style and controls in one string. `done` frames are finished already; `last` is the last of them as it was written,
     bytes (H, W, 3) without loss, or None. `alpha`: whether frames are written as (H, W, 4); where they are not, whoever paints them lays
-    them on the background. `remarks`: sentences on what is not carried over as it was. comment: what the film says of itself.
+    them on the background. `remarks`: messages on what is not carried over as it was. comment: what the film says of itself. metadata:
+    whether the source's title, artist, dates, place and the like are kept.
 
         writer = FilmWriter(output, source, info, size, key)
         writer.write(picture, time)    for every frame from number writer.done on
@@ -112,13 +92,14 @@ class FilmWriter:
         piece: int = PIECE,
         background: str = "white",
         comment: str = MADE_BY,
+        metadata: bool = False,
     ):
         check_film_output(output)
         self.output, self.source, self.info, self.size, self.piece = output, source, info, even(size), piece
         suffix = output.suffix.lower()
         self.alpha, self.comment = holds_film_alpha(output) and info.alpha, comment
-        self._coding = _WITH_ALPHA[suffix] if self.alpha else _CODINGS[suffix]
-        self._tracks = Tracks() if source is None else plan_tracks(source, suffix)
+        self._coding = WITH_ALPHA[suffix] if self.alpha else CODINGS[suffix]
+        self._tracks = Tracks() if source is None else plan_tracks(source, suffix, metadata=metadata)
         flat = f"{suffix} cannot hold transparency: the film is laid on {background}; .mov and .webm can"
         self.remarks = self._tracks.remarks + ((flat,) if info.alpha and not self.alpha else ())
         self.folder = pieces_of(output)
@@ -127,6 +108,7 @@ class FilmWriter:
         self._container: Any = None
         self._stream: Any = None
         self._in_piece, self._slot, self._picture = 0, -1, np.empty(0)
+        self._end: int | None = None
         self._pieces: list[str] = []
         self._key = f"{key}|{self.size}|{self._coding.codec}|{self._coding.pix_fmt}"
         self._resume()
@@ -140,16 +122,16 @@ class FilmWriter:
             whole = state["key"] == self._key and all((self.folder / name).is_file() for name in state["pieces"])
             if whole:
                 last = np.load(self.folder / state["last"])
-                self._pieces, self.done, self.last = state["pieces"], state["done"], last
+                self._pieces, self.done, self.last, self._end = state["pieces"], state["done"], last, state["end"]
                 return
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False, duration: int = 0) -> None:
         """Add a frame, bytes (H, W, 3), or (H, W, 4) with alpha, of the writer's size, at a time in the source's time base.
 
-        cut: whether a shot begins with it.
+        cut: whether a shot begins with it. duration: in the source's time base, 0 if unknown; the last frame keeps it.
         """
         slot = slot_of(time, self.info, self.piece)
         if cut or slot != self._slot:
@@ -161,23 +143,21 @@ class FilmWriter:
         frame = to_stored(picture, self._coding.pix_fmt, self.info.color.painted)
         frame.pts, frame.time_base = time, self.info.time_base
         self._container.mux(self._stream.encode(frame))
+        self._end = time + (duration or round(1 / (self.info.rate * self.info.time_base)))
         self._in_piece += 1
 
     def _open_piece(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{len(self._pieces):06d}{self._coding.piece}"
-        timed = {} if self._coding.piece == ".webm" else {"video_track_timescale": str(self.info.time_base.denominator)}
-        self._container = av.open(str(self.folder / name), "w", options=timed)
-        self._stream = self._container.add_stream(self._coding.codec, rate=self.info.rate)
-        self._stream.height, self._stream.width = self.size
-        self._stream.pix_fmt = self._coding.pix_fmt
-        self._stream.time_base = self._stream.codec_context.time_base = self.info.time_base
-        self._stream.codec_context.framerate = self.info.rate
-        self._stream.options = self._coding.options
-        tag(self._stream.codec_context, self.info.color.painted)
-        if self.alpha and self._coding.piece == ".webm":
-            self._stream.metadata["alpha_mode"] = "1"
+        options = container_options(FORMATS[self._coding.piece], self.info.time_base)
+        self._container = av.open(str(self.folder / name), "w", options=options)
+        self._stream = self._add_stream(self._container)
         self._name, self._in_piece = name, 0
+
+    def _add_stream(self, container: Any) -> Any:
+        """The stream of the painted frames in a container."""
+        info = self.info
+        return self._coding.add_stream(container, size=self.size, rate=info.rate, time_base=info.time_base, color=info.color.painted)
 
     def _close_piece(self) -> None:
         """Finish a piece. What is remembered is written last and whole, and names the very files that belong to it."""
@@ -191,7 +171,8 @@ class FilmWriter:
         last = f"last-{secrets.token_hex(4)}.npy"
         with atomic_file(self.folder / last) as temporary, temporary.open("wb") as stream:
             np.save(stream, self._picture)
-        state = {"key": self._key, "pieces": [*self._pieces, self._name], "done": self.done + self._in_piece, "last": last}
+        done = self.done + self._in_piece
+        state = {"key": self._key, "pieces": [*self._pieces, self._name], "done": done, "last": last, "end": self._end}
         with atomic_file(self.folder / "state.json") as temporary:
             temporary.write_text(json.dumps(state), encoding="utf-8")
         self._pieces, self.done, self._in_piece = state["pieces"], state["done"], 0  # type: ignore[assignment]
@@ -212,5 +193,7 @@ class FilmWriter:
         if not self._pieces:
             raise FilmError(f"{self.source or self.output} gave no frame that could be painted")
         pieces = [self.folder / name for name in self._pieces]
-        self.remarks += join(pieces, self.output, self.info, self.source, self._tracks, alpha=self.alpha, comment=self.comment)
+        self.remarks += join(
+            pieces, self.output, self.info, self.source, self._tracks, alpha=self.alpha, comment=self.comment, end=self._end
+        )
         shutil.rmtree(self.folder, ignore_errors=True)

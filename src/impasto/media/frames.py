@@ -30,6 +30,8 @@ class FrameFolder:
     A frame of another size than the first, or one that cannot be read, raises a PictureError or FilmError when it is reached.
     """
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = RATE, max_pixels: int = MAX_PIXELS):
         self.path, self.problem, self.max_pixels = Path(path), "", max_pixels
         self.files = list_pictures(self.path) if self.path.is_dir() else []
@@ -126,7 +128,7 @@ class FrameWriter:
         """Where a frame lies."""
         return fitting(self.output / f"{self.names[number]}.png")
 
-    def write(self, picture: np.ndarray, time: int, *, cut: bool = False) -> None:
+    def write(self, picture: np.ndarray, time: int, *, cut: bool = False, duration: int = 0) -> None:
         """Write the next frame, bytes (H, W, 3), or (H, W, 4) with alpha; its time is its number."""
         pixels = torch.from_numpy(picture).permute(2, 0, 1).float().div(255)
         write_picture(Picture(pixels[:3], pixels[3:] if self.alpha else None), self.file(self.done))

@@ -17,6 +17,7 @@ from impasto.media.camera_raw import RAW, RawFile, has_libraw, may_be_raw
 from impasto.media.psd import PsdFile
 from impasto.media.scene_linear import SceneImage
 from impasto.media.tiff import STARTS, OtherTiff
+from impasto.media.video_probe import kind_of_video
 
 MADE_BY = "Impasto"
 """What the results say of themselves, as their software, so that a later run does not take them for photos."""
@@ -32,9 +33,13 @@ READABLE = frozenset(
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
 READABLE_FILMS = frozenset(
-    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv"}
-)
-"""Suffixes by which a file is taken for a film."""
+    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv",
+     ".vob", ".m2v", ".m2t", ".tod", ".mod", ".3g2", ".f4v", ".asf", ".divx", ".dv", ".mxf", ".ogm", ".rm", ".rmvb", ".wtv", ".y4m",
+     ".insv", ".lrv", ".mpe", ".m1v", ".ivf", ".nut", ".gxf", ".qt"}
+)  # fmt: skip
+"""Suffixes by which a file is taken for a video, whatever it begins with; others are known by their beginning."""
+_SOUNDS = frozenset({".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".wma", ".weba", ".aac", ".mp3", ".flac", ".wav", ".spx"})
+"""Suffixes of files that hold sound alone, in containers of videos."""
 
 _USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
 _NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC", "PSD"})
@@ -74,8 +79,10 @@ def _openers() -> Iterator[tuple[str, Any, Any]]:
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
-    """True for a file that its suffix says is a film."""
-    return Path(path).suffix.lower() in READABLE_FILMS
+    """True for a file that is a video by its suffix or by its beginning."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    return suffix in READABLE_FILMS or (suffix not in _SOUNDS and kind_of_video(path) != "")
 
 
 @contextmanager
@@ -158,7 +165,7 @@ def frames_of(image: Image.Image) -> int:
     """How many frames an animation has; 1 for a still picture, and for a photo with a second one inside (MPO)."""
     if image.format not in ("GIF", "WEBP", "PNG", "AVIF"):
         return 1
-    return int(getattr(image, "n_frames", 1))
+    return int(getattr(image, "n_frames", 1)) - bool(getattr(image, "default_image", False))
 
 
 def is_animation(path: Path) -> bool:

@@ -25,6 +25,8 @@ class RawReader:
     `problem` says so if the stream ended within a frame.
     """
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(self, stream: BinaryIO, size: tuple[int, int], *, rate: Fraction = RATE):
         self.stream, self.problem = stream, ""
         self.info = FilmInfo(size, rate, 1 / rate, 0, 0.0)

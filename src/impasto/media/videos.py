@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import torch
 from av.sidedata.sidedata import Type
+from av.stream import Disposition
 from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
 from impasto.media.opening import MADE_BY
+from impasto.media.time_jumps import Continued, time_offsets
 
 MOST_FILM_PIXELS = 100_000_000
 """Largest frames that are decoded, width times height."""
@@ -42,8 +44,9 @@ class FilmInfo:
     """What a film's header says. size: height and width, upright, in square pixels. rate: mean frames per second.
 
     frames: their number, 0 if unknown. duration: seconds, 0 if unknown. time_base: seconds per unit of the frames' times. color: how its
-    colours are stored. alpha: whether it has any. remarks: sentences on what is changed by reading it. start: time of the first frame, in
-    units of the time base.
+    colours are stored. alpha: whether it has any. remarks: messages on what is changed by reading it. start: time of the first frame, in
+    units of the time base. origin: seconds of its times that are the beginning of all its streams. offsets: see
+    `impasto.media.time_jumps.time_offsets`.
     """
 
     size: tuple[int, int]
@@ -55,6 +58,8 @@ class FilmInfo:
     alpha: bool = False
     remarks: tuple[str, ...] = ()
     start: int = 0
+    origin: Fraction = Fraction(0)
+    offsets: tuple[Fraction, ...] = (Fraction(0),)
 
     @property
     def length(self) -> int:
@@ -64,11 +69,15 @@ class FilmInfo:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame, upright: RGB or RGBA as bytes (H, W, 3 or 4); its time in units of the film's time base; its number from 0."""
+    """One frame, upright: RGB or RGBA as bytes (H, W, 3 or 4); its time in units of the film's time base; its number from 0.
+
+    duration: in units of the time base, 0 if unknown.
+    """
 
     bytes: np.ndarray
     time: int
     number: int
+    duration: int = 0
 
     @property
     def pixels(self) -> Tensor:
@@ -98,9 +107,9 @@ def film_made_here(path: Path) -> bool:
 class FilmReader:
     """A film, frame by frame; memory does not grow with its length.
 
-    `info` is known at once; iterating gives the frames. `problem` says afterwards what was wrong, if anything was: a truncated file gives
-    the frames that could be read, broken packets are passed over, and frames may change their size on the way, which is left to whoever
-    uses them. Raises FilmError for what is no film or has no pictures.
+    `info` is known at once; iterating gives the frames, all of the size of the first. `remarks` says what is changed by reading it,
+    afterwards also what was found on the way. `problem` says afterwards what was wrong, if anything was: a truncated file gives the frames
+    that could be read, and broken packets are passed over. Raises FilmError for what is no film or has no pictures.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -111,12 +120,9 @@ class FilmReader:
             raise FilmError(f"{path} does not exist")
         try:
             with av.open(str(self.path)) as container:
-                if not container.streams.video:
-                    raise FilmError(f"{path} has no pictures: there is no video stream in it")
-                stream = container.streams.video[0]
-                if stream.codec_context is None:
-                    raise FilmError(f"{path} has pictures in a format that cannot be decoded here")
+                stream = _main_stream(path, container)
                 _check_size(path, stream.codec_context)
+                self._index = stream.index
                 decoder = _decoder(stream)
                 first = next((frame for packet in container.demux(stream) for frame in _decoded(decoder, packet)), None)
                 if first is None:
@@ -130,30 +136,38 @@ class FilmReader:
             raise FilmError(f"{path} is not a film that can be read ({getattr(error, 'strerror', None) or error})") from None
 
     def _info(self, container: Any, stream: Any, first: Any) -> None:
-        shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-        self._matrix = _turned(first)
-        self._stretch = Fraction(shape) if shape and Fraction(1, 16) < shape < 16 else Fraction(1)
-        width, height = round(first.width * self._stretch), first.height
+        self._matrix, stretch = _turned(first), _pixel_shape(stream)
+        width, height = round(first.width * stretch), first.height
         size = (height, width) if self._matrix[0, 0] else (width, height)
-        color, interlaced = color_of(first, first.height), bool(first.interlaced_frame)
-        alpha = _has_alpha(first)
+        color, alpha = color_of(first, first.height), _has_alpha(first)
         stated = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
         rate = next((rate for rate in stated if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
-        duration = float(stream.duration * time_base) if stream.duration else (container.duration or 0) / 1e6
-        self._convert = (color, alpha, interlaced)
-        remarks = []
-        if color.hdr:
-            remarks.append(f"{self.path} is HDR ({color.hdr}) and is brought to the range of ordinary screens (BT.709)")
-        elif color.mapped:
-            remarks.append(f"{self.path} has the wide colours of BT.2020 and is brought to BT.709")
-        if interlaced:
-            remarks.append(f"{self.path} is interlaced and is deinterlaced")
-        if self._stretch != 1:
-            remarks.append(
-                f"{self.path} has pixels that are not square ({shape.numerator}:{shape.denominator}) and is brought to square ones"
-            )
-        self.info = FilmInfo(size, rate, time_base, stream.frames, duration, color, alpha, tuple(remarks), first.pts or 0)
+        self._convert = (color, alpha)
+        remarks = _streams_left_out(self.path, container, stream)
+        if color.message:
+            remarks.append(f"{self.path} {color.message}")
+        if stretch != 1:
+            shape = f"{stretch.numerator}:{stretch.denominator}"
+            remarks.append(f"{self.path} has pixels that are not square ({shape}) and is brought to square ones")
+        if any(data.type == Type.SPHERICAL for data in first.side_data):
+            remarks.append(f"{self.path} is a 360-degree video; the result does not say so: players show it flat until this is set again")
+        if any(data.type in (Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER) for data in first.side_data) and not color.hdr:
+            remarks.append(f"{self.path} is in Dolby Vision without a base that other players show: its colours will be wrong")
+        self.remarks = tuple(remarks)
+        self.info = FilmInfo(
+            size,
+            rate,
+            time_base,
+            stream.frames,
+            _duration(container, stream),
+            color,
+            alpha,
+            self.remarks,
+            first.pts or 0,
+            _origin(container),
+            time_offsets(self.path, stream.index),
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         return self.span()
@@ -163,7 +177,7 @@ class FilmReader:
 
         Only what is needed is decoded, where the film can be sought in.
         """
-        if begin is None:
+        if begin is None or len(self.info.offsets) > 1:
             yield from self._decoded_from(None, begin, end)
             return
         early = begin - round(_RUN_UP / self.info.time_base)
@@ -180,14 +194,16 @@ class FilmReader:
     def _decoded_from(self, start: int | None, begin: int | None, end: int | None) -> Iterator[Frame]:
         """Frames from `begin` on, decoded from the key frame before `start` or from the first frame on. Raises _SeekError."""
         self.problem = ""
-        number, last, broken, resized = 0, None, 0, 0
-        color, alpha, interlaced = self._convert
-        convert, base = ToRGB(color, alpha=alpha, deinterlace=interlaced), self.info.time_base
+        number, last, broken, fitted = 0, None, 0, 0
+        color, alpha = self._convert
+        convert, base = ToRGB(color, alpha=alpha), self.info.time_base
+        goes_on = Continued(self.info.offsets)
         with av.open(str(self.path)) as container:
-            stream = container.streams.video[0]
+            stream = container.streams[self._index]
             stream.thread_type = "AUTO"
             decoder = _decoder(stream)
             step = max(1, round(1 / (self.info.rate * base)))
+            duration = step
             sought = start is not None
             if start is not None:
                 _seek(container, stream, start)
@@ -201,37 +217,45 @@ class FilmReader:
                     except av.FFmpegError:
                         broken += 1
                         continue
-                    for array, seconds in ready:
+                    shape = _pixel_shape(stream)
+                    for array, seconds, lasts in ready:
                         if sought and (seconds is None or (last is None and begin is not None and seconds > begin * base)):
                             raise _SeekError
-                        time = round(seconds / base) if seconds is not None else (0 if last is None else last + step)
+                        if seconds is None:
+                            time = 0 if last is None else last + step
+                        else:
+                            time = round(goes_on(seconds, lasts or step * base) / base)
                         if last is not None and time <= last:
                             time = last + 1
-                        last = time
+                        last, duration = time, round(lasts / base) or step
                         if begin is not None and time < begin:
                             continue
                         if end is not None and time >= end:
                             return
-                        picture = self._upright(array)
-                        resized += picture.shape[:2] != self.info.size
-                        yield Frame(picture, time, number)
+                        picture = self._upright(array, shape)
+                        if picture.shape[:2] != self.info.size:
+                            picture, fitted = with_bars(picture, self.info.size), fitted + 1
+                        yield Frame(picture, time, number, duration)
                         number += 1
             except av.FFmpegError as error:
                 self.problem = f"{self.path} is damaged after frame {number} ({error.strerror or error}); what comes before it was kept"
         if sought and last is None:
             raise _SeekError
         if begin is None:
-            self.problem = self.problem or self._missing(number, 0.0 if last is None else float(last * base))
+            self.problem = self.problem or self._missing(number, 0.0 if last is None else float((last + duration - self.info.start) * base))
         if broken and not self.problem:
             self.problem = f"{broken} packets of {self.path} are broken: their frames are missing, and what there is was kept"
-        if resized and not self.problem:
-            self.problem = f"{resized} frames of {self.path} are not of the size of the first, and were fitted to it"
+        self.remarks = self.info.remarks
+        if convert.deinterlaced:
+            self.remarks += (f"{self.path} is interlaced and is deinterlaced",)
+        if fitted:
+            self.remarks += (f"{fitted} frames of {self.path} are not of the size or pixel shape of the first: bars surround them",)
 
-    def _upright(self, array: np.ndarray) -> np.ndarray:
+    def _upright(self, array: np.ndarray, stretch: Fraction) -> np.ndarray:
         """A decoded frame turned and mirrored as the film says, in square pixels."""
-        if self._stretch != 1:
-            size = (max(1, round(array.shape[1] * self._stretch)), array.shape[0])
-            array = cv2.resize(array, size, interpolation=cv2.INTER_AREA if self._stretch < 1 else cv2.INTER_CUBIC)
+        if stretch != 1:
+            size = (max(1, round(array.shape[1] * stretch)), array.shape[0])
+            array = cv2.resize(array, size, interpolation=cv2.INTER_AREA if stretch < 1 else cv2.INTER_CUBIC)
         matrix = self._matrix
         if not matrix[0, 0]:
             array = array.swapaxes(0, 1)
@@ -241,14 +265,80 @@ class FilmReader:
             array = array[::-1]
         return np.ascontiguousarray(array)
 
-    def _missing(self, frames: int, end: float) -> str:
-        """What the header promised and the file does not hold, as a sentence."""
-        cut = "it is cut off, and what there is was kept"
-        if self.info.frames and frames < 0.98 * self.info.frames - 1:
-            return f"{self.path} ends after {frames} of {self.info.frames} frames: {cut}"
-        if not self.info.frames and end < 0.97 * self.info.duration - 1:
-            return f"{self.path} ends after {end:.1f} of {self.info.duration:.1f} seconds: {cut}"
+    def _missing(self, frames: int, length: float) -> str:
+        """What the header promised and the file does not hold, as a message. length: of the frames that were read, in seconds."""
+        promised = self.info.duration
+        if promised and length < 0.97 * promised - 1:
+            return f"{self.path} ends after {length:.1f} of {promised:.1f} seconds: it is cut off, and what there is was kept"
+        if not promised and frames < 0.98 * self.info.frames - 1:
+            return f"{self.path} ends after {frames} of {self.info.frames} frames: it is cut off, and what there is was kept"
         return ""
+
+
+def with_bars(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A frame, bytes (H, W, 3 or 4), as large as fits into a size (height, width), centred; around it black, with alpha nothing."""
+    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
+    height, width = (min(most, max(1, round(side * scale))) for side, most in zip(picture.shape[:2], size, strict=True))
+    fitted = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    around = np.zeros((*size, picture.shape[2]), np.uint8)
+    around[top : top + height, left : left + width] = fitted
+    return around
+
+
+def _main_stream(path: str | os.PathLike[str], container: Any) -> Any:
+    """The video stream that players show: the default one, not a cover. Raises FilmError."""
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    real = [stream for stream in container.streams.video if not stream.disposition & covers]
+    if not real:
+        what = "no video stream in it but a cover image" if container.streams.video else "no video stream in it"
+        raise FilmError(f"{path} has no pictures: there is {what}")
+    readable = [stream for stream in real if stream.codec_context is not None]
+    if not readable:
+        raise FilmError(f"{path} has pictures in a format that cannot be decoded here")
+    return next((stream for stream in readable if stream.disposition & Disposition.default), readable[0])
+
+
+def _streams_left_out(path: Path, container: Any, chosen: Any) -> list[str]:
+    """A message on the video streams that are not painted, if there are any."""
+    others = [stream for stream in container.streams.video if stream.index != chosen.index]
+    if not others:
+        return []
+    names = [_described(stream) for stream in others]
+    return [f"{path} holds {len(others) + 1} video streams: {_described(chosen)} is painted, and left out: {', '.join(names)}"]
+
+
+def _described(stream: Any) -> str:
+    context = stream.codec_context
+    title = stream.metadata.get("title") or stream.metadata.get("TITLE")
+    what = "cover image" if stream.disposition & Disposition.attached_pic else f'"{title}"' if title else "stream"
+    return f"{what} {stream.index}" + ("" if context is None else f" ({context.name} {context.width}x{context.height})")
+
+
+def _pixel_shape(stream: Any) -> Fraction:
+    """Width of a pixel over its height, as the stream says now; 1 where it says nothing that can be."""
+    shape = stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio
+    return Fraction(shape) if shape and Fraction(1, 16) < shape < 16 else Fraction(1)
+
+
+def _duration(container: Any, stream: Any) -> float:
+    """Seconds of the video stream, 0 if only the length of another is known."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    stated = next((value for key, value in stream.metadata.items() if key.upper().startswith("DURATION")), "")
+    parts = stated.split(":")
+    try:
+        if len(parts) == 3:
+            return float(int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2]))
+    except ValueError:
+        pass
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
+
+
+def _origin(container: Any) -> Fraction:
+    """Seconds at which the streams of a file begin; what encoders of sound put before 0 does not count."""
+    begin = Fraction(container.start_time or 0, 1_000_000)
+    return Fraction(0) if Fraction(-1, 10) < begin < 0 else begin
 
 
 def _check_size(path: str | os.PathLike[str], context: Any) -> None:

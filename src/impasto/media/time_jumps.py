@@ -1,0 +1,60 @@
+"""Recordings that were joined, whose times jump where the next one begins, and times that go on there."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from impasto.files import remembered
+
+_JUMPING = 0x200
+"""FFmpeg's flag of container formats whose times may jump (AVFMT_TS_DISCONT): MPEG-TS, MPEG-PS and others."""
+_BACK, _AHEAD = Fraction(1, 10), Fraction(10)
+"""Seconds by which times have to fall back, or go ahead, so that another recording begins: those of FFmpeg's program."""
+
+
+@remembered(16)
+def time_offsets(path: Path, stream: int) -> tuple[Fraction, ...]:
+    """Seconds that have to be added to the times of each of the recordings in a file so that they go on; (0,) where nothing jumps.
+
+    stream: number of the video stream; its packets are read, and nothing is decoded. Raises av.FFmpegError.
+    """
+    offsets = [Fraction(0)]
+    with av.open(str(path)) as container:
+        if not int(container.format.flags) & _JUMPING:
+            return tuple(offsets)
+        end: Fraction | None = None
+        last = Fraction(0)
+        for packet in container.demux(container.streams[stream]):
+            if packet.dts is None:
+                continue
+            time = packet.dts * Fraction(packet.time_base)
+            if end is not None and not last - _BACK <= time <= last + _AHEAD:
+                offsets.append(end + offsets[-1] - time)
+            last, end = time, time + (packet.duration or 0) * Fraction(packet.time_base)
+    return tuple(offsets)
+
+
+class Continued:
+    """Times of one stream in seconds, one after the other, as they are when they go on where recordings were joined."""
+
+    def __init__(self, offsets: tuple[Fraction, ...]):
+        self._offsets = list(offsets)
+        self._end: Fraction | None = None
+
+    def __call__(self, time: Fraction, duration: Fraction = Fraction(0)) -> Fraction:
+        """The time that goes on: of the recording that is read, or of the next one where that is nearer to what came before."""
+        here, *later = (time + offset for offset in self._offsets[:2])
+        if self._end is not None and later and abs(later[0] - self._end) < abs(here - self._end):
+            del self._offsets[0]
+            here = later[0]
+        self._end = here + duration
+        return here
+
+
+def shifted(packet: Any, seconds: Fraction) -> None:
+    """Add seconds to the times of a packet."""
+    ticks = round(seconds / Fraction(packet.time_base))
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
