@@ -139,7 +139,7 @@ def test_a_folder_is_not_a_picture(tmp_path):
 def test_animated_files_are_refused(tmp_path, suffix):
     frames = [scene(32, 32), scene(32, 32).rotate(90), scene(32, 32).rotate(180)]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
-    with pytest.raises(PictureError, match=r"holds 3 (frames|pages), and one picture was expected"):
+    with pytest.raises(PictureError, match=r"holds 3 (frames|pages), and one image was expected"):
         read_picture(tmp_path / f"a.{suffix}")
 
 

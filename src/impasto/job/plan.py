@@ -105,9 +105,13 @@ def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[
     return sources, left_out + empty
 
 
+_ANIMATED = {".avif": ".webp", ".avifs": ".webp"}
+"""What animations become that are read and not written."""
+
+
 def _ending(source: Path, moving: bool) -> str:
     if not moving:
         return ".png"
     from impasto.media.film_writer import film_suffix
 
-    return film_suffix(source) if is_film(source) else source.suffix.lower()
+    return film_suffix(source) if is_film(source) else _ANIMATED.get(source.suffix.lower(), source.suffix.lower())

@@ -51,14 +51,18 @@ class Canvas:
 
     def read(self, box: Box) -> Tensor:
         """A rectangle as (1, C, h, w), float32 in [0, 1]."""
+        pixels = torch.from_numpy(self.stored(box).astype(np.float32)).permute(2, 0, 1)[None]
+        return pixels if self.deep else pixels / 255
+
+    def stored(self, box: Box) -> np.ndarray:
+        """A rectangle (h, w, C) as it is stored: bytes, or floats of a deep one."""
         part = np.empty((*box.size, self.channels), self._dtype)
         with self.path.open("rb", buffering=0) as stream:
             for number, place in enumerate(self._rows(box)):
                 stream.seek(place)
                 if stream.readinto(part[number]) != part[number].nbytes:
                     raise OSError(f"{self.path} is not whole")
-        pixels = torch.from_numpy(part.astype(np.float32)).permute(2, 0, 1)[None]
-        return pixels if self._dtype == np.float32 else pixels / 255
+        return part
 
     def write(self, box: Box, pixels: Tensor) -> None:
         """Put (1, C, h, w) in [0, 1] there."""

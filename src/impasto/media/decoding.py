@@ -5,6 +5,7 @@ White is what a file declares: its bits, or the full range of its type; never th
 """
 
 import io
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from impasto.media.tiff import SampleBytes, alone, layout_of
+from impasto.media import psd
+from impasto.media.tiff import SampleBytes, alone, layout_of, not_multiplied
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -23,6 +25,8 @@ File = Path | bytes
 """An image file: where it lies, or what is in it."""
 _STRIP = 1 << 22
 """Bytes of samples that are decoded at a time."""
+_MOST_LIGHT = 1e9
+"""Light that nothing is above, so that it can be reckoned with."""
 _START = 1 << 16
 """Bytes within which JPEG 2000 states its depth."""
 _VIPS = {"JPEG": "jpegload", "MPO": "jpegload", "PNG": "pngload", "WEBP": "webpload"}
@@ -57,7 +61,10 @@ class Samples:
         """Colours (H, W, 1, 3 or 4), not multiplied, and alpha (H, W) of stored samples (H, W, C).
 
         Bytes where a channel holds eight bits; float32 else, in [0, 1], floats of a file above 1 as they are. No number is black.
+        Raises ValueError if channels are missing.
         """
+        if stored.shape[2] < max(self.colors, 1 + (self.alpha or 0)):
+            raise ValueError(f"there are {stored.shape[2]} channels")
         colors = self._shown(stored[..., : self.colors])
         alpha = None if self.alpha is None else self._shown(stored[..., self.alpha])
         full = 1.0 if self.deep else 255
@@ -73,7 +80,8 @@ class Samples:
         if not self.deep:
             return values
         if np.issubdtype(values.dtype, np.floating):
-            return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1e30, neginf=0.0).clip(0, None)
+            with np.errstate(over="ignore"):  # of 64 bits
+                return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=_MOST_LIGHT, neginf=0.0).clip(0, _MOST_LIGHT)
         shown = values.astype(np.float32)
         shown /= np.float32(self.white)
         return shown.clip(0, 1, out=shown)
@@ -101,6 +109,10 @@ class Decoder:
     streamed: bool = False
     upright: bool = False
 
+    def above_white(self) -> bool:
+        """Whether it holds floats above white."""
+        return self.samples.white == 1 and any(bool((strip[..., : self.samples.colors] > 1).any()) for strip in self.strips())
+
 
 def decoder_of(image: Image.Image, file: File) -> Decoder:
     """What decodes an image that Pillow opened, and whose pixels were not read yet. Raises whatever decoders do."""
@@ -119,20 +131,40 @@ def vips() -> Any:
     return pyvips
 
 
-def _opened_by_vips(file: File, loader: str, options: dict[str, Any]) -> Any:
-    image = vips().Image
-    if isinstance(file, bytes):
-        opened = getattr(image, f"{loader}_buffer")(file, access="sequential", **options)
+def _opened_by_vips(file: File, loader: str, options: dict[str, Any], patch: tuple[int, bytes] | None = None) -> Any:
+    """An image of libvips that is read from top to bottom. patch: bytes of the file that are others, and where."""
+    image, options = vips().Image, options | {"access": "sequential"}
+    vips().vips_lib.vips_error_clear()  # loaders that try and give up leave words about other files
+    if isinstance(file, bytes) or patch is not None:
+        opened = getattr(image, f"{loader}_buffer")(file if patch is None else _patched(file, *patch), **options)
     else:
-        opened = getattr(image, loader)(os.fsencode(file), access="sequential", **options)
+        opened = getattr(image, loader)(os.fsencode(file), **options)
     if opened.interpretation in ("lab", "labs", "labq"):
-        opened = opened.colourspace("srgb" if opened.coding == "labq" else "rgb16")
+        opened = opened.colourspace("rgb16")
     return opened
 
 
-def _by_vips(file: File, loader: str, *, samples: Samples | None = None, upright: bool = False, **options: Any) -> Decoder:
+def _patched(file: File, at: int, other: bytes) -> Any:
+    """What is in a file, but for some bytes; what of it is not looked at takes no memory."""
+    if isinstance(file, bytes):
+        return file[:at] + other + file[at + len(other) :]
+    with file.open("rb") as stream:
+        stored = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    stored[at : at + len(other)] = other
+    return stored
+
+
+def _by_vips(
+    file: File,
+    loader: str,
+    *,
+    samples: Samples | None = None,
+    upright: bool = False,
+    patch: tuple[int, bytes] | None = None,
+    **options: Any,
+) -> Decoder:
     """By libvips, row by row. samples: what the channels mean, where libvips does not say it all."""
-    header = _opened_by_vips(file, loader, options)
+    header = _opened_by_vips(file, loader, options, patch)
     height, width, bands = header.height, header.width, header.bands
     kind = np.dtype(_TYPES[header.format])
     if samples is None:
@@ -140,13 +172,13 @@ def _by_vips(file: File, loader: str, *, samples: Samples | None = None, upright
         samples = Samples(colors, white_of(kind), bands - 1 if bands > colors else None)
 
     def strips() -> Iterator[np.ndarray]:
-        region = vips().Region.new(_opened_by_vips(file, loader, options))
+        region = vips().Region.new(_opened_by_vips(file, loader, options, patch))
         step = max(16, _STRIP // (width * bands * kind.itemsize))
         for top in range(0, height, step):
             rows = min(step, height - top)
             yield np.frombuffer(region.fetch(0, top, width, rows), kind).reshape(rows, width, bands)
 
-    return Decoder((height, width), samples, strips, streamed=True, upright=upright)
+    return Decoder((height, width), samples, strips, streamed=patch is None, upright=upright)
 
 
 def white_of(kind: np.dtype) -> float:
@@ -193,9 +225,10 @@ def _tiff(image: Image.Image, file: File) -> Decoder:
     layout = layout_of(image)
     samples = Samples(layout.colors, layout.white, layout.alpha, layout.associated, layout.inverted)
     if layout.by_vips:
-        # What libvips fails on with less than that leaves tiles that are cut off black. It turns integers round itself.
-        kept = replace(samples, inverted=samples.inverted and layout.floats)
-        return _by_vips(file, "tiffload", samples=kept, fail_on="warning", page=image.tell())
+        # Where it fails on less than warnings libvips leaves tiles black that are cut off. It turns numbers without a sign round itself.
+        kept = replace(samples, inverted=samples.inverted and layout.kind != 1)
+        patch = not_multiplied(image) if layout.associated else None
+        return _by_vips(file, "tiffload", samples=kept, patch=patch, fail_on="warning", page=image.tell())
     stored = file if isinstance(file, bytes) else file.read_bytes()
     if layout.plain:
         return Decoder(layout.size, samples, lambda: SampleBytes(stored, image, layout).strips())
@@ -204,7 +237,7 @@ def _tiff(image: Image.Image, file: File) -> Decoder:
 
 def _avif(image: Image.Image, file: File) -> Decoder:
     """Pillow decodes AVIF to eight bits; libvips, which has turned the image already, to all that there are, moved to the top of 16."""
-    options = {"fail_on": "truncated", "page": image.tell()}
+    options: dict[str, Any] = {"fail_on": "truncated", "page": image.tell()}
     header = _opened_by_vips(file, "heifload", options)
     if header.format == "uchar":
         return _by_pillow(image, file)
@@ -289,7 +322,26 @@ def _pnm(image: Image.Image, file: File) -> Decoder:
     return _in_one_piece((height, width), Samples(3, white), read)
 
 
+def _psd(image: Any, file: File) -> Decoder:
+    colors = 3 if image.kind == psd.INDEXED else psd.COLORS[image.kind]
+    samples = Samples(colors, {16: 65535.0, 32: 1.0}.get(image.bits, 255.0), colors if image.transparent else None)
+
+    def read() -> np.ndarray:
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+            return psd.merged(image, stream)
+
+    return _in_one_piece((image.size[1], image.size[0]), samples, read)
+
+
+def _scene(image: Any, file: File) -> Decoder:
+    """Radiance's HDR and OpenEXR, by FFmpeg; colours of OpenEXR are multiplied by alpha."""
+    if image.is_cut_off:
+        raise ValueError("a part is missing")
+    samples = Samples(image.colors, 1.0, image.colors if image.transparent else None, associated=True)
+    return _in_one_piece((image.size[1], image.size[0]), samples, lambda: _by_ffmpeg(file))
+
+
 _DECODERS: dict[str, Callable[[Image.Image, File], Decoder]] = {
-    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm,
+    "TIFF": _tiff, "AVIF": _avif, "HEIF": _heif, "JPEG2000": _jpeg2000, "PPM": _pnm, "PSD": _psd, "HDR": _scene, "EXR": _scene,
 }  # fmt: skip
 """What decodes a format that libvips does not, or not by itself."""

@@ -87,20 +87,20 @@ class ImageMetadata:
     extension: bytes | None = field(default=None, repr=False)
     turned: bool = False
 
+    def upright(self, size: Size, orientation: int) -> "ImageMetadata":
+        """Those of an image whose pixels are stored at a size (height, width), and turned as EXIF numbers it, 1 to 8."""
+        if orientation not in range(5, 9):
+            return replace(self, size=size, turned=orientation != 1)
+        return replace(self, size=(size[1], size[0]), density=self.density and (self.density[1], self.density[0]), turned=True)
 
-def read_metadata(image: Image.Image, *, size: Size, orientation: int = 1) -> ImageMetadata:
-    """The metadata of an image that was opened and is not decoded yet; what is damaged counts as absent.
 
-    size: height and width as they are stored. orientation: as EXIF numbers it, 1 to 8.
-    """
+def read_metadata(image: Image.Image) -> ImageMetadata:
+    """The metadata of an image that was opened and is not decoded yet, as they are stored; what is damaged counts as absent."""
     try:
         found = _READERS.get(image.format or "", _of_info)(image)
     except Exception:  # whatever a damaged file leads to: an image without metadata is still an image
         found = _Found()
-    if orientation in (5, 6, 7, 8):
-        size = (size[1], size[0])
-        found = replace(found, density=found.density and (found.density[1], found.density[0]))
-    return ImageMetadata(size, found.density, found.exif, found.iptc, found.xmp, found.extension, orientation != 1)
+    return ImageMetadata((image.size[1], image.size[0]), found.density, found.exif, found.iptc, found.xmp, found.extension)
 
 
 def metadata_of(exif: bytes | None, size: Size) -> ImageMetadata:

@@ -52,23 +52,23 @@ class Picture:
         return self.pixels.shape[-2], self.pixels.shape[-1]
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, scene: bool | None = None) -> Picture:
     """Read any still picture as sRGB: orientation applied, colours converted, alpha apart.
 
     Takes 1 to 32 bits, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow or libvips know. A broken EXIF block or colour
     profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger than max_pixels
-    (width times height).
+    (width times height). scene: see `impasto.media.stills.image_source`.
     """
-    return _read(Path(path), None, max_pixels)
+    return _read(Path(path), None, max_pixels, scene)
 
 
-def picture_of(data: bytes, name: str) -> Picture:
+def picture_of(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """A picture's file in memory, read as `read_picture` reads one on the disk; `name` is for errors. Raises PictureError."""
-    return _read(Path(name), data, MAX_PIXELS)
+    return _read(Path(name), data, max_pixels)
 
 
-def _read(path: Path, data: bytes | None, max_pixels: int) -> Picture:
-    with image_source(path, data=data, max_pixels=max_pixels) as source:
+def _read(path: Path, data: bytes | None, max_pixels: int, scene: bool | None = None) -> Picture:
+    with image_source(path, data=data, max_pixels=max_pixels, scene=scene) as source:
         still = source.read()
         alpha = None if still.alpha is None else _to_tensor(still.alpha)
         return Picture(_to_tensor(still.pixels), alpha, still.exif, source.bits, still.messages, still.metadata)

@@ -1,20 +1,25 @@
 """Picture files from and to canvases, by strips where the format allows it."""
 
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from impasto.errors import PictureError
 from impasto.files import atomic_file
-from impasto.media.canvas import Canvas, Size, tiles
+from impasto.media.canvas import Box, Canvas, Size, tiles
 from impasto.media.color import laid_on
 from impasto.media.decoding import vips
 from impasto.media.image_metadata import ImageMetadata, fitted
 from impasto.media.image_writer import FORMATS, check_writable, finished, kind_of, strip_options, write_still
-from impasto.media.stills import Still, image_source
+from impasto.media.stills import ImageSource, Still, Strip, image_source
+from impasto.media.stills import fitted as fitted_strips
 
 _STRIP = 256
-"""Rows of a result that are read at a time while it is encoded."""
+"""Rows that are read at a time of a file of pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class Header:
     bits: int
     metadata: ImageMetadata | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: ImageSource) -> "Header":
+        """That of a file that is open."""
+        return cls(source.size, source.decoder.streamed, source.bits, source.metadata, source.messages)
 
 
 @dataclass(frozen=True)
@@ -49,22 +59,42 @@ class LargePicture:
         opaque = Canvas(folder / "alpha.raw", size, channels=1, deep=deep) if alpha else None
         return cls(Canvas(folder / "photo.raw", size, deep=deep), opaque, header.metadata, header.bits)
 
+    def take(self, boxes: Iterable[tuple[Box, np.ndarray, np.ndarray | None]]) -> None:
+        """Put what is read into the files."""
+        for box, colors, alpha in boxes:
+            self.pixels.put(box, colors)
+            if self.alpha is not None and alpha is not None:
+                self.alpha.put(box, alpha[:, :, None])
+
+    def strips(self) -> Iterator[Strip]:
+        """Rows of what is in the files."""
+        for top in range(0, self.pixels.size[0], _STRIP):
+            box = Box(top, 0, min(top + _STRIP, self.pixels.size[0]), self.pixels.size[1])
+            yield self.pixels.stored(box), None if self.alpha is None else self.alpha.stored(box)[:, :, 0]
+
 
 def read_header(path: Path, *, max_pixels: int) -> Header:
     """The header of a picture file. Raises PictureError."""
     with image_source(path, max_pixels=max_pixels) as source:
-        return Header(source.size, source.decoder.streamed, source.bits, source.metadata, source.color.messages)
+        return Header.of(source)
 
 
 def read_large(path: Path, folder: Path, size: Size, *, max_pixels: int) -> LargePicture:
     """Read a picture at a size (height, width) into files of a folder. Raises PictureError."""
     with image_source(path, max_pixels=max_pixels) as source:
-        header = Header(source.size, source.decoder.streamed, source.bits, source.metadata)
+        header = Header.of(source)
         found = LargePicture.there(folder, size, alpha=source.alpha, header=header)
-        for box, colors, alpha in source.boxes(size):
-            found.pixels.put(box, colors)
-            if found.alpha is not None and alpha is not None:
-                found.alpha.put(box, alpha[:, :, None])
+        if size == source.size or source.orientation < 5:
+            found.take(source.boxes(size))
+            return found
+        # Resizing rounds rows before columns: rows have to be those of the upright picture, as they are where it is resized whole.
+        turned = LargePicture.there(folder / "turned", source.size, alpha=source.alpha, header=header)
+        turned.take(source.boxes(source.size))
+        top = 0
+        for colors, alpha in fitted_strips(turned.strips(), source.size, size):
+            found.take([(Box(top, 0, top + len(colors), size[1]), colors, alpha)])
+            top += len(colors)
+        shutil.rmtree(folder / "turned")
     return found
 
 

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import PictureError
+from impasto.media.psd import PsdFile
+from impasto.media.scene_linear import SceneImage
 from impasto.media.tiff import STARTS, OtherTiff
 
 MADE_BY = "Impasto"
@@ -24,7 +26,7 @@ HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".mpo", *HEIF}
+     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
@@ -34,8 +36,8 @@ READABLE_FILMS = frozenset(
 """Suffixes by which a file is taken for a film."""
 
 _USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
-_NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC"})
-"""Formats that Pillow hands to other programs, or cannot decode at all."""
+_NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC", "PSD"})
+"""Formats that Pillow hands to other programs, cannot decode at all, or knows less of than we do."""
 
 
 @lru_cache(maxsize=1)
@@ -57,6 +59,8 @@ def _openers() -> Iterator[tuple[str, Any, Any]]:
     Image.init()
     has_heif()
     yield from ((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES and name not in usual)
+    yield "PSD", PsdFile, lambda start: start.startswith(b"8BPS")
+    yield "HDR", SceneImage, lambda start: start.startswith((b"#?", b"v/1\x01"))
     yield "TIFF", OtherTiff, lambda start: start.startswith(STARTS)
 
 
@@ -127,6 +131,8 @@ def check_chunks(image: Image.Image, path: Path) -> None:
             size, kind = struct.unpack(">I4s", stream.read(8))
             at += size + 12
             if kind == b"IEND":
+                if "Raw profile type exif" not in image.info:
+                    image.info.setdefault("exif", b"")  # without it, Pillow decodes the pixels to look for one behind them
                 return
             if at > length:
                 raise PictureError(f"{path} is damaged or cut off: it ends in the middle of a picture")
@@ -145,8 +151,8 @@ def frames_of(image: Image.Image) -> int:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a file is an animated GIF, WebP or PNG. False for what cannot be opened: whoever reads it says why."""
-    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng"):
+    """Whether a file is an animated GIF, WebP, PNG or AVIF. False for what cannot be opened: whoever reads it says why."""
+    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng", ".avif", ".avifs"):
         return False
     try:
         with opened(path) as image:

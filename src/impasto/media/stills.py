@@ -17,13 +17,16 @@ from impasto.media.boxes import Box, Size
 from impasto.media.decoding import Decoder, decoder_of
 from impasto.media.image_color import ImageColor, color_of
 from impasto.media.image_metadata import ImageMetadata, read_metadata
-from impasto.media.opening import ORIENTATION, check_chunks, frames_of, opened, opened_bytes
+from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
+from impasto.media.several import at_main_image
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
 
 _LOSSY = frozenset({"JPEG", "MPO"})
 """Formats whose values are never those that were stored."""
+_SCENES = frozenset({"EXR", "HDR"})
+"""Formats of light that is not bounded by white."""
 _ROWS = 64
 """Rows that an image is resized by at the least, where there are as many."""
 
@@ -44,16 +47,22 @@ class Still:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored."""
+    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored.
+
+    scene: whether its floats, which are linear light, are tone mapped; None where they are not. lossy, two_valued: whether values are
+    never those that were stored, or bits.
+    """
 
     path: Path
     orientation: int
     decoder: Decoder
     color: ImageColor
+    messages: tuple[str, ...] = ()
     exif: bytes | None = field(default=None, repr=False)
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+    scene: bool | None = None
     lossy: bool = False
     two_valued: bool = False
-    metadata: ImageMetadata | None = field(default=None, repr=False)
 
     @property
     def size(self) -> Size:
@@ -82,10 +91,17 @@ class ImageSource:
 
     def _strips(self) -> Iterator["Strip"]:
         as_it_is = self.color.is_srgb and self.decoder.samples.colors == 3
+        height, width = self.decoder.size
+        left = height
         for stored in self.decoder.strips():
+            left -= len(stored)
+            if left < 0 or stored.shape[1] != width:
+                raise ValueError(f"it has other sides than {width}x{height}, which its header says")
             colors, alpha = self.decoder.samples.straight(stored)
             shown = colors if as_it_is else self.color.to_srgb(colors)
             yield (shown.clip(0, 1) if shown.dtype != np.uint8 else shown), alpha
+        if left:
+            raise ValueError(f"{left} rows are missing")
 
     def read(self) -> "Still":
         """All of it at its own size. Raises whatever decoders do."""
@@ -96,7 +112,7 @@ class ImageSource:
             pixels[box.rows, box.columns] = colors
             if opaque is not None:
                 opaque[box.rows, box.columns] = alpha
-        return Still(pixels, opaque, self.exif, self.color.messages, self.metadata)
+        return Still(pixels, opaque, self.exif, self.messages, self.metadata)
 
 
 @contextmanager
@@ -108,10 +124,6 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
     try:
         with source or opened(path) as image:
             check_size(path, image.size, max_pixels)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                what = "frames" if frames_of(image) > 1 else "pages"
-                raise PictureError(f"{path} holds {frames} {what}, and one picture was expected")
             yield image
     except (ImpastoError, UnidentifiedImageError):
         raise
@@ -122,21 +134,37 @@ def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Im
 
 
 @contextmanager
-def image_source(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Iterator[ImageSource]:
+def image_source(
+    path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS, scene: bool | None = None
+) -> Iterator[ImageSource]:
     """A still image as it is read everywhere, its header checked. data: what is in the file, if it is in memory; `path` names it.
 
+    scene: whether linear floats are tone mapped; by default where the file holds light above white, which takes a pass over it.
     Raises PictureError for what is missing, not an image, damaged, animated or larger than max_pixels.
     """
     try:
         with reading(path, max_pixels, None if data is None else opened_bytes(data, str(path))) as image:
+            others = at_main_image(image, path)
+            check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            exif, turned = exif_of(image)
-            color = color_of(image, path)
+            metadata = read_metadata(image)
+            if image.format == "PNG":  # Pillow would decode all of it to look for what lies behind the pixels
+                image.info.setdefault("exif", metadata.exif or b"")
+            color, (exif, turned) = color_of(image, path), exif_of(image)
             decoder = decoder_of(image, path if data is None else data)
+            messages = (*others, *color.messages)
+            if color.is_linear and decoder.samples.white == 1:
+                if scene is None:
+                    scene = image.format in _SCENES or decoder.above_white()
+                if scene:
+                    color = color.of_scene()
+                    messages += (f"{path} is linear light and is brought to the range of ordinary screens",)
+            else:
+                scene = None
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            metadata = read_metadata(image, size=decoder.size, orientation=orientation)
             lossy, two_valued = image.format in _LOSSY, image.mode == "1"
-            yield ImageSource(path, orientation, decoder, color, exif, lossy, two_valued, metadata)
+            metadata = metadata.upright(decoder.size, orientation)
+            yield ImageSource(path, orientation, decoder, color, messages, exif, metadata, scene, lossy, two_valued)
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
 
@@ -157,6 +185,7 @@ def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
     """The EXIF block without its orientation, or None, and the orientation."""
     exif = read_exif(image)
     turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
+    turned = getattr(image, "tag_v2", {}).get(ORIENTATION, turned)
     return None if exif is None else exif_bytes(exif), turned
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from impasto.errors import PictureError
@@ -31,6 +31,8 @@ _PLAIN = (0, 1, 2, 5)
 _JPEG, _OLD_JPEG = 7, 6
 _BY_VIPS = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 50001})
 """Compressions that libvips's own libtiff undoes; of others it makes black without a word."""
+_USUAL = frozenset({(1, 8), (1, 16), (1, 32), (2, 8), (2, 16), (2, 32), (3, 32)})
+"""Sample formats and bits that libvips reads in every layout; of halves it takes planes for pixels."""
 _LOSSY = frozenset({_OLD_JPEG, _JPEG, 34887, 34712, 50001, 50002})
 """Compressions that know of pixels, not of bytes."""
 _ROWS = 64
@@ -87,7 +89,7 @@ def layout_of(image: Image.Image) -> TiffLayout:
         alpha = None if found is None else colors + found
         associated = found is not None and meanings[found] == 1
     same = len(depths) == len(kinds) == 1 and kind in (1, 2, 3)
-    usual = bits in (8, 16, 32) or (bits in (1, 2, 4) and samples == 1)
+    usual = (kind, bits) in _USUAL or (bits in (1, 2, 4) and samples == 1)
     known = photometric in (*_PLAIN, 3) or (photometric == 6 and compression == _JPEG) or (photometric == 8 and bits == 16)
     return TiffLayout(
         (int(tags[HEIGHT]), int(tags[WIDTH])),
@@ -104,27 +106,65 @@ def layout_of(image: Image.Image) -> TiffLayout:
     )
 
 
-class OtherTiff(ImageFile.ImageFile):
-    """A TIFF whose pixels Pillow does not know: its header, without pixels."""
+def first_directory(start: bytes) -> Any:
+    """The tags of a TIFF that begins with these 16 bytes, to be loaded from `next` on. BigTIFF with the high byte first Pillow misreads."""
+    if start.startswith(b"MM\0+"):
+        return ImageFileDirectory_v2(b"II+\0" + start[4:], prefix=b"MM")
+    return ImageFileDirectory_v2(start if 43 in start[2:4] else start[:8])
 
-    format = "TIFF"
-    format_description = "TIFF of other samples"
+
+class OtherTiff(TiffImageFile):
+    """A TIFF whose pixels Pillow does not know, or whose header: its tags, without pixels.
+
+    colors: how many channels are colours; the mode "F" says that they are floats.
+    """
 
     def _open(self) -> None:
         assert self.fp is not None
-        header = self.fp.read(8)
-        if header[2] == 43 or header[3] == 43:
-            header += self.fp.read(8)
-        self.tag_v2 = ImageFileDirectory_v2(header)
+        start = self.fp.read(16)
+        self.fp.seek(0)
+        if not start.startswith(b"MM\0+"):
+            super()._open()
+            return
+        self.tag_v2 = first_directory(start)
         self.fp.seek(self.tag_v2.next)
         self.tag_v2.load(self.fp)
-        self._size = int(self.tag_v2[WIDTH]), int(self.tag_v2[HEIGHT])
+        self._n_frames, self.is_animated, self._TiffImageFile__frame = 1, False, 0
+        self._setup()
+
+    def _setup(self) -> None:
         layout = layout_of(self)
         if not (layout.by_vips or layout.plain):
             raise SyntaxError("samples of no kind that is known")
+        height, width = layout.size
+        self._size = (height, width) if self.tag_v2.get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
         self._mode = "F" if layout.floats else {1: "L", 4: "CMYK"}.get(layout.colors, "RGB")
-        if 34675 in self.tag_v2:
-            self.info["icc_profile"] = self.tag_v2[34675]
+        self.colors = layout.colors
+        self.info["icc_profile"] = self.tag_v2.get(34675)
+
+    def getexif(self) -> Image.Exif:
+        """The EXIF block; none where Pillow would misread it."""
+        return Image.Exif() if self.tag_v2.prefix == b"MM" and self.tag_v2._bigtiff else super().getexif()
+
+
+def not_multiplied(image: Image.Image) -> tuple[int, bytes]:
+    """Where the tag that says that colours are multiplied by alpha stands in the file, and what says that they are not.
+
+    What libvips divides by alpha it cuts off below, and of grey floats it makes 255 times what they are: so it is not to know.
+    """
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    big, mark = tags._bigtiff, "<" if tags.prefix == b"II" else ">"
+    count_width, width, offset_of = (8, 20, 12) if big else (2, 12, 8)
+    stream: BinaryIO = image.fp  # type: ignore[attr-defined]
+    at = stream.tell()
+    stream.seek(tags.offset)
+    entries = stream.read(count_width + width * 1024)
+    stream.seek(at)
+    for place in range(count_width, len(entries), width):
+        if struct.unpack(f"{mark}H", entries[place : place + 2])[0] == EXTRA_SAMPLES:
+            meanings = [2 if each == 1 else each for each in tags[EXTRA_SAMPLES]]
+            return tags.offset + place + offset_of, struct.pack(f"{mark}{len(meanings)}H", *meanings)
+    raise PictureError("its directory changed while it was read")
 
 
 def alone(stored: bytes, image: Image.Image, changes: dict[int, Any] | None = None) -> TiffImageFile:
@@ -136,7 +176,7 @@ def alone(stored: bytes, image: Image.Image, changes: dict[int, Any] | None = No
 
 def _with_directory(stored: bytes, values: dict[int, Any]) -> BinaryIO:
     """A file with another first directory, which is put behind what is in it."""
-    mark, big = "<" if stored[:2] == b"II" else ">", 43 in stored[2:4]
+    mark, big = "<" if stored[:2] == b"II" else ">", len(stored) > _CLASSIC
     word, width = ("Q", 8) if big else ("I", 4)
     place = len(stored) + -len(stored) % 8
     behind = place + (8 if big else 2) + len(values) * (20 if big else 12) + width
@@ -169,6 +209,8 @@ _CARRIED = (
 """Tags that say how pixels are stored."""
 _LONG = frozenset({WIDTH, HEIGHT, STRIP_OFFSETS, 278, STRIP_COUNTS, 292, 293, TILE_WIDTH, 323, TILE_OFFSETS, TILE_COUNTS})
 _RATIONAL = frozenset({529, 532})
+_CLASSIC = (1 << 32) - (1 << 27)
+"""Bytes of a file that TIFF holds, and BigTIFF has to hold if it is longer."""
 _SHORT_TYPE, _LONG_TYPE, _RATIONAL_TYPE, _UNDEFINED, _LONG8_TYPE = 3, 4, 5, 7, 16
 
 
@@ -221,7 +263,7 @@ class SampleBytes:
             weights = (1 << np.arange(self._layout.bits - 1, -1, -1)).astype(np.float64)
             values = (bits.reshape(len(lines), -1, self._layout.bits) @ weights).astype(np.uint32)
             if self._layout.bits < 8:
-                values = (values * (255 // ((1 << self._layout.bits) - 1))).astype(np.uint8)
+                values = np.rint(values * (255 / ((1 << self._layout.bits) - 1))).astype(np.uint8)
         pixels = values.reshape(len(lines), -1, self._each)
         if self._predictor == 2:
             pixels = pixels.cumsum(1, dtype=pixels.dtype)
