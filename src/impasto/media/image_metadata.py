@@ -137,9 +137,7 @@ def fitted(metadata: ImageMetadata | None, kind: str, size: Size, *, keep: bool)
     if exif is not None and room.exif != 0:
         exif, left = _within(exif, blocks, room.exif)
         if left:
-            messages.append(
-                f"{' and '.join(left)} of the EXIF block {'is' if len(left) == 1 else 'are'} left out: too large for {room.name}"
-            )
+            messages.append(f"{' and '.join(left)} of the EXIF block {_is(left)} left out: too large for {room.name}")
         blocks = replace(blocks, exif=exif)
     if packet is not None and room.xmp != 0:
         packet, extension = _parted(packet, room)
@@ -173,8 +171,8 @@ def _within(exif: Directories, blocks: Blocks, most: int | None) -> tuple[Direct
     """EXIF directories that are stored in so many bytes, and the names of values that are left out: the largest ones."""
     left: list[str] = []
     while most is not None and len(block_of(replace(blocks, exif=exif).directories())) > most:
-        if exif.note_at is not None and exif.note_at > most // 2:
-            exif = replace(exif, note_at=None)  # at its old place it would lie behind nothing
+        if exif.note_at is not None:
+            exif = replace(exif, note_at=None)  # what lay before its place may be gone, and its room is needed
             continue
         parts = {"image": exif.image, "exposure": exif.exposure, "place": exif.place}
         part, tag = max(((name, tag) for name, held in parts.items() for tag in held), key=lambda at: len(parts[at[0]][at[1]].data))
