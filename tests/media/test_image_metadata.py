@@ -13,7 +13,7 @@ import torch
 from PIL import ExifTags, Image
 
 from impasto.media.canvas import Box, Canvas
-from impasto.media.exif import Directories, block_of, read_directories
+from impasto.media.exif import Directories, block_of, read_directories, text
 from impasto.media.image_containers import PHOTOSHOP, Blocks, iptc_resource, png_chunks, put_in, resources
 from impasto.media.image_metadata import ImageMetadata, fitted
 from impasto.media.image_writer import encode
@@ -175,7 +175,7 @@ def test_a_note_too_long_for_a_jpeg_is_left_out_alone(tmp_path):
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = bytes(100_000)
     picture = Picture(torch.rand(3, 30, 40), metadata=ImageMetadata((30, 40), None, exif.tobytes()))
     (message,) = write_result(picture, tmp_path / "out.jpg", exif=True)
-    assert message == "JPEG has no room for all of the EXIF block: the maker note is left out"
+    assert message == "the maker note of the EXIF block is left out: too large for JPEG"
     assert write_result(picture, tmp_path / "out.png", exif=True) == ()
     with Image.open(tmp_path / "out.jpg") as written:
         assert written.getexif()[ExifTags.Base.Make] == "Maker"
@@ -236,7 +236,7 @@ def test_damaged_metadata_are_left_out_and_the_picture_is_written(tmp_path, kind
 def test_whatever_is_said_fits(kind):
     """No metadata make a writer fail: sizes around every limit."""
     for length in (0, 10, 65_000, 65_600, 200_000, 3_000_000):
-        exif = block_of(Directories(image={0x010E: read_directories(io.BytesIO(_described(length))).image[0x010E]}))
+        exif = block_of(Directories(image={0x010E: text("d" * (length + 8))}))
         xmp = XMP.replace('xmp:Rating="5"', f'xmp:Rating="5" xmp:Label="{"z" * length}"').encode()
         metadata = ImageMetadata((30, 40), (300.0, 300.0), exif, b"\x1c\x02" + bytes(length), xmp)
         still = Still(np.zeros((30, 40, 3), np.uint8), metadata=metadata)
@@ -245,19 +245,13 @@ def test_whatever_is_said_fits(kind):
             assert written.size == (40, 30)
 
 
-def _described(length):
-    exif = Image.Exif()
-    exif[0x010E] = "d" * (length + 8)
-    return exif.tobytes()
-
-
 def test_a_writer_that_fails_at_metadata_writes_the_picture_without(tmp_path, monkeypatch):
     from impasto.media import image_containers
 
-    def broken(*_):
+    def broken():
         raise ValueError("no")
 
-    monkeypatch.setattr(image_containers, "block_of", lambda directories: broken() if directories.exposure else block_of(directories))
+    monkeypatch.setattr(image_containers, "block_of", lambda directories: broken() if directories.place else block_of(directories))
     picture = read_picture(sent_plain(tmp_path))
     (message,) = write_result(picture, tmp_path / "out.jpg", exif=True)
     assert message.startswith("its metadata could not be written and are left out")
@@ -267,17 +261,17 @@ def test_a_writer_that_fails_at_metadata_writes_the_picture_without(tmp_path, mo
 
 def sent_plain(tmp_path):
     image, exif = photo()
-    image.save(tmp_path / "in.jpg", exif=exif)
+    image.save(tmp_path / "in.jpg", exif=b"Exif\0\0" + exif)
     return tmp_path / "in.jpg"
 
 
 def test_profiles_in_texts_of_png_as_imagemagick_writes_them(tmp_path):
     from PIL.PngImagePlugin import PngInfo
 
-    text = PngInfo()
+    texts = PngInfo()
     data = iptc_resource(IPTC)
-    text.add_text("Raw profile type 8bim", f"\n8bim\n{len(data):8d}\n{data.hex()}\n", zip=True)
-    scene(40, 30).save(tmp_path / "in.png", pnginfo=text)
+    texts.add_text("Raw profile type 8bim", f"\n8bim\n{len(data):8d}\n{data.hex()}\n", zip=True)
+    scene(40, 30).save(tmp_path / "in.png", pnginfo=texts)
     assert read_picture(tmp_path / "in.png").metadata.iptc == IPTC
 
 
@@ -294,18 +288,14 @@ def test_exif_behind_the_pixels_of_a_png_is_read(tmp_path):
     assert read_picture(tmp_path / "moved.png").metadata.exif is not None
 
 
-def test_iptc_of_a_tiff_is_read_in_swapped_words_and_in_image_resources(tmp_path):
-    padded = IPTC + bytes(-len(IPTC) % 4)
-    swapped = np.frombuffer(padded, ">u4").astype("<u4")
-    for name, tag in (
-        ("words", (33723, 4, len(swapped), swapped.tolist())),
-        ("resources", (34377, 1, len(iptc_resource(IPTC)), iptc_resource(IPTC))),
-    ):
-        tifffile = pytest.importorskip("tifffile")
-        tifffile.imwrite(
-            tmp_path / f"{name}.tif", np.zeros((30, 40, 3), np.uint8), photometric="rgb", metadata=None, extratags=[(*tag, True)]
-        )
-        assert read_picture(tmp_path / f"{name}.tif").metadata.iptc.rstrip(b"\0") == IPTC
+@pytest.mark.parametrize("place", ["words", "resources"])
+def test_iptc_of_a_tiff_is_read_in_swapped_words_and_in_image_resources(tmp_path, place):
+    tifffile = pytest.importorskip("tifffile")
+    words = np.frombuffer(IPTC + bytes(-len(IPTC) % 4), ">u4").astype("<u4").tolist()
+    resource = iptc_resource(IPTC)
+    tag = {"words": (33723, 4, len(words), words, True), "resources": (34377, 1, len(resource), resource, True)}[place]
+    tifffile.imwrite(tmp_path / "in.tif", np.zeros((30, 40, 3), np.uint8), photometric="rgb", metadata=None, extratags=[tag])
+    assert read_picture(tmp_path / "in.tif").metadata.iptc.rstrip(b"\0") == IPTC
 
 
 def test_resources_that_are_damaged_end_there():

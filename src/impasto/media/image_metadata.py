@@ -87,20 +87,20 @@ class ImageMetadata:
     extension: bytes | None = field(default=None, repr=False)
     turned: bool = False
 
+    def upright(self, size: Size, orientation: int) -> "ImageMetadata":
+        """Those of an image whose pixels are stored at a size (height, width), and turned as EXIF numbers it, 1 to 8."""
+        if orientation not in range(5, 9):
+            return replace(self, size=size, turned=orientation != 1)
+        return replace(self, size=(size[1], size[0]), density=self.density and (self.density[1], self.density[0]), turned=True)
 
-def read_metadata(image: Image.Image, *, size: Size, orientation: int = 1) -> ImageMetadata:
-    """The metadata of an image that was opened and is not decoded yet; what is damaged counts as absent.
 
-    size: height and width as they are stored. orientation: as EXIF numbers it, 1 to 8.
-    """
+def read_metadata(image: Image.Image) -> ImageMetadata:
+    """The metadata of an image that was opened and is not decoded yet, as they are stored; what is damaged counts as absent."""
     try:
         found = _READERS.get(image.format or "", _of_info)(image)
     except Exception:  # whatever a damaged file leads to: an image without metadata is still an image
         found = _Found()
-    if orientation in (5, 6, 7, 8):
-        size = (size[1], size[0])
-        found = replace(found, density=found.density and (found.density[1], found.density[0]))
-    return ImageMetadata(size, found.density, found.exif, found.iptc, found.xmp, found.extension, orientation != 1)
+    return ImageMetadata((image.size[1], image.size[0]), found.density, found.exif, found.iptc, found.xmp, found.extension)
 
 
 def metadata_of(exif: bytes | None, size: Size) -> ImageMetadata:
@@ -137,9 +137,7 @@ def fitted(metadata: ImageMetadata | None, kind: str, size: Size, *, keep: bool)
     if exif is not None and room.exif != 0:
         exif, left = _within(exif, blocks, room.exif)
         if left:
-            messages.append(
-                f"{' and '.join(left)} of the EXIF block {'is' if len(left) == 1 else 'are'} left out: too large for {room.name}"
-            )
+            messages.append(f"{' and '.join(left)} of the EXIF block {_is(left)} left out: too large for {room.name}")
         blocks = replace(blocks, exif=exif)
     if packet is not None and room.xmp != 0:
         packet, extension = _parted(packet, room)
@@ -173,8 +171,8 @@ def _within(exif: Directories, blocks: Blocks, most: int | None) -> tuple[Direct
     """EXIF directories that are stored in so many bytes, and the names of values that are left out: the largest ones."""
     left: list[str] = []
     while most is not None and len(block_of(replace(blocks, exif=exif).directories())) > most:
-        if exif.note_at is not None and exif.note_at > most // 2:
-            exif = replace(exif, note_at=None)  # at its old place it would lie behind nothing
+        if exif.note_at is not None:
+            exif = replace(exif, note_at=None)  # what lay before its place may be gone, and its room is needed
             continue
         parts = {"image": exif.image, "exposure": exif.exposure, "place": exif.place}
         part, tag = max(((name, tag) for name, held in parts.items() for tag in held), key=lambda at: len(parts[at[0]][at[1]].data))

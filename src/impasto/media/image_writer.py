@@ -78,12 +78,11 @@ def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathL
     if path.is_dir():
         raise PictureError(f"cannot write {path}: it is a folder")
     holds = FORMATS[kind_of(path)]
+    result = "" if size is None else f"cannot write {path}: the result has {size[1]}x{size[0]} pixels"
     if size is not None and max(size) > holds.side:
-        raise PictureError(
-            f"cannot write {path}: {size[1]}x{size[0]} pixels, and a side has {holds.side} at the most; PNG and TIFF take more"
-        )
+        raise PictureError(f"{result}, and a side of this format has {holds.side} at the most; PNG and TIFF take more")
     if size is not None and size[0] * size[1] > holds.area:
-        raise PictureError(f"cannot write {path}: {size[1]}x{size[0]} pixels are more than the format takes; PNG and TIFF take more")
+        raise PictureError(f"{result}, too many for this format; PNG and TIFF take more")
 
 
 def write_still(still: Still, path: Path, *, exif: bool = False) -> tuple[str, ...]:

@@ -148,8 +148,10 @@ def image_source(
             others = at_main_image(image, path)
             check_size(path, image.size, max_pixels)
             check_chunks(image, path)
-            color = color_of(image, path)
-            exif, turned = exif_of(image)
+            metadata = read_metadata(image)
+            if image.format == "PNG":  # Pillow would decode all of it to look for what lies behind the pixels
+                image.info.setdefault("exif", metadata.exif or b"")
+            color, (exif, turned) = color_of(image, path), exif_of(image)
             decoder = decoder_of(image, path if data is None else data)
             messages = (*others, *color.messages)
             if color.is_linear and decoder.samples.white == 1:
@@ -161,8 +163,8 @@ def image_source(
             else:
                 scene = None
             orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
-            metadata = read_metadata(image, size=decoder.size, orientation=orientation)
             lossy, two_valued = image.format in _LOSSY, image.mode == "1"
+            metadata = metadata.upright(decoder.size, orientation)
             yield ImageSource(path, orientation, decoder, color, messages, exif, metadata, scene, lossy, two_valued)
     except UnidentifiedImageError:
         raise PictureError(f"{path} is not a picture in any format that can be read") from None
