@@ -99,6 +99,9 @@ def stylize(
     ] = None,
     part: OfAll = None,
     cluster: OnCluster = None,
+    again: Annotated[
+        bool, rarely("Paint again what lies there already, made from the same input with the same settings.", "--again")
+    ] = False,
     background: Annotated[
         str,
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
@@ -148,6 +151,7 @@ def stylize(
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
+            "--again": again,
             "--keep-metadata": keep_metadata, "--part": part, "--cluster": cluster, "--background": background != DEFAULT.background,
         }  # fmt: skip
         for name, value in unused.items():
@@ -165,17 +169,19 @@ def stylize(
         None if part is None else part_of(part),
         cluster,
         controls,
+        again,
     )
     summary = paint_at_once(request) or _performed(request)
     for sentence in summary.left_out:
         warn(sentence)
-    for outcome in summary.painted:
+    painted = [outcome for outcome in summary.painted if not outcome.already]
+    for outcome in painted:
         height, width = outcome.size or (0, 0)
         console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
         if outcome.remark:
             warn(outcome.remark)
     if summary.interrupted:
-        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; the same command resumes a film")
+        warn("stopped; the last picture is kept as far as it came" if painted else "stopped; the same command resumes a film")
         raise typer.Exit(130)
     if len(summary.outcomes) == 1 and summary.failed:
         fail(summary.failed[0].error)  # type: ignore[arg-type]

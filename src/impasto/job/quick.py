@@ -16,7 +16,8 @@ from impasto.backends.extras import is_installed
 from impasto.backends.openvino_graph import network_graph, running
 from impasto.errors import ImpastoError, UnavailableError
 from impasto.job.outcome import Outcome, Summary
-from impasto.job.plan import plan
+from impasto.job.painted_before import Records, said
+from impasto.job.plan import Job, plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
 from impasto.media.image_writer import holds_alpha, write_still
@@ -42,26 +43,29 @@ class _Ready:
 
     still: Still
     style: StyleFile
-    output: Path
+    job: Job
+    records: Records
 
 
 def paint_at_once(request: Request) -> Summary | None:
     """The photo, painted; None, and nothing is written, if the usual way has to."""
     began = time.monotonic()
     ready = _prepared(request)
-    if ready is None:
-        return None
+    if ready is None or isinstance(ready, Summary):
+        return ready
     try:
         pixels = _painted(ready, request.controls)
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.output, exif=request.controls.keep_metadata)
-    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began)])
+    write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.job.output, exif=request.controls.keep_metadata)
+    outcome = Outcome(Path(request.inputs[0]), ready.job.output, pixels.shape[:2], time.monotonic() - began)
+    ready.records.note(ready.job, outcome)
+    return Summary([outcome])
 
 
-def _prepared(request: Request) -> _Ready | None:
-    """Everything that is needed, if this way can and nothing is wrong."""
+def _prepared(request: Request) -> _Ready | Summary | None:
+    """Everything that is needed, if this way can and nothing is wrong; or that the photo was painted before."""
     controls = request.controls
     if not _is_simple(request) or not _is_usual(controls) or not is_installed("openvino"):
         return None
@@ -74,6 +78,9 @@ def _prepared(request: Request) -> _Ready | None:
         if resolve(controls, [fact], methods(), films=False).quality != "draft":
             return None
         job = plan(request.inputs, request.output, name, beside=request.styles).jobs[0]
+        records = Records(request, [job])
+        if not request.again and (there := records.there(job)) is not None:
+            return Summary([there], left_out=said([there]))
         still = None if job.moving else read_still(job.source, max_pixels=controls.max_megapixels * 1_000_000)
         if still is None or (still.alpha is not None and not holds_alpha(job.output)):
             return None
@@ -83,7 +90,7 @@ def _prepared(request: Request) -> _Ready | None:
     if max(size) > FIRST:
         return None
     colors, alpha = resized_whole(still.pixels, still.alpha, size)
-    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job.output)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job, records)
 
 
 def _is_simple(request: Request) -> bool:
