@@ -148,11 +148,10 @@ def test_photos_of_phones(tmp_path):
 
 
 def test_without_the_extra_the_sentence_names_it(tmp_path, monkeypatch):
-    from impasto.media import folders, images, opening
+    from impasto.media import folders, opening
 
     (tmp_path / "a.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(40))
-    for module in (opening, images, folders):
-        monkeypatch.setattr(module, "has_heif", lambda: False)
+    monkeypatch.setattr(opening, "has_heif", lambda: False)
     monkeypatch.setattr(opening, "_openers", lambda: ())
     with pytest.raises(PictureError, match=r"pip install 'impasto.heif.'"):
         read_picture(tmp_path / "a.heic")

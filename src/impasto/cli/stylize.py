@@ -9,6 +9,7 @@ from impasto.cli.app import app
 from impasto.cli.console import console, fail, resumable, say_more, warn
 from impasto.cli.options import (
     DEFAULT,
+    Again,
     Backend,
     Device,
     Encoder,
@@ -99,9 +100,7 @@ def stylize(
     ] = None,
     part: OfAll = None,
     cluster: OnCluster = None,
-    again: Annotated[
-        bool, rarely("Paint again what lies there already, made from the same input with the same settings.", "--again")
-    ] = False,
+    again: Again = False,
     background: Annotated[
         str,
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
@@ -151,13 +150,10 @@ def stylize(
             raise InputError("raw frames come from - with --raw-size WIDTHxHEIGHT, and go to -")
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
-            "--again": again,
             "--keep-metadata": keep_metadata, "--part": part, "--cluster": cluster, "--background": background != DEFAULT.background,
+            "--again": again,
         }  # fmt: skip
-        for name, value in unused.items():
-            if value:
-                raise InputError(f"{name} is for files, and frames come through the pipe")
-        paint_pipe(names, weights, raw_size, controls)
+        paint_pipe(names, weights, raw_size, controls, [name for name, value in unused.items() if value])
         return
     request = Request(
         list(inputs),

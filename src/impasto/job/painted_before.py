@@ -47,7 +47,7 @@ class Records:
         if found is None or job.part is not None or not (job.shown is None or job.shown.is_file()):
             return None
         try:
-            if found["key"] != self._key(job) or found["digest"] != _digest(job.output):
+            if found["key"] != self._key(job) or found["digest"] != _digest(job.output, found["files"]):
                 return None
             size = found["size"]
             remark = "; ".join(filter(None, (str(found["remark"]), ALREADY)))
@@ -60,7 +60,8 @@ class Records:
         if outcome.output is None or job.part is not None or self._stamps.get(job.source) != _stamps(job.source):
             return
         with contextlib.suppress(OSError):
-            record = {"name": job.output.name, "key": self._key(job), "digest": _digest(job.output)}
+            names = [file.name for file in _files(job.output)] if job.output.is_dir() else None
+            record = {"name": job.output.name, "key": self._key(job), "digest": _digest(job.output, names), "files": names}
             self._book(job).add(record | {"size": outcome.size, "remark": outcome.remark})
 
     def _key(self, job: Job) -> str:
@@ -80,8 +81,8 @@ class _Book:
         self._folder = folder
         self._path = cache_folder() / "painted" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]}.jsonl"
         self._records: dict[str, dict[str, Any]] = {}
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(OSError):
+            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 with contextlib.suppress(ValueError, TypeError, KeyError):  # a line that was cut off
                     record = json.loads(line)
                     self._records[record["name"]] = record
@@ -96,7 +97,7 @@ class _Book:
             self._begin()
         self._records[record["name"]] = record
         with self._path.open("a", encoding="utf-8") as book:
-            book.write(json.dumps(record) + "\n")
+            book.write("\n" + json.dumps(record))  # a line before it may have been cut off
 
     def _begin(self) -> None:
         """A book begins with its folder's name. Books of folders that are gone are removed."""
@@ -106,7 +107,7 @@ class _Book:
                 if not Path(json.loads(book.readline())["folder"]).is_dir():
                     path.unlink()
         with atomic_file(self._path) as part:
-            part.write_text(json.dumps({"folder": str(self._folder)}) + "\n", encoding="utf-8")
+            part.write_text(json.dumps({"folder": str(self._folder)}), encoding="utf-8")
 
 
 def said(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
@@ -151,11 +152,12 @@ def _files(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_file())
 
 
-def _digest(path: Path) -> str:
-    """A digest of what is in a file, or of the names of a folder's files and what is in them. Raises OSError."""
+def _digest(path: Path, names: Sequence[str] | None = None) -> str:
+    """A digest of what is in a file, or of the names of a folder's files and what is in them; or of some of them. Raises OSError."""
     if not path.is_dir():
         return sha256_of(path)
-    return hashlib.sha256(repr([(file.name, sha256_of(file)) for file in _files(path)]).encode()).hexdigest()
+    files = _files(path) if names is None else [path / name for name in names]
+    return hashlib.sha256(repr([(file.name, sha256_of(file)) for file in files]).encode()).hexdigest()
 
 
 def _stamps(path: Path) -> list[tuple[int, ...]]:
