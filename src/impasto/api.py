@@ -148,6 +148,7 @@ def stylize(
     frames: bool = False,
     part: str | None = None,
     cluster: str | None = None,
+    again: bool = False,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -166,6 +167,7 @@ def stylize(
     frames: folders hold the frames of a film each.
     part: "3/8" paints the third of eight parts: every eighth photo, and a stretch of each film, which `join` puts together.
     cluster: "auto", or the address of a Ray cluster that paints everything.
+    again: True paints again what lies there already, made from the same input with the same settings; such outcomes say `already`.
     controls: what all methods share, and the options of the method.
     listener: is told of every step.
     on_file: is told the number, the count and the source of each file before it is painted.
@@ -189,6 +191,7 @@ def stylize(
         None if part is None else part_of(part),
         cluster,
         controls or Controls(),
+        again,
     )
     with between_steps(listener) as noticed:
         return perform(request, noticed, on_file, on_regions)

@@ -18,17 +18,18 @@ from impasto.files import atomic_file, beside, check_folder, fingerprint, fittin
 from impasto.job.build import bytes_a_pixel
 from impasto.job.cluster import Cluster, Failure, Task, connected
 from impasto.job.cluster_task import Painted, Seen, content_of, paint_here
-from impasto.job.engine import as_sentence
+from impasto.job.engine import OnDone, as_sentence
 from impasto.job.large import memory_of as bytes_of
 from impasto.job.moving import holds_parts, made_with, open_film
 from impasto.job.outcome import Outcome, Summary
+from impasto.job.painted_before import ALREADY
 from impasto.job.parts import join_parts
 from impasto.job.perform import Prepared, build
 from impasto.job.plan import Job
 from impasto.job.request import Part
 from impasto.job.resolve import Decision
 from impasto.job.spans import stretch_of
-from impasto.job.styles import files_of
+from impasto.job.style_paths import files_of
 from impasto.media.animations import AnimationReader
 from impasto.media.large_files import read_header
 from impasto.runtime.device import Place, choose_place
@@ -52,10 +53,11 @@ LOGS = "impasto-logs"
 """The folder beside the results where the logs of failed tasks go."""
 
 
-def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
+def paint_on_cluster(prepared: Prepared, listener: Listener, on_done: OnDone = lambda job, outcome: None) -> Summary:
     """Paint what was prepared on the cluster that the request names. The same request resumes what an earlier one did not finish.
 
     What concerns one file is its outcome's error, and the log of its task lies beside the results; what concerns all raises ImpastoError.
+    on_done: is told of each whole result.
     """
     for job in prepared.jobs:
         check_folder(job.output)
@@ -66,7 +68,7 @@ def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
         if prepared.request.regions.kind != "regions":  # which have styles of their own for each photo
             for moving, decision in prepared.decided.items():  # learned once, here
                 memories[moving] = memory_of(build(decision, prepared.source, place, listener))
-        work = _Work(prepared, place, memories, cluster)
+        work = _Work(prepared, place, memories, cluster, on_done)
         with work.begun():
             try:
                 work.do(cluster, listener)
@@ -98,11 +100,11 @@ class _Unit:
 class _Work:
     """All files of a job on their way."""
 
-    def __init__(self, prepared: Prepared, place: Place, memories: Mapping[bool, int | None], cluster: Cluster):
+    def __init__(self, prepared: Prepared, place: Place, memories: Mapping[bool, int | None], cluster: Cluster, on_done: OnDone):
         self.given, self.prepared = prepared, _absolute(prepared)
         self.files = [_File(job) for job in self.prepared.jobs]
         self._bytes = {moving: bytes_a_pixel(decision, place) for moving, decision in prepared.decided.items()}
-        self._memories, self._machines = memories, cluster.machines
+        self._memories, self._machines, self._on_done = memories, cluster.machines, on_done
         asked = prepared.request.controls.memory
         self._bound = None if asked is None else bytes_of(asked)
         regions = prepared.request.regions
@@ -146,8 +148,8 @@ class _Work:
         """Whether it is done, what its parts are, or what is wrong with it."""
         job = file.job
         try:
-            if job.output.exists() and _read(_mark(job)) == self._key(job):
-                file.outcome = Outcome(job.source, job.output, remark="was painted already")
+            if not self.prepared.request.again and job.output.exists() and _read(_mark(job)) == self._key(job):
+                file.outcome = Outcome(job.source, job.output, remark=ALREADY, already=True)
             else:
                 file.pieces, file.frames = self._pieces(job)
         except Exception as error:
@@ -254,6 +256,7 @@ class _Work:
             if len(file.found) == len(file.pieces):
                 file.outcome = self._finished(file)
                 if file.outcome.error is None:
+                    self._on_done(self.given.jobs[number], file.outcome)
                     with suppress(OSError):  # it would only be painted again
                         _mark(file.job).write_text(self._key(file.job), encoding="utf-8")
 

@@ -21,6 +21,9 @@ from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of
 from impasto.settings import PHOTO_SIDE, Controls
 
+OnDone = Callable[[Job, Outcome], None]
+"""Is told of a job and its outcome."""
+
 
 def paint(
     stylizer: Stylizer, picture: Picture, controls: Controls, place: Place, *, masks: Tensor | None = None, origin: str = "the picture"
@@ -52,13 +55,15 @@ def run(
     identity: str = "",
     bytes_a_pixel: int = 0,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+    on_done: OnDone = lambda job, outcome: None,
     listener: Listener = silence,
 ) -> Summary:
     """Paint all jobs. Whatever goes wrong with a file becomes an outcome with an error; the others go on.
 
-    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film, and a photo
-    that is painted by tiles, is resumed another time, if the style's `identity` is the same. bytes_a_pixel: what the stylizer takes to
-    paint a photo in one piece; those that do not fit into memory are painted by tiles. listener: hears the frames of films, and tiles.
+    on_file is told index, count and source before each, on_done of each job whose result is whole. An interrupt writes the picture as far
+    as it came and ends; a film, and a photo that is painted by tiles, is resumed another time, if the style's `identity` is the same.
+    bytes_a_pixel: what the stylizer takes to paint a photo in one piece; those that do not fit into memory are painted by tiles. listener:
+    hears the frames of films, and tiles.
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
         raise InputError(unknown("way to keep colours", controls.keep_color, KEEP_COLOR))
@@ -96,6 +101,8 @@ def run(
                     left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
                     remark = "; ".join(filter(None, (*picture.messages, *left_out, _shrunk(picture.size, size, controls))))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
+                if finished:
+                    on_done(job, outcomes[-1])
                 noticed.take()
         except KeyboardInterrupt:
             finished = False

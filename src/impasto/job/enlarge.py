@@ -6,7 +6,7 @@ from pathlib import Path
 from impasto.errors import InputError
 from impasto.job.build import make_stylizer
 from impasto.job.request import PathLike
-from impasto.job.styles import files_of
+from impasto.job.style_paths import files_of
 from impasto.media.image_writer import check_writable
 from impasto.media.images import filled_pixels, read_picture, resize, write_picture
 from impasto.media.style_images import read_style_image

@@ -16,7 +16,8 @@ from impasto.backends.extras import is_installed
 from impasto.backends.openvino_graph import network_graph, running
 from impasto.errors import ImpastoError, UnavailableError
 from impasto.job.outcome import Outcome, Summary
-from impasto.job.plan import plan
+from impasto.job.painted_before import Records, said
+from impasto.job.plan import Job, plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
 from impasto.media.image_writer import check_writable, holds_alpha, write_still
@@ -42,7 +43,8 @@ class _Ready:
 
     still: Still
     style: StyleFile
-    output: Path
+    job: Job
+    records: Records
     messages: tuple[str, ...] = ()
 
 
@@ -50,21 +52,23 @@ def paint_at_once(request: Request) -> Summary | None:
     """The photo, painted; None, and nothing is written, if the usual way has to."""
     began = time.monotonic()
     ready = _prepared(request)
-    if ready is None:
-        return None
+    if ready is None or isinstance(ready, Summary):
+        return ready
     try:
         pixels = _painted(ready, request.controls)
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    left_out = write_still(replace(ready.still, pixels=pixels), ready.output, exif=request.controls.keep_metadata)
+    output = ready.job.output
+    left_out = write_still(replace(ready.still, pixels=pixels), output, exif=request.controls.keep_metadata)
     remark = "; ".join((*ready.still.messages, *left_out))
-    outcome = Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began, remark=remark)
+    outcome = Outcome(Path(request.inputs[0]), output, pixels.shape[:2], time.monotonic() - began, remark=remark)
+    ready.records.note(ready.job, outcome)
     return Summary([outcome], left_out=ready.messages)
 
 
-def _prepared(request: Request) -> _Ready | None:
-    """Everything that is needed, if this way can and nothing is wrong."""
+def _prepared(request: Request) -> _Ready | Summary | None:
+    """Everything that is needed, if this way can and nothing is wrong; or that the photo was painted before."""
     controls = request.controls
     if not _is_simple(request) or not _is_usual(controls) or not is_installed("openvino"):
         return None
@@ -78,6 +82,9 @@ def _prepared(request: Request) -> _Ready | None:
             return None
         planned = plan(request.inputs, request.output, name, beside=request.styles)
         job = planned.jobs[0]
+        records = Records(request, [job])
+        if not request.again and (there := records.there(job)) is not None:
+            return Summary([there], left_out=said([there]))
         still = None if job.moving else read_still(job.source, max_pixels=controls.max_megapixels * 1_000_000)
         if still is None or (still.alpha is not None and not holds_alpha(job.output)):
             return None
@@ -88,7 +95,7 @@ def _prepared(request: Request) -> _Ready | None:
     if max(size) > FIRST:
         return None
     colors, alpha = resized_whole(still.pixels, still.alpha, size)
-    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job.output, planned.left_out)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job, records, planned.left_out)
 
 
 def _is_simple(request: Request) -> bool:

@@ -91,6 +91,7 @@ class Request:
     frames: whether folders hold the frames of a film each.
     part: which part of it, for one machine of several; everything if None.
     cluster: "auto", or the address of a Ray cluster that paints; this process does if None.
+    again: whether results are painted that are there already, made from the same with the same settings.
 
     Raises InputError for names that no file can have, and for what excludes each other.
     """
@@ -104,6 +105,7 @@ class Request:
     part: Part | None = None
     cluster: str | None = None
     controls: Controls = field(default_factory=Controls)
+    again: bool = False
 
     def __post_init__(self) -> None:
         output = [] if self.output is None else [self.output]

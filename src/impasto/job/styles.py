@@ -9,7 +9,8 @@ import torch
 
 from impasto.errors import InputError, StyleError, unknown
 from impasto.job.request import PathLike
-from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
+from impasto.job.resolve import Kind, StyleFact, implied_method
+from impasto.job.style_paths import path_of_style
 from impasto.media.style_images import read_style_image
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.lut.cube import OTHER_SUFFIXES, SUFFIX, read_cube
@@ -17,7 +18,7 @@ from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
 from impasto.storage.library import Library
-from impasto.storage.registry import bundled, locate
+from impasto.storage.registry import bundled
 from impasto.storage.style_file import StyleFile, read_style
 
 STYLE_KEEP = 1024
@@ -33,14 +34,7 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
     text = os.fspath(style)
     if not text:
         raise StyleError("a style is a picture, a style file or a name, and nothing was given")
-    known, paintings = bundled("style"), bundled("painting")
-    if text in paintings and method not in (AUTO, default_method("names", methods())):
-        text = str(locate(text, "painting"))
-    elif text in known:
-        text = str(locate(text, "style"))
-    elif text in (kept := Library()):
-        text = str(kept.file(text))
-    path = Path(text)
+    path = path_of_style(text, method=method)
     if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
     if path.suffix.lower() == SUFFIX:
@@ -52,7 +46,7 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
     if not path.exists() and not path.suffix:
-        raise StyleError(f"{unknown('style', text, [*known, *Library().names()])}; or give a picture, or a style file")
+        raise StyleError(f"{unknown('style', text, [*bundled('style'), *Library().names()])}; or give a picture, or a style file")
     pixels = read_style_image(path, max_pixels=max_megapixels * 1_000_000, longest=STYLE_KEEP, cropped=cropped)
     if min(pixels.shape[-2:]) < 8:
         raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
@@ -103,10 +97,3 @@ def is_steady(file: StyleFile) -> bool:
     """Whether the network of a style file learned to paint stable films by itself."""
     method = methods().get(file.record.method)
     return method is not None and method.steady(file)
-
-
-def files_of(controls: Controls) -> list[Path]:
-    """The files that the controls name: other networks."""
-    options = controls.options or {}
-    named = [controls.encoder, *(options[name] for name in ("decoder", "solver") if options.get(name))]
-    return [Path(name) for name in named if Path(name).is_file()]

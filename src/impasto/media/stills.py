@@ -247,9 +247,10 @@ def resized_whole(colors: np.ndarray, alpha: np.ndarray | None, size: Size, box:
     """
     if alpha is None or (box is None and alpha.shape == tuple(size)):
         return resized(colors, size, box), alpha
-    opaque = resized(as_floats(alpha), size, box)
-    planes = [resized(as_floats(colors[..., number]) * as_floats(alpha), size, box) for number in range(3)]
-    made = straight(np.stack(planes, -1), opaque)
+    # What a filter overshoots by, it does in colours and alpha alike: neither is clipped before they are divided.
+    opaque = _lanczos(as_floats(alpha), size, box)
+    planes = [_lanczos(as_floats(colors[..., number]) * as_floats(alpha), size, box) for number in range(3)]
+    made, opaque = straight(np.stack(planes, -1), opaque), opaque.clip(0, 1)
     if colors.dtype != np.uint8:
         return made, opaque
     return np.rint(made * 255).astype(np.uint8), np.rint(opaque * 255).astype(np.uint8)
@@ -262,13 +263,17 @@ def resized(values: np.ndarray, size: Size, box: tuple[float, float, float, floa
     """
     if box is None and values.shape[:2] == tuple(size):
         return values
-    wanted = (size[1], size[0])
     if values.dtype == np.uint8:
-        return np.array(Image.fromarray(np.ascontiguousarray(values)).resize(wanted, Image.Resampling.LANCZOS, box))
-    channels = values[:, :, None] if values.ndim == 2 else values
-    planes = [Image.fromarray(np.ascontiguousarray(channels[..., number], np.float32)) for number in range(channels.shape[2])]
-    made = np.stack([np.asarray(plane.resize(wanted, Image.Resampling.LANCZOS, box)) for plane in planes], -1).clip(0, 1)
-    return made[..., 0] if values.ndim == 2 else made
+        return _lanczos(values, size, box)
+    if values.ndim == 2:
+        return _lanczos(values, size, box).clip(0, 1)
+    return np.stack([_lanczos(values[..., number], size, box) for number in range(values.shape[2])], -1).clip(0, 1)
+
+
+def _lanczos(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None) -> np.ndarray:
+    """Bytes (H, W) or (H, W, 3), or floats (H, W) of any range, by Pillow's filter."""
+    values = np.ascontiguousarray(values, np.uint8 if values.dtype == np.uint8 else np.float32)
+    return np.array(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.LANCZOS, box))
 
 
 def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:

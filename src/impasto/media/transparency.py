@@ -14,7 +14,7 @@ import numpy as np
 from impasto.media.boxes import Box, Size
 
 FAINT = 8 / 255
-"""Alpha from which on a place has its own colour whole. Below, it shows less than a 32nd, and lossy formats leave any colour there."""
+"""Alpha from which on a place has its own colour whole, below half of it none: it shows less than a 32nd, and lossy formats leave any."""
 _LEVELS = 5
 """Halvings that are worked out by boxes."""
 _CELL = 1 << _LEVELS
@@ -36,7 +36,7 @@ def as_floats(values: np.ndarray) -> np.ndarray:
 
 
 def straight(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colours that are multiplied by alpha, floats, as they were; 0 where nothing can be seen."""
+    """Colours that are multiplied by alpha, floats, as they were, in [0, 1]; 0 where nothing can be seen."""
     divided: np.ndarray = np.divide(colors, alpha[..., None], out=np.zeros_like(colors), where=alpha[..., None] > 0)
     return divided.clip(0, 1, out=divided)
 
@@ -84,11 +84,16 @@ def fill(size: Size, read: Read, write: Write) -> None:
         for level in reversed(levels[:-1]):
             found = _blended(level, found)
         inner = box.within(around)
-        own = np.minimum(as_floats(alpha) / np.float32(FAINT), 1)[..., None]
+        own = _own(as_floats(alpha))[..., None]
         made = as_floats(colors) * own + found[inner.rows, inner.columns] * (1 - own)
         if colors.dtype == np.uint8:
             made = np.rint(made * 255)
         write(box, np.where(own < 1, made.astype(colors.dtype), colors))
+
+
+def _own(alpha: np.ndarray) -> np.ndarray:
+    """How much of its own colour a place has, by its alpha."""
+    return (alpha * np.float32(2 / FAINT) - 1).clip(0, 1)
 
 
 def _boxes(size: Size) -> Iterator[Box]:
@@ -107,7 +112,7 @@ def _weighted(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colours times weight, and weight: (H, W, 4), with nothing added up to whole cells. Faint places weigh less than they show."""
     height, width = (-(-side // _CELL) * _CELL for side in alpha.shape)
     weight = as_floats(alpha)
-    weight = weight * np.minimum(weight / np.float32(FAINT), 1)
+    weight = weight * _own(weight)
     found = np.zeros((height, width, 4), np.float32)
     found[: alpha.shape[0], : alpha.shape[1], :3] = as_floats(colors) * weight[..., None]
     found[: alpha.shape[0], : alpha.shape[1], 3] = weight

@@ -34,7 +34,7 @@ def warm(listener: Listener) -> None:
 def paint(request: Request, listener: Listener) -> Made:
     """Paint the one photo or film of a request. Raises ImpastoError, and KeyboardInterrupt when it was stopped."""
     with between_steps(listener) as noticed:
-        summary = perform(request, noticed)
+        summary = perform(request, noticed, recorded=False)  # every job has a place of its own
     if summary.interrupted:
         raise KeyboardInterrupt
     (outcome,) = summary.outcomes
