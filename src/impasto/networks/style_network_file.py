@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import remembered
+from impasto.gradients import with_gradients
 from impasto.networks.shape import NETWORK, PATCHES, SCALE, WIDEST, shape_of, unpacked
 from impasto.networks.style_network import StyleNetwork
 from impasto.storage.registry import locate
@@ -118,6 +119,7 @@ def load_network(name: str) -> StyleNetwork:
 
 
 @remembered(2)
+@with_gradients
 def _load(path: Path) -> StyleNetwork:
     return read_network(path)
 

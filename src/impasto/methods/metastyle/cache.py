@@ -12,6 +12,7 @@ from torch import Tensor
 from impasto.errors import StyleError, WeightsError
 from impasto.events import Listener, silence
 from impasto.files import stamp
+from impasto.gradients import with_gradients
 from impasto.methods.metastyle.adaptation import adapt
 from impasto.methods.metastyle.settings import FOR_FILMS, Adaptation
 from impasto.networks.style_network import StyleNetwork
@@ -26,6 +27,7 @@ from impasto.training.collection import pictures_of
 from impasto.training.fitting import TemporalTerm
 
 
+@with_gradients
 def learned(
     name: str,
     paintings: list[Tensor],
