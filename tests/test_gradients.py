@@ -97,15 +97,15 @@ def test_a_network_is_trained_in_every_mode(mode, painting, tmp_path):
 def test_a_training_that_a_listener_stops_is_resumed(painting, tmp_path):
     """Whatever a listener raises is a stop between steps; programs around the library have exceptions of their own for it."""
 
-    class Stopped(Exception):
+    class StopError(Exception):
         """As ComfyUI's InterruptProcessingException, no KeyboardInterrupt."""
 
     def stop(event):
         if event.step == 2:
-            raise Stopped
+            raise StopError
 
     controls, steps = Controls(options={"steps": 4}), []
-    with pytest.raises(Stopped):
+    with pytest.raises(StopError):
         impasto.adapt(painting, tmp_path / "style.safetensors", controls=controls, listener=stop)
     assert not (tmp_path / "style.safetensors").exists()
     resumed = impasto.adapt(painting, tmp_path / "style.safetensors", controls=controls, listener=lambda event: steps.append(event.step))

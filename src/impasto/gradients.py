@@ -1,4 +1,4 @@
-"""Optimisation under any mode of the caller: nodes of ComfyUI run under `torch.inference_mode()`, notebooks often under `torch.no_grad()`."""
+"""Optimisation in any mode of the caller: ComfyUI runs nodes under `torch.inference_mode()`, notebooks often use `torch.no_grad()`."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 def with_gradients(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Decorate what optimises, or builds what is optimised later: gradients are recorded in it, and its tensors are ordinary ones.
 
-    Tensors that were made under `inference_mode` cannot take part in autograd. Those among the arguments are cloned, alone or in lists, tuples
-    and dictionaries; those that are parameters or buffers of a module are replaced in the module. Not for generator functions, whose mode
-    would reach the caller between two values.
+    Tensors that were made under `inference_mode` cannot take part in autograd. Those among the arguments are cloned, alone or in lists,
+    tuples and dictionaries; parameters and buffers are replaced in their module. Not for generator functions: their mode would reach the
+    caller between two values.
     """
 
     @wraps(function)

@@ -24,8 +24,6 @@ from impasto.storage.weights_file import misfit
 
 Network = TypeVar("Network", bound=nn.Module)
 
-METHODS = ("metastyle", "johnson", "distillation")
-
 
 def pack(network: nn.Module) -> dict[str, Tensor]:
     """The weights as they are stored: filters as int8 with NAME.scale, everything else in half precision."""
@@ -72,7 +70,7 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     Raises StyleError if the file is for another network, or for affine parameters of a network that is not at hand.
     """
     record, origin = style.record, f"the style {style.record.name!r}"
-    if record.method not in METHODS or record.network != NETWORK:
+    if record.network != NETWORK:
         raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
     shape = shape_of(record)
 
