@@ -155,7 +155,7 @@ def test_its_styles_are_exported(style, photo, tmp_path):
 
 
 def test_its_styles_are_painted_by_tiles(style, tmp_path, monkeypatch):
-    scene(640, 480).save(tmp_path / "large.png")
+    scene(700, 500).save(tmp_path / "large.png")
     found = []
     monkeypatch.setattr(large, "_taken", lambda: 0)
     monkeypatch.setattr(large, "memory_of", lambda asked: large.BESIDE + 150 * 2**20)
