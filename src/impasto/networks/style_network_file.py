@@ -46,7 +46,7 @@ def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str)
     wrong = misfit(build, {name: tuple(value.shape) for name, value in stored.items() if not name.endswith(SCALE)})
     if wrong:
         raise StyleError(f"{origin} does not hold the weights of the network that it names ({wrong})")
-    arrays = {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in stored.items()}
+    arrays = {name: value.numpy() for name, value in stored.items()}
     weights = {name: torch.from_numpy(value) for name, value in unpacked(arrays, origin).items()}
     network = build()
     network.load_state_dict(weights)
