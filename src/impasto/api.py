@@ -49,6 +49,7 @@ def adapt(
     source: str = "",
     photos: Sequence[PathLike] | None = None,
     controls: Controls | None = None,
+    force: bool = False,
     listener: Listener = silence,
 ) -> Path:
     """Learn a painting (Zhang et al. 2019, MetaStyle): a style file with a network of its own, that then paints in real time.
@@ -59,11 +60,13 @@ def adapt(
     licence, source: of the painting, for the record.
     photos: folders of photos to learn on instead of made pictures.
     controls: its options are settings of the adaptation and of its training, such as {"steps": 100}; {"film": True} learns it for films.
+    force: replace a style file that is there and holds another painting, or the same one learned with other settings.
     listener: is told of every step.
 
-    An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError.
+    An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError; ReplaceError for a file that would be
+    replaced without `force`.
     """
-    return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener)
+    return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener, force=force)
 
 
 def lut(

@@ -251,3 +251,28 @@ def test_strokes_have_a_size_of_their_own(photo, painting, tmp_path):
     assert found[0] != found[1]
     assert_sentence(impasto_command("stylize", photo, "-s", painting, "--stroke", "0"), 2, "stroke goes from 0.05")
     assert_sentence(impasto_command("stylize", photo, "-s", painting, "--quality", "great"), 2, "there are auto, draft, fine, best")
+
+
+def test_a_style_of_another_painting_or_with_other_settings_is_not_replaced_unless_asked(painting, tmp_path):
+    second = tmp_path / "second.png"
+    Image.effect_noise((60, 60), 90).convert("RGB").save(second)
+    output = tmp_path / "mine.safetensors"
+
+    def learn(*words):
+        return impasto_command("adapt", *words, "-o", output, "--name", "mine")
+
+    assert learn(painting, "--steps", "1").returncode == 0
+    before = output.read_bytes()
+    assert learn(painting, "--steps", "1").returncode == 0, "the same again"
+    for words in ([second, "--steps", "1"], [painting, "--steps", "2"], [painting, "--steps", "1", "--for", "video"]):
+        assert_sentence(learn(*words), 2, "is there already, and was not learned from this painting with these settings")
+        assert output.read_bytes() == before
+    assert learn(second, "--steps", "1", "--force").returncode == 0
+    assert output.read_bytes() != before
+    output.write_text("notes")
+    assert_sentence(learn(second, "--steps", "1"), 2, "--force to replace it")
+    several = impasto_command("adapt", second, painting, "-o", tmp_path, "--steps", "1")
+    assert several.returncode == 0
+    (tmp_path / "second.safetensors").unlink()
+    assert_sentence(impasto_command("adapt", second, painting, "-o", tmp_path, "--steps", "3"), 2, "give another output")
+    assert not (tmp_path / "second.safetensors").exists(), "nothing is learned before"

@@ -119,8 +119,9 @@ def _learned(style: PathLike) -> StyleFile | None:
     if path.suffix != ".safetensors" or not path.is_file():
         return None
     file = read_style(path, arrays=True)
+    method = methods().get(file.record.method)
     whole = file.record.network == NETWORK and "affine" not in file.tensors
-    return file if whole and file.record.method in methods() else None
+    return file if whole and method is not None and method.one_pass else None
 
 
 def _painted(ready: _Ready, controls: Controls) -> np.ndarray:
