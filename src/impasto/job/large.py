@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import psutil
 from torch import Tensor
@@ -14,8 +15,11 @@ from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.files import check_space, stamp
 from impasto.job.plan import Job
+from impasto.job.request import PathLike
+from impasto.media.canvas import Canvas, tiles
 from impasto.media.color import KEEP_COLOR
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
+from impasto.media.masks import load_shares
 from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.large import Local, Plan, Tiling, Work, paint_by_tiles
@@ -100,6 +104,7 @@ def paint_large(
     place: Place,
     *,
     masks: Tensor | None,
+    selection: PathLike | None = None,
     identity: str,
     listener: Listener,
 ) -> str:
@@ -132,6 +137,8 @@ def paint_large(
         keep=None if controls.keep_color is None else KEEP_COLOR[controls.keep_color],
         listener=listener,
     )
+    if selection is not None:
+        painted = _selected(photo.pixels, painted, selection, work.folder, controls)
     result = replace(photo, pixels=painted)
     write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
     shutil.rmtree(work.folder, ignore_errors=True)
@@ -139,3 +146,12 @@ def paint_large(
         return ""
     height, width = plan.parted(pyramid(found.size, 16, least=1))[0][-1]
     return "" if (height, width) == found.size else f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)"
+
+
+def _selected(photo: Canvas, painted: Canvas, selection: PathLike, folder: Path, controls: Controls) -> Canvas:
+    """The painting inside the selection and the photo outside of it, in a file of its own, so that it can be made again."""
+    found = Canvas(folder / "selected.raw", photo.size)
+    share = load_shares([selection], 1, photo.size, max_pixels=controls.max_megapixels * 1_000_000)
+    for box in tiles(photo.size, USUAL_TILE):
+        found.write(box, photo.read(box).lerp(painted.read(box), box.of(share)))
+    return found
