@@ -17,8 +17,9 @@ from starlette.exceptions import HTTPException
 from impasto import __version__
 from impasto.errors import InputError
 from impasto.files import fingerprint
-from impasto.job.export_web import PAGE, check_engine, describe, export_model
+from impasto.job.export_web import PAGE, describe, export_model
 from impasto.job.styles import find_style
+from impasto.job.web_engine import FILES, check_engine
 from impasto.media.opening import is_film
 from impasto.names import as_plain_name
 from impasto.settings import PHOTO_SIDE
@@ -298,6 +299,12 @@ def add_live(app: FastAPI, studio: Studio) -> None:
     @app.get("/live/pictures/{name}.jpg", include_in_schema=False)
     def live_picture(request: Request, name: str) -> FileResponse:
         return _style_picture(studio, owner_of(request), name)
+
+    @app.get("/live/vendor/{name}", include_in_schema=False)
+    def live_engine(name: str) -> FileResponse:
+        if name not in FILES:
+            raise HTTPException(404)
+        return FileResponse(check_engine() / name)
 
     app.mount("/live", StaticFiles(directory=PAGE, html=True), name="live")
 
