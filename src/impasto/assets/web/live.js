@@ -215,6 +215,7 @@ const version = document.documentElement.dataset.version;
 const workers = version ? navigator.serviceWorker : null;
 if (workers) {
   workers.addEventListener("message", ({ data }) => {
+    if (data.version !== version) return;
     const done = data.held === data.of;
     $("held").textContent = done ? `All ${data.of} files are held: the page works offline.` : `${data.held} of ${data.of} files are held for use offline.`;
     if (data.missing && data.held + data.missing === data.of) $("held").textContent += " The others are fetched when the network is back.";
@@ -228,7 +229,7 @@ if (workers) {
 
 /** Ask for everything to be held that this browser runs on. */
 function hold(provider) {
-  if (workers && provider) workers.ready.then((found) => found.active.postMessage({ hold: provider }));
+  if (workers && provider) workers.ready.then((found) => found.active.postMessage({ hold: provider, version }));
 }
 
 addEventListener("online", () => { hold(document.body.dataset.engine); paint(); });

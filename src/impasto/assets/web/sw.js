@@ -24,10 +24,15 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => {
   event.waitUntil((async () => {
-    for (const name of await caches.keys()) if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+    await forgetOthers();
     await self.clients.claim();
   })());
 });
+
+/** Forget what versions before this one held. */
+async function forgetOthers() {
+  for (const name of await caches.keys()) if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+}
 
 /** What is held; null once a newer version has taken over and forgot it. */
 const held = async () => ((await caches.has(CACHE)) ? caches.open(CACHE) : null);
@@ -56,24 +61,23 @@ self.addEventListener("fetch", (event) => {
   })());
 });
 
-// The page asks for everything to be held, and is told how much is.
+// The page asks for everything to be held, and is told how much is. A page of a newer version waits for the worker that came with it.
 let holding = Promise.resolve();
 self.addEventListener("message", (event) => {
-  if (!event.data || event.data.hold === undefined) return;
+  if (event.data?.version !== VERSION) return;
   holding = holding.then(() => hold(event.data.hold, event.source));
   event.waitUntil(holding);
 });
 
 async function hold(provider, page) {
-  const names = wanted(provider);
+  const cache = await caches.open(CACHE), names = wanted(provider);
   let count = 0, missing = 0;
   for (const name of names) {
-    const cache = await held();
-    if (!cache) return;
     try {
       if (!(await cache.match(address(name)))) await cache.add(address(name));
       count += 1;
     } catch { missing += 1; }
+    if (count + missing === names.length) await forgetOthers(); // the worker before may have been at work until now
     page?.postMessage({ held: count, of: names.length, missing, version: VERSION });
   }
 }
