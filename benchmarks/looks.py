@@ -27,9 +27,9 @@ from impasto.media.film_writer import FilmWriter
 from impasto.media.images import read_picture, rescale
 from impasto.media.stills import fit_within
 from impasto.media.videos import FilmInfo, FilmReader, as_bytes
+from impasto.methods.lut.color_lut import ColorLUT
 from impasto.methods.lut.cube import write_cube
 from impasto.methods.lut.fit import fitted, identity
-from impasto.methods.lut.look import Look
 from impasto.runtime.device import choose_place
 from impasto.runtime.local_colors import ColorGrid
 from impasto.runtime.stylizer import Stylizer
@@ -62,7 +62,7 @@ def pairs(arguments: argparse.Namespace) -> None:
         row = {
             "pair": folder.name,
             "photo": decibels(photo, painted),
-            "look": decibels(Look(table, DOMAIN)(photo), painted),
+            "look": decibels(ColorLUT(table, DOMAIN)(photo), painted),
             "grid": decibels(ColorGrid.fitted(photo, painted)(photo, Box(0, 0, *whole), whole), painted),
             "seconds_to_fit": round(seconds, 1),
         }
@@ -95,7 +95,7 @@ def speed(arguments: argparse.Namespace) -> None:
         summary = stylize(film, look, output=Path(folder) / "out.mp4")
         found["film, fps"] = count / (time.perf_counter() - started)
         assert summary.painted, summary.failed
-        frame, painter = picture[None], Look(identity(33) ** 1.2, DOMAIN)
+        frame, painter = picture[None], ColorLUT(identity(33) ** 1.2, DOMAIN)
         started = time.perf_counter()
         for _ in range(10):
             painter(frame)

@@ -2,8 +2,8 @@
 
 import json
 import os
-import sys
 import traceback
+from pathlib import Path
 
 from gi.repository import Gimp, Gio
 
@@ -11,8 +11,7 @@ PATH = os.environ["IMPASTO_PROBE"]
 
 
 def memory():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def write(image, path):
@@ -67,17 +66,14 @@ def case(wanted):
 
 
 def main():
-    with open(PATH) as file:
-        cases = json.load(file)
+    cases = json.loads(Path(PATH).read_text())
     found = []
     for wanted in cases:
         try:
             found.append(case(wanted))
         except BaseException:
             found.append({"error": traceback.format_exc()})
-    with open(f"{PATH}.found", "w") as file:
-        json.dump(found, file, indent=1)
-    sys.stdout.flush()
+    Path(f"{PATH}.found").write_text(json.dumps(found, indent=1))
 
 
 main()

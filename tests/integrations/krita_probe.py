@@ -1,4 +1,4 @@
-"""A plug-in of Krita that drives it for tests: it makes documents, chooses the entry of the menu, answers dialogs, and notes what became of it.
+"""A plug-in of Krita that drives it for tests: it opens images, chooses the entry of the menu, answers dialogs, and notes what it finds.
 
 What to do is in the JSON file that $IMPASTO_PROBE names; what was found is written beside it, as FILE.found.
 """
@@ -8,6 +8,7 @@ import os
 import resource
 import time
 import traceback
+from pathlib import Path
 
 from krita import Extension, InfoObject, Krita, Selection
 from PyQt5.QtCore import QEventLoop, QTimer
@@ -24,8 +25,7 @@ def wait(seconds):
 
 
 def memory():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 class Case:
@@ -116,7 +116,7 @@ class Case:
             self.found.setdefault("memories", []).append(memory())
         nodes = document.rootNode().childNodes()
         if self.wanted.get("shots"):
-            wait(self.wanted.get('shown_after', 1))
+            wait(self.wanted.get("shown_after", 1))
             QApplication.primaryScreen().grabWindow(0).save(f"{self.wanted['shots']}-result.png")
         if len(nodes) > before:
             layer = nodes[-1]
@@ -162,17 +162,15 @@ class Probe(Extension):
         if Krita.instance().activeWindow() is None:
             QTimer.singleShot(500, self.begin)
             return
-        with open(PATH) as file:
-            cases = json.load(file)
+        cases = json.loads(Path(PATH).read_text())
         found = []
         for wanted in cases:
             try:
                 found.append(Case(wanted).run())
             except BaseException:
                 found.append({"error": traceback.format_exc()})
-            with open(f"{PATH}.part", "w") as file:
-                json.dump(found, file, indent=1)
-        os.replace(f"{PATH}.part", f"{PATH}.found")
+            Path(f"{PATH}.part").write_text(json.dumps(found, indent=1))
+        Path(f"{PATH}.part").replace(f"{PATH}.found")
         os._exit(0)
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the studio needs its extra")
-uvicorn = pytest.importorskip("uvicorn", reason="the studio needs its extra")
+
+import uvicorn
 
 from impasto.studio.app import create_app
 from impasto.studio.settings import StudioSettings
@@ -89,19 +90,25 @@ def test_a_cancel_is_noticed_within_a_second(studio):
 
 
 def test_messages_of_the_studio_reach_the_user(studio):
-    with pytest.raises(client.StudioError, match="Notes.png is not a picture"):
+    with pytest.raises(client.StudioError, match=r"Notes\.png is not a picture"):
         studio[0].paint(b"words", "notes.png", "dusk", "draft")
     with pytest.raises(client.StudioError, match="There is no style 'dusky'"):
         studio[0].paint(as_file(scene(64, 64)), "photo.png", "dusky", "draft")
-    with pytest.raises(client.StudioError, match="photo.png"):
+    with pytest.raises(client.StudioError, match=r"photo\.png"):
         studio[0].paint(as_file(scene(400, 5)), "photo.png", "dusk", "draft")
 
 
 @pytest.mark.parametrize(
     ("address", "token", "words"),
-    [("http://127.0.0.1:9", "", "Start one with: impasto studio"), ("", "", "An address looks like"), ("file:///etc", "", "An address looks like"),
-     ("HERE", "", "needs a token"), ("HERE", "a-token-of-nobody-at-all", "needs another token"), ("HERE/elsewhere", TOKENS[0], "nothing at this address")],
-)  # fmt: skip
+    [
+        ("http://127.0.0.1:9", "", "Start one with: impasto studio"),
+        ("", "", "An address looks like"),
+        ("file:///etc", "", "An address looks like"),
+        ("HERE", "", "needs a token"),
+        ("HERE", "a-token-of-nobody-at-all", "needs another token"),
+        ("HERE/elsewhere", TOKENS[0], "nothing at this address"),
+    ],
+)
 def test_what_to_do_is_said(studio, address, token, words):
     there = client.Studio(address.replace("HERE", studio[0].address), token)
     with pytest.raises(client.StudioError, match=words):

@@ -14,11 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("fastapi", reason="the studio needs its extra")
-
 from tests.conftest import scene
-from tests.integrations.test_krita import levels, painted
-from tests.studio.conftest import TOKENS
+from tests.integrations.conftest import TOKEN, levels, painted
 
 PLUGIN = Path(__file__).parents[2] / "integrations/gimp/impasto"
 PROBE = Path(__file__).parent / "gimp_probe.py"
@@ -35,11 +32,10 @@ KINDS = {
     "floats": {"precision": "FLOAT_LINEAR"},
     "grey": {"grey": True},
 }
-from tests.integrations.test_krita import studio  # noqa: E402, F401 - a fixture
 
 
 @pytest.fixture(scope="module")
-def cases(studio, tmp_path_factory):  # noqa: F811
+def cases(studio, tmp_path_factory):
     """Everything that is tried, in one run of GIMP: what was wanted and what was found, by name."""
     folder = tmp_path_factory.mktemp("gimp")
     scene(160, 120).save(folder / "photo.png")
@@ -54,7 +50,7 @@ def cases(studio, tmp_path_factory):  # noqa: F811
         "no token": {"token": ""},
     }
     for number, case in enumerate(wanted.values()):
-        for key, value in {"address": studio, "token": TOKENS[0], "style": "dusk", "file": str(folder / "photo.png")}.items():
+        for key, value in {"address": studio, "token": TOKEN, "style": "dusk", "file": str(folder / "photo.png")}.items():
             case.setdefault(key, value)
         case["out"] = str(folder / f"{number}.png")
     shutil.copytree(PLUGIN, folder / "home/GIMP/3.0/plug-ins/impasto")

@@ -1,25 +1,19 @@
 """The plug-in of Krita in the real program, where it is installed: what it paints in documents of every kind, and what it says.
 
-Krita runs under Xvfb with a second plug-in that drives it, `krita_probe.py`. With IMPASTO_SCREENSHOTS=FOLDER its dialogs are kept as pictures.
+Krita runs under Xvfb with a second plug-in that drives it, `krita_probe.py`. With IMPASTO_SCREENSHOTS=FOLDER its dialogs are kept.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("fastapi", reason="the studio needs its extra")
-
-import impasto
 from tests.conftest import scene
-from tests.studio.conftest import TOKENS
+from tests.integrations.conftest import TOKEN, levels, painted
 
 PLUGIN = Path(__file__).parents[2] / "integrations/krita"
 PROBE = Path(__file__).parent / "krita_probe.py"
@@ -38,18 +32,6 @@ SPACES = {
     "grey of 16 bits": ["GRAYA", "U16", "Gray-D50-elle-V2-g22.icc"],
     "Lab": ["LABA", "U16", "Lab identity built-in"],
 }
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    """A studio that needs a token, as a program; its address."""
-    home = tmp_path_factory.mktemp("studio")
-    words = [sys.executable, "-m", "impasto", "studio", "--no-browser", "--port", "0", "--folder", str(home)]
-    own = os.environ | {"IMPASTO_HOME": str(home / "home"), "COLUMNS": "200", "IMPASTO_TOKEN": TOKENS[0]}
-    program = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=own)
-    yield re.search(r"(http://127\.0\.0\.1:\d+)/", program.stdout.readline())[1]
-    program.terminate()
-    program.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +74,6 @@ def run_krita(home, display, cases):
     return results
 
 
-def levels(path, mode="RGB"):
-    return np.asarray(Image.open(path).convert(mode)).astype(int)
-
-
-def painted(path, folder, quality="draft"):
-    """What the command line makes of a file, in grey levels of 255."""
-    impasto.stylize(path, "dusk", output=folder / "expected.png", controls=impasto.Controls(quality=quality, size=0))
-    return levels(folder / "expected.png")
-
-
 pytestmark = [
     pytest.mark.long,
     pytest.mark.xdist_group("krita"),
@@ -119,7 +91,7 @@ def cases(studio, display, tmp_path_factory):
     holed.paste((0, 0, 0, 0), (0, 0, 60, 120))
     holed.save(folder / "holed.png")
     shots = os.environ.get("IMPASTO_SCREENSHOTS")
-    good = {"address": studio, "token": TOKENS[0]}
+    good = {"address": studio, "token": TOKEN}
     wanted = {name: {"space": space} for name, space in SPACES.items()}
     wanted |= {
         "transparent": {"file": str(folder / "holed.png"), "alone": True},
@@ -152,7 +124,12 @@ def expected(cases, display, tmp_path_factory):
     for name, space in SPACES.items():
         painted(Path(f"{cases[name][0]['out']}.before.png"), folder)
         shutil.copy(folder / "expected.png", folder / f"{len(wanted)}-file.png")
-        wanted[name] = {"convert": True, "file": str(folder / f"{len(wanted)}-file.png"), "space": space, "out": str(folder / f"{len(wanted)}.png")}
+        wanted[name] = {
+            "convert": True,
+            "file": str(folder / f"{len(wanted)}-file.png"),
+            "space": space,
+            "out": str(folder / f"{len(wanted)}.png"),
+        }
     run_krita(folder / "home", display, [*wanted.values()])
     return {name: levels(case["out"]) for name, case in wanted.items()}
 

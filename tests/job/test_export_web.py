@@ -63,7 +63,9 @@ def test_the_folder_holds_everything(engine, tmp_path):
     assert impasto.export_web(folder, "dusk-live") == folder, "the same folder is written anew"
     second = held_of(folder)
     assert second[0] != first[0], "another page has another version"
-    assert sorted(path.name for path in (folder / "models").iterdir()) == [Path(json.loads((folder / "styles.json").read_text())[0]["model"]).name]
+    assert sorted(path.name for path in (folder / "models").iterdir()) == [
+        Path(json.loads((folder / "styles.json").read_text())[0]["model"]).name
+    ]
     assert held_of(impasto.export_web(folder, "dusk-live")) == second, "the same page has the same version"
 
 
@@ -180,7 +182,7 @@ def opened(folder):
     broken = set()
 
     class Server(_Server):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             if any(name in self.path for name in broken):
                 self.send_error(500)
             else:

@@ -154,7 +154,12 @@ def test_the_tool_says_what_went_wrong(tmp_path):
     tool = Path(__file__).parents[2] / "tools/vendor_web.py"
     code = "import runpy, sys; from impasto.job import web_engine; from pathlib import Path; web_engine.BUNDLED = Path('none');"
     code += f"runpy.run_path({str(tool)!r}, run_name='__main__')"
-    own = {"PYTHONPATH": ":".join(sys.path), "NPM_CONFIG_REGISTRY": "http://127.0.0.1:9", "IMPASTO_CACHE": str(tmp_path), "PATH": "/usr/bin"}
+    own = {
+        "PYTHONPATH": ":".join(sys.path),
+        "NPM_CONFIG_REGISTRY": "http://127.0.0.1:9",
+        "IMPASTO_CACHE": str(tmp_path),
+        "PATH": "/usr/bin",
+    }
     done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "connect once" in done.stderr

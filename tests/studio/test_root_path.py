@@ -1,4 +1,4 @@
-"""The studio behind a proxy that serves it under a path: one that takes the path away, one that leaves it, and one that renames the host."""
+"""The studio behind proxies that serve it under a path: some take the path away, some leave it, some rename the host."""
 
 import contextlib
 import http.client
@@ -150,7 +150,9 @@ def test_a_host_is_allowed_only_where_it_is_told(tmp_path):
         assert client.post("/paint/api/pictures?name=a.png", content=as_file(scene(64, 64)), headers=headers).status_code == 201
 
 
-@pytest.mark.parametrize("path", ["paint", "/paint/", "/", "//paint", "/a b", "/a?b", "/..", "/a/../b", "/api", "/static/x", "/live", "/login"])
+@pytest.mark.parametrize(
+    "path", ["paint", "/paint/", "/", "//paint", "/a b", "/a?b", "/..", "/a/../b", "/api", "/static/x", "/live", "/login"]
+)
 def test_paths_that_cannot_be_served_under_are_refused(tmp_path, path):
     with pytest.raises(InputError, match="path"):
         StudioSettings(home=tmp_path, root_path=path)

@@ -6,8 +6,8 @@ import gi
 
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
-from client import ADDRESS, QUALITIES, Stopped, Studio, StudioError
-from gi.repository import GimpUi, GLib, Gtk
+from client import ADDRESS, QUALITIES, Stopped, Studio, StudioError  # noqa: E402
+from gi.repository import GimpUi, GLib, Gtk  # noqa: E402
 
 
 def ask(config):

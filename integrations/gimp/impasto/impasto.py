@@ -5,14 +5,15 @@ import os
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 import gi
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, Gio, GLib, GObject
+from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from client import ADDRESS, QUALITIES, Stopped, Studio, StudioError
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from client import ADDRESS, QUALITIES, Stopped, Studio, StudioError  # noqa: E402
 
 NAME = "impasto-paint"
 
@@ -68,7 +69,7 @@ def paint(image, studio, style, quality, interactive):
         raise StudioError("An indexed image has too few colours for a painting. Convert it with Image > Mode > RGB.")
     _, selected, left, top, right, bottom = Gimp.Selection.bounds(image)
     with tempfile.TemporaryDirectory() as folder:
-        sent, got = (Gio.File.new_for_path(os.path.join(folder, name)) for name in ("sent.png", "painted.png"))
+        sent, got = (Gio.File.new_for_path(str(Path(folder) / name)) for name in ("sent.png", "painted.png"))
         export(image, (right - left, bottom - top, left, top), sent)
         name = (image.get_name() or "gimp").rpartition(".")[0] + ".png"
         work = lambda report, stopped: studio.paint(sent.load_contents()[1], name, style, quality, report, stopped)  # noqa: E731

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 from krita import Extension, Krita
 from PyQt5.QtCore import QEventLoop, Qt, QTimer
@@ -40,7 +41,7 @@ class Impasto(Extension):
             style, quality = chosen
             self.write(style=style, quality=quality)
             area, share = area_of(document)
-            pixels, name = seen(document, area), os.path.basename(document.fileName()) or "krita.png"
+            pixels, name = seen(document, area), Path(document.fileName()).name or "krita.png"
 
             def work(report, stopped):
                 report("Preparing the image", 0, 0)
@@ -85,7 +86,10 @@ class Impasto(Extension):
 
 
 def choose(styles, style, quality, selected):
-    """The style's name and the quality; None if the user does not want to. styles: names by titles. selected: whether there is a selection."""
+    """The style's name and the quality; None if the user does not want to.
+
+    styles: names by titles. selected: whether there is a selection.
+    """
     dialog = QDialog(parent())
     dialog.setObjectName("impasto_choose")
     dialog.setWindowTitle("Paint in a style")
@@ -156,7 +160,11 @@ def in_background(title, work):
         raise Stopped
     result, error = ended[0]
     if error is not None:
-        raise error if isinstance(error, (StudioError, Stopped)) else StudioError(f"It could not be painted ({type(error).__name__}: {error}).")
+        raise (
+            error
+            if isinstance(error, (StudioError, Stopped))
+            else StudioError(f"It could not be painted ({type(error).__name__}: {error}).")
+        )
     return result
 
 

@@ -57,7 +57,7 @@ def from_png(painted, area, share):
         raise StudioError(f"The studio gave {image.width()}x{image.height()} pixels, and {area.width()}x{area.height()} were expected.")
     pixels = bytearray(image.constBits().asstring(image.sizeInBytes()))
     if share is not None:
-        pixels[3::4] = bytes((alpha * inside + 127) // 255 for alpha, inside in zip(pixels[3::4], share))
+        pixels[3::4] = bytes((alpha * inside + 127) // 255 for alpha, inside in zip(pixels[3::4], share, strict=True))
     return bytes(pixels)
 
 

@@ -95,6 +95,8 @@ def adapt(
         targets = [outputs.asked(output)]
     else:
         targets = [outputs.chosen(Path(output or "") / f"{stem}.safetensors") for stem in ([name] if name else names_of(files))]
+        for message in outputs.messages:
+            warn(message)
     if cluster is not None:
         _learn_on_cluster(cluster, list(zip(files, targets, strict=True)), name, licence, source, photos, controls)
         return

@@ -14,7 +14,7 @@ from typing import Any
 
 from impasto.errors import ImpastoError
 from impasto.events import Listener
-from impasto.files import atomic_file, check_folder, fingerprint
+from impasto.files import atomic_file, beside, check_folder, fingerprint, fitting
 from impasto.job.build import bytes_a_pixel
 from impasto.job.cluster import Cluster, Failure, Task, connected
 from impasto.job.cluster_task import Painted, Seen, content_of, paint_here
@@ -310,12 +310,12 @@ def _absolute(prepared: Prepared) -> Prepared:
 
 def _stage(job: Job) -> Path:
     """Where the parts of a film lie until it is put together."""
-    return job.output.with_name(f".{job.output.name}.cluster")
+    return beside(job.output, "cluster")
 
 
 def _mark(job: Job) -> Path:
     """What says that a result is done, and with what it was made, while the others are not."""
-    return job.output.parent / ".impasto-cluster" / f"{job.output.name}.done"
+    return fitting(job.output.parent / ".impasto-cluster" / f"{job.output.name}.done")
 
 
 def _read(path: Path) -> str:
@@ -337,7 +337,7 @@ def _with_log(error: ImpastoError, log: str, job: Job, output: Path) -> ImpastoE
     if not log:
         return error
     part = "" if job.part is None else f".part-{job.part.number}"
-    path = output.parent / LOGS / f"{output.name}{part}.log"
+    path = fitting(output.parent / LOGS / f"{output.name}{part}.log")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(log, encoding="utf-8")

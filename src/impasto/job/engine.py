@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -14,9 +15,9 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
 from impasto.job.request import PathLike
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
-from impasto.media.images import Picture, read_picture, resize, write_picture
+from impasto.media.image_writer import check_writable
+from impasto.media.images import Picture, fitted, read_picture, resize, write_result
 from impasto.media.masks import load_shares
-from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of
@@ -39,19 +40,19 @@ def paint(
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
-    photo = resize(picture.pixels, size)
-    alpha = None if picture.alpha is None else resize(picture.alpha, size)
+    photo = fitted(picture, size)
     finished = True
     try:
-        painted = stylizer(photo[None].to(place.device), masks=masks)
+        painted = stylizer(photo.pixels[None].to(place.device), masks=masks)
     except Interrupted as stop:
         painted, finished = stop.picture, False
-    pixels = resize(painted[0].float().cpu(), size)
+    pixels = resize(painted[0].float().cpu(), size, bits=picture.bits)
     if controls.keep_color is not None:
-        pixels = keep_color(controls.keep_color, pixels, photo)
+        pixels = keep_color(controls.keep_color, pixels, photo.pixels, photo.alpha)
     if selection is not None:
-        pixels = photo.lerp(pixels, load_shares([selection], 1, size, max_pixels=controls.max_megapixels * 1_000_000)[0])
-    return Picture(pixels, alpha, picture.exif), finished
+        share = load_shares([selection], 1, size, max_pixels=controls.max_megapixels * 1_000_000)[0]
+        pixels = photo.pixels.lerp(pixels, share)
+    return replace(photo, pixels=pixels), finished
 
 
 def run(
@@ -105,9 +106,11 @@ def run(
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
+                    size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
+                    check_writable(job.output, size=size)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, selection=selection, origin=str(job.source))
-                    write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, _shrunk(picture.size, result.size, controls)
+                    left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
+                    remark = "; ".join(filter(None, (*picture.messages, *left_out, _shrunk(picture.size, size, controls))))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:

@@ -143,7 +143,7 @@ def _photos(factor: int) -> list[tuple[Tensor]]:
 
 
 def _usual(source: PathLike, name: str) -> Path:
-    return Outputs([source]).chosen(f"{name}.onnx")
+    return Outputs([source]).only(f"{name}.onnx")
 
 
 def _checked(source: PathLike, output: PathLike) -> Path:

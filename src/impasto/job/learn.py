@@ -31,7 +31,7 @@ from impasto.storage.style_file import StyleFile, StyleRecord, marked, write_sty
 def style_target(inputs: Sequence[PathLike], name: str, output: PathLike | None) -> Path:
     """Where a style file goes: where it was asked for, or NAME.safetensors in the current folder. Raises InputError or StyleError."""
     outputs = Outputs(inputs)
-    target = outputs.chosen(f"{name}.safetensors") if output is None else outputs.asked(output)
+    target = outputs.only(f"{name}.safetensors") if output is None else outputs.asked(output)
     if target.suffix != ".safetensors" or target.is_dir():
         raise StyleError(f"cannot write {target}: a style file's name ends in .safetensors")
     check_folder(target)

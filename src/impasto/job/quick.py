@@ -6,7 +6,7 @@ It is what the usual way paints, up to rounding. Whatever is not as simple is le
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
+from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import is_film
-from impasto.media.stills import Still, holds_alpha, read_still, resized, write_still
+from impasto.media.stills import Still, read_still, resized_whole
+from impasto.media.transparency import filled
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
 from impasto.networks.grain import painted as grain_of
@@ -36,11 +38,12 @@ log = logging.getLogger("impasto")
 
 @dataclass(frozen=True)
 class _Ready:
-    """A photo that is read, the style that it is painted in, and where it goes."""
+    """A photo that is read, the style that it is painted in, and where it goes. messages: of the plan."""
 
     still: Still
     style: StyleFile
     output: Path
+    messages: tuple[str, ...] = ()
 
 
 def paint_at_once(request: Request) -> Summary | None:
@@ -54,8 +57,10 @@ def paint_at_once(request: Request) -> Summary | None:
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.output, exif=request.controls.keep_metadata)
-    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began)])
+    left_out = write_still(replace(ready.still, pixels=pixels), ready.output, exif=request.controls.keep_metadata)
+    remark = "; ".join((*ready.still.messages, *left_out))
+    outcome = Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began, remark=remark)
+    return Summary([outcome], left_out=ready.messages)
 
 
 def _prepared(request: Request) -> _Ready | None:
@@ -71,17 +76,19 @@ def _prepared(request: Request) -> _Ready | None:
         fact = StyleFact(name, method.name, method.steady(style))
         if resolve(controls, [fact], methods(), films=False).quality != "draft":
             return None
-        job = plan(request.inputs, request.output, name, beside=request.styles).jobs[0]
+        planned = plan(request.inputs, request.output, name, beside=request.styles)
+        job = planned.jobs[0]
         still = None if job.moving else read_still(job.source, max_pixels=controls.max_megapixels * 1_000_000)
         if still is None or (still.alpha is not None and not holds_alpha(job.output)):
             return None
         size = working_size(still.pixels.shape[:2], usual_size(controls.size, PHOTO_SIDE))
+        check_writable(job.output, inputs=(job.source,), size=size)
     except ImpastoError:
         return None
     if max(size) > FIRST:
         return None
-    fitted = Still(resized(still.pixels, size), None if still.alpha is None else resized(still.alpha, size), still.exif)
-    return _Ready(fitted, style, job.output)
+    colors, alpha = resized_whole(still.pixels, still.alpha, size)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job.output, planned.left_out)
 
 
 def _is_simple(request: Request) -> bool:

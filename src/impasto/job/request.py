@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from impasto.errors import InputError
+from impasto.files import check_name, fitting
 from impasto.settings import AUTO, Controls
 
 PathLike = str | os.PathLike[str]
@@ -61,7 +62,7 @@ class Part:
 
     def named(self, output: Path) -> Path:
         """Where this part of a film lies until it is joined."""
-        return output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}")
+        return fitting(output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}"))
 
 
 def part_of(text: str) -> Part:
@@ -91,6 +92,8 @@ class Request:
     part: which part of it, for one machine of several; everything if None.
     selection: a grey image of the photo's shape: white is painted, black stays the photo, grey is between; all of it if None.
     cluster: "auto", or the address of a Ray cluster that paints; this process does if None.
+
+    Raises InputError for names that no file can have, and for what excludes each other.
     """
 
     inputs: Sequence[PathLike]
@@ -105,6 +108,9 @@ class Request:
     selection: PathLike | None = None
 
     def __post_init__(self) -> None:
+        output = [] if self.output is None else [self.output]
+        for path in (*self.inputs, *self.styles, *output, *self.regions.masks, *self.regions.style_masks):
+            check_name(Path(path))
         if self.part is not None and self.cluster is not None:
             raise InputError("a cluster cuts a job into parts by itself: give --part or --cluster")
         if self.selection is not None and self.cluster is not None:

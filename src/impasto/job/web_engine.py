@@ -97,7 +97,7 @@ def fetched_engine(listener: Listener, folder: Path | None = None) -> Path:
 
 def address() -> str:
     """Where the archive is fetched from: the npm registry, or the one that npm is told of by $NPM_CONFIG_REGISTRY."""
-    registry = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get("npm_config_registry") or "https://registry.npmjs.org"
+    registry = os.environ.get("NPM_CONFIG_REGISTRY") or "https://registry.npmjs.org"
     return f"{registry.rstrip('/')}/{PACKAGE}/-/{ARCHIVE}"
 
 

@@ -1,4 +1,4 @@
-"""Animated GIF, WebP and PNG: short films in files of pictures."""
+"""Animated GIF, WebP, PNG and AVIF: short films in files of pictures. AVIF is read only."""
 
 import json
 import os
@@ -13,8 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImpastoError
-from impasto.files import atomic_file, check_folder
+from impasto.files import atomic_file, beside, check_folder
 from impasto.media.frames import FrameWriter
+from impasto.media.image_color import color_of
 from impasto.media.opening import MADE_BY, SOFTWARE, frames_of, opened
 from impasto.media.stills import MAX_PIXELS
 from impasto.media.videos import FilmError, FilmInfo, Frame
@@ -50,11 +51,13 @@ class AnimationReader:
             )
         if not 1 < count <= _MOST_FRAMES:
             raise FilmError(f"{self.path} holds {count} frames; an animation has 2 to {_MOST_FRAMES}")
+        self._color, self._grey = color_of(image, self.path), image.mode in ("L", "LA")
         first = image.convert("RGBA")
         alpha = bool((np.asarray(first.getchannel("A")) < 255).any()) or "transparency" in image.info
         length = max(1, int(image.info.get("duration") or _USUAL))
-        self.loop: int | None = image.info.get("loop")
-        self.info = FilmInfo((height, width), Fraction(1000, length), MILLISECONDS, count, count * length / 1000, alpha=alpha)
+        self.loop: int | None = image.info.get("loop", 0 if image.format == "AVIF" else None)  # Pillow does not say it of AVIF
+        self.info = FilmInfo((height, width), Fraction(1000, length), MILLISECONDS, count, count * length / 1000, alpha=alpha,
+                             remarks=self._color.messages)  # fmt: skip
 
     def _opened(self) -> Any:
         return opened(self.path)
@@ -65,14 +68,21 @@ class AnimationReader:
             with self._opened() as image:
                 for number in range(self.info.frames):
                     image.seek(number)
-                    pixels = np.array(image.convert("RGBA" if self.info.alpha else "RGB"))
+                    pixels = self._shown(np.array(image.convert("RGBA" if self.info.alpha else "RGB")))
                     length = int(image.info.get("duration") or _USUAL)
+                    time = int(image.info.get("timestamp", time))  # of AVIF, whose frames need not last whole milliseconds
                     yield Frame(pixels, time, number)
                     time += max(1, length)
         except ImpastoError:
             raise
         except Exception as error:  # decoders raise whatever they stumble over
             self.problem = f"{self.path} is damaged after frame {number} ({error or type(error).__name__}); what comes before it was kept"
+
+    def _shown(self, pixels: np.ndarray) -> np.ndarray:
+        """A frame in sRGB, its alpha as it is."""
+        if not self._color.is_srgb:
+            pixels[..., :3] = self._color.to_srgb(pixels[..., : 1 if self._grey else 3])
+        return pixels
 
 
 class AnimationWriter:
@@ -86,7 +96,7 @@ class AnimationWriter:
     def __init__(self, output: Path, info: FilmInfo, size: tuple[int, int], key: str, *, loop: int | None = 0):
         check_animation_output(output)
         self.output, self.info, self.loop = output, info, loop
-        self.folder = output.with_name(f".{output.name}.parts")
+        self.folder = beside(output, "parts")
         self.alpha = info.alpha
         if info.length > _MOST_FRAMES:
             raise FilmError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from impasto.errors import InputError
 from impasto.files import in_order
-from impasto.media.opening import HEIF, READABLE, READABLE_FILMS, has_heif, made_here
+from impasto.media.opening import READABLE, READABLE_FILMS, lacking, made_here
 from impasto.media.videos import film_made_here
 
 
@@ -38,8 +38,8 @@ def contents(folder: Path, *, beside: Collection[Path] = ()) -> Contents:
             reasons["subfolder"] += 1
         elif not entry.is_file() or suffix not in READABLE | READABLE_FILMS:
             reasons[suffix or "without a suffix"] += 1
-        elif suffix in HEIF and not has_heif():
-            reasons[f"{suffix} (pip install 'impasto[heif]' reads them)"] += 1
+        elif extra := lacking(suffix):
+            reasons[f"{suffix} (pip install 'impasto[{extra}]' reads them)"] += 1
         elif entry.resolve() in beside_places:
             reasons["style or mask"] += 1
         elif (made_here if suffix in READABLE else film_made_here)(entry):

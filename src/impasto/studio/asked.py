@@ -160,9 +160,7 @@ def photo_request(asked: PaintAsked, place: Place, output: Path, controls: Contr
     selection = None if asked.selection is None else _picture(asked.selection, place)
     masks, style_masks = ([_picture(key, place) for key in keys] for keys in (asked.masks, asked.style_masks))
     regions = RegionRequest(masks, style_masks, asked.regions)
-    return Request(
-        [photo], _files(asked.styles, place), output, _weights(asked.styles), regions, selection=selection, controls=controls
-    )
+    return Request([photo], _files(asked.styles, place), output, _weights(asked.styles), regions, selection=selection, controls=controls)
 
 
 def _picture(key: str, place: Place) -> Path:

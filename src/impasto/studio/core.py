@@ -15,6 +15,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from impasto.errors import InputError
+from impasto.files import fitting
 from impasto.media.film_writer import film_suffix, pieces_of
 from impasto.names import as_plain_name
 from impasto.settings import Controls
@@ -218,7 +219,7 @@ def _closed(job: Job, made: works.Made) -> Job:
 def _new(path: Path) -> Path:
     """A name that no file has, and that nobody paints to: NAME-2 if there is NAME already."""
     names = chain([path], (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2)))
-    return next(name for name in names if not name.exists() and not pieces_of(name).exists())
+    return next(name for name in map(fitting, names) if not name.exists() and not pieces_of(name).exists())
 
 
 def _tidied(job: Job) -> None:

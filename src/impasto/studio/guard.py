@@ -116,8 +116,9 @@ class Guard:
             raise RefusedError(400, f"the studio is not called {given[:80]!r}; --name adds a name that it is reached by")
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Whatever changes something comes from a page of this studio, or from a program. A proxy may call this machine by another name than
-        its pages have; that of its pages is then one of those that the studio was told.
+        """Whatever changes something comes from a page of this studio, or from a program.
+
+        A proxy may call this machine by another name than its pages have; that of its pages is then one of those that the studio was told.
         """
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return

@@ -206,8 +206,8 @@ class _Listener:
 
 def _encoded(picture: "Tensor") -> bytes:
     """A picture (3, H, W) as a small JPEG file."""
-    from impasto.media.images import encoded, resize
+    from impasto.media.images import resize, shown
     from impasto.media.stills import fit_within
 
     size = fit_within((picture.shape[-2], picture.shape[-1]), min(PREVIEW_SIDE, max(picture.shape[-2:])))
-    return encoded(resize(picture.detach().float().cpu(), size))
+    return shown(resize(picture.detach().float().cpu(), size))

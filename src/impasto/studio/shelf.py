@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from impasto.errors import ImpastoError, InputError, PictureError
-from impasto.media.images import Picture, read_picture, resize, write_picture
+from impasto.media.images import Picture, fitted, read_picture, write_picture
 from impasto.media.opening import is_film
 from impasto.media.stills import fit_within
 from impasto.names import as_plain_name
@@ -81,8 +81,8 @@ class Shelf:
             except ImpastoError as error:
                 raise PictureError(str(error).replace(f"{place}/", "")) from None
             size = fit_within(picture.size, min(VIEW, max(picture.size)))
-            alpha = None if picture.alpha is None else resize(picture.alpha, size)
-            write_picture(Picture(resize(picture.pixels, size), alpha), place / VIEW_FILE)
+            small = fitted(picture, size)
+            write_picture(Picture(small.pixels, small.alpha), place / VIEW_FILE)
             kept = Kept(found, name, picture.size[1], picture.size[0])
         (place / ".record.json").write_text(json.dumps(asdict(kept)), encoding="utf-8")
         with self._lock:

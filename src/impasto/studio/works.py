@@ -48,13 +48,14 @@ def paint(request: Request, listener: Listener) -> Made:
 
 def learn(painting: Path, target: Path, name: str, licence: str, source: str, controls: Controls, listener: Listener) -> Made:
     """Learn a painting, and put a small picture of it beside the style file."""
-    from impasto.media.images import Picture, read_picture, resize, write_picture
+    from impasto.media.images import Picture, fitted, read_picture, write_picture
     from impasto.media.stills import fit_within
 
     with between_steps(listener) as noticed:
         written = api.adapt(painting, target, name=name, licence=licence, source=source, controls=controls, listener=noticed)
     picture = read_picture(painting)
-    write_picture(Picture(resize(picture.pixels, fit_within(picture.size, min(320, max(picture.size))))), written.with_suffix(".jpg"))
+    small = fitted(picture, fit_within(picture.size, min(320, max(picture.size))))
+    write_picture(Picture(small.pixels, small.alpha), written.with_suffix(".jpg"))
     return Made(written)
 
 

@@ -12,10 +12,10 @@ import impasto
 from impasto.errors import InputError, StyleError
 from impasto.media.color import luma
 from impasto.media.images import read_picture
-from impasto.media.videos import FilmReader, as_bytes
+from impasto.media.videos import FilmReader
+from impasto.methods.lut.color_lut import ColorLUT, color_lut_of
 from impasto.methods.lut.cube import read_cube, write_cube
 from impasto.methods.lut.fit import fitted, identity, rising
-from impasto.methods.lut.look import Look, look_of
 from impasto.settings import Controls
 from tests.conftest import scene
 from tests.films import make_film
@@ -36,13 +36,13 @@ def colors(count=120, seed=0):
 def test_a_table_that_changes_nothing_changes_nothing():
     photo = colors()[None]
     for size in (2, 17, 33):
-        torch.testing.assert_close(Look(identity(size), DOMAIN)(photo), photo, atol=1e-5, rtol=0)
+        torch.testing.assert_close(ColorLUT(identity(size), DOMAIN)(photo), photo, atol=1e-5, rtol=0)
 
 
 def test_a_look_does_to_other_photos_what_was_done_to_one():
     table = fitted(colors(), warm(colors()))
     other = colors(seed=1)
-    found = Look(table, DOMAIN)(other[None])[0]
+    found = ColorLUT(table, DOMAIN)(other[None])[0]
     assert (found - warm(other)).abs().mean() < 2 / 255
 
 
@@ -50,7 +50,7 @@ def test_colours_that_the_photo_does_not_have_are_no_surprise():
     photo = 0.4 + 0.2 * colors()
     table = fitted(photo, warm(photo))
     assert (table - identity(33)).abs().max() < 0.5
-    assert (Look(table, DOMAIN)(photo[None])[0] - warm(photo)).abs().mean() < 2 / 255
+    assert (ColorLUT(table, DOMAIN)(photo[None])[0] - warm(photo)).abs().mean() < 2 / 255
 
 
 def test_luma_never_falls_where_a_channel_rises():
@@ -69,13 +69,13 @@ def test_files_are_read_as_they_were_written(tmp_path):
     path = write_cube(tmp_path / "warm.cube", table, title='a "warm" one')
     file = read_cube(path)
     assert (file.record.name, file.record.method, file.record.source) == ("warm", "lut", "a 'warm' one")
-    torch.testing.assert_close(look_of(file, 1.0).table, table, atol=1e-6, rtol=0)
+    torch.testing.assert_close(color_lut_of(file, 1.0).table, table, atol=1e-6, rtol=0)
 
 
 def test_the_colours_that_its_ends_stand_for_are_heeded(tmp_path):
     rows = "\n".join(f"{r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
     (tmp_path / "wide.cube").write_text(f"LUT_3D_SIZE 2\nDOMAIN_MIN -1 -1 -1\nDOMAIN_MAX 1 1 1\n# a remark\n\n{rows}\n")
-    found = look_of(read_cube(tmp_path / "wide.cube"), 1.0)(torch.full((1, 3, 2, 2), 0.5))
+    found = color_lut_of(read_cube(tmp_path / "wide.cube"), 1.0)(torch.full((1, 3, 2, 2), 0.5))
     torch.testing.assert_close(found, torch.full((1, 3, 2, 2), 0.75))
 
 
@@ -84,13 +84,22 @@ def test_the_colours_that_its_ends_stand_for_are_heeded(tmp_path):
     [
         ("", "LUT_3D_SIZE is missing"),
         ("LUT_3D_SIZE 500\n", "LUT_3D_SIZE is 500"),
-        ("LUT_3D_SIZE two\n", "LUT_3D_SIZE is two"),
-        ("LUT_1D_SIZE 2\n0 0 0\n1 1 1\n", "one dimension"),
-        ("LUT_3D_SIZE 2\n0 0 0\n", "it has 1 colours, and a table of 2 needs 8"),
+        ("LUT_3D_SIZE two\n", "LUT_3D_SIZE of"),
+        ("LUT_3D_SIZE 2.5\n", "LUT_3D_SIZE is 2.5"),
+        ("LUT_1D_SIZE 70000\n", "LUT_1D_SIZE is 70000"),
+        ("LUT_2D_SIZE 2\n0 0 0\n", "'LUT_2D_SIZE', which could change colours"),
+        ("LUT_3D_SIZE 2\nOUTPUT_GAMMA 2.2\n" + "0 0 0\n" * 8, "'OUTPUT_GAMMA', which could change colours"),
+        ("LUT_3D_SIZE 2\nLUT_3D_SIZE 3\n" + "0 0 0\n" * 8, "LUT_3D_SIZE is there twice"),
+        ("LUT_3D_SIZE 2\nDOMAIN_MAX 1 1 1\nLUT_3D_INPUT_RANGE 0 2\n" + "0 0 0\n" * 8, "contradicts itself"),
+        ("LUT_1D_SIZE 2\nLUT_3D_SIZE 2\nDOMAIN_MAX 2 2 2\n" + "0 0 0\n" * 10, "do not say which"),
+        ("LUT_3D_SIZE 2\n" + "0,0 0,5 1,0\n" * 8, "decimals are written with a point"),
+        ("LUT_1D_SIZE 3\n0\n0.5\n1\n", "three numbers were expected"),
+        ("LUT_3D_SIZE 2\n0 0 0\n", "it has 1 colours, and its tables need 8"),
         ("LUT_3D_SIZE 2\n0 0\n", "line 2 of"),
         ("LUT_3D_SIZE 2\n0 0 nan\n", "line 2 of"),
         ("LUT_3D_SIZE 2\nDOMAIN_MIN 1 1 1\n" + "0 0 0\n" * 8, "not below"),
         ("LUT_3D_SIZE 2\nDOMAIN_MAX much\n" + "0 0 0\n" * 8, "DOMAIN_MAX of"),
+        ("LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 1 0\n" + "0 0 0\n" * 8, "not below"),
         ("\x00\x01\x02binary", "three numbers were expected"),
     ],
 )
@@ -103,6 +112,11 @@ def test_bad_files_are_sentences(tmp_path, text, says):
 def test_a_file_that_is_not_there_is_a_sentence(photo):
     with pytest.raises(StyleError, match=r"nowhere.cube cannot be read"):
         impasto.stylize(photo, "nowhere.cube")
+
+
+def test_luts_of_other_formats_are_named(photo):
+    with pytest.raises(StyleError, match=r"in the format \.3dl, which is not read: save it as \.cube"):
+        impasto.stylize(photo, "grade.3dl")
 
 
 @pytest.fixture
@@ -119,19 +133,6 @@ def test_photos_are_graded_at_their_own_size(look, tmp_path):
     assert (found - warm(seen)).abs().mean() < 1 / 255
     (outcome,) = impasto.stylize(tmp_path / "in.png", look, output=tmp_path / "half.png", controls=Controls(strength=0.5)).painted
     assert (read_picture(outcome.output).pixels - (warm(seen) + seen) / 2).abs().mean() < 1 / 255
-
-
-@pytest.mark.parametrize("strength", [1.0, 0.4])
-@pytest.mark.parametrize("ends", [None, [[-0.1, 0.0, 0.1], [1.2, 1.0, 0.9]]])
-def test_frames_of_bytes_are_graded_as_photos_are(look, strength, ends):
-    file = read_cube(look)
-    domain = file.tensors["domain"] if ends is None else torch.tensor(ends)
-    painter = Look(file.tensors["table"], domain, strength)
-    inside = domain.clamp(0, 1)[:, :, None, None]
-    for size in ((20, 30), (20, 30), (17, 44)):  # a size that changes is no reason to stop
-        frame = (inside[0] + (inside[1] - inside[0]) * torch.rand(3, *size)).mul(255).round().clamp(26, 229)
-        found = torch.from_numpy(painter.paint_bytes(as_bytes(frame / 255))).permute(2, 0, 1)
-        assert (found - painter(frame[None] / 255)[0] * 255).abs().max() <= (1.01 if ends is None else 3)
 
 
 def test_films_are_graded_frame_by_frame(look, tmp_path):
@@ -168,7 +169,7 @@ def test_ffmpeg_grades_alike(look, tmp_path, kind):
     if kind == "fitted":
         look = write_cube(tmp_path / "fitted.cube", fitted(photo, (photo.flip(0) * 0.7 + 0.1)), title="fitted")
     found = filtered(look, picture).astype(float)
-    ours = look_of(read_cube(look), 1.0)(photo[None])[0].permute(1, 2, 0).mul(255).round().numpy()
+    ours = color_lut_of(read_cube(look), 1.0)(photo[None])[0].permute(1, 2, 0).mul(255).round().numpy()
     error = np.square((found - ours) / 255).mean()
     assert -10 * np.log10(max(error, 1e-9)) >= 45
 
@@ -188,11 +189,11 @@ def test_bad_requests_are_sentences(look, tmp_path, photo):
         impasto.lut(photo, photo, output=tmp_path / "a.cube", size=1)
     with pytest.raises(InputError, match=r"ends in \.cube"):
         impasto.lut(photo, photo, output=tmp_path / "a.png")
-    with pytest.raises(InputError, match="looks are not mixed"):
+    with pytest.raises(InputError, match="LUTs are not mixed"):
         impasto.stylize(photo, look, look)
-    with pytest.raises(InputError, match=r"looks are not mixed|needs the picture"):
+    with pytest.raises(InputError, match=r"LUTs are not mixed|needs the picture"):
         impasto.stylize(photo, look, photo)
-    with pytest.raises((InputError, StyleError), match="is no look: impasto lut PHOTO"):
+    with pytest.raises((InputError, StyleError), match="is no LUT: impasto lut PHOTO"):
         impasto.stylize(photo, photo, controls=Controls(method="lut"))
     with pytest.raises(InputError, match="optimises what a method painted"):
         impasto.stylize(photo, look, controls=Controls(quality="fine"))

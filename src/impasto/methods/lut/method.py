@@ -1,4 +1,4 @@
-"""Looks as a method."""
+"""LUTs as a method."""
 
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 def build(source: StyleSource, controls: Controls, place: "Place", listener: Listener) -> "Stylizer":
     """The stylizer of a .cube file."""
-    from impasto.methods.lut.look import look_of
+    from impasto.methods.lut.color_lut import color_lut_of
 
     if len(source.styles) > 1:
-        raise InputError("looks are not mixed: give one of them, with --strength for less of it")
+        raise InputError("LUTs are not mixed: give one of them, with --strength for less of it")
     (file,) = (style.file for style in source.styles)
     if file is None:
-        raise InputError(f"{source.name} is no look: impasto lut PHOTO --style {source.name} makes one")
-    return look_of(file, controls.strength)
+        raise InputError(f"{source.name} is no LUT: impasto lut PHOTO --style {source.name} makes one")
+    return color_lut_of(file, controls.strength)
 
 
 METHOD = Method(
     "lut",
-    "a table of colours, the look of a photograph for films of any length; the files of grading programs",
+    "a table of colours, the colours of a photograph for videos of any length; the files of grading programs",
     "Adobe, Cube LUT Specification 1.0, 2013",
     build,
     style="file",
