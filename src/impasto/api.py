@@ -288,7 +288,7 @@ def export_web(folder: PathLike, *styles: PathLike, listener: Listener = silence
 
     folder: a new one, or that of an earlier page.
     styles: learned ones, by name or as files; all bundled small networks if there is none.
-    listener: is told of each style.
+    listener: is told of the megabytes of onnxruntime-web, which is fetched once into the cache, and of each style.
 
     Raises ImpastoError.
     """

@@ -13,9 +13,11 @@ from impasto.interrupts import between_steps
 from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
+from impasto.job.request import PathLike
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
 from impasto.media.image_writer import check_writable
 from impasto.media.images import Picture, fitted, read_picture, resize, write_result
+from impasto.media.masks import load_shares
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
 from impasto.runtime.stylizer import Stylizer, memory_of
@@ -26,10 +28,18 @@ OnDone = Callable[[Job, Outcome], None]
 
 
 def paint(
-    stylizer: Stylizer, picture: Picture, controls: Controls, place: Place, *, masks: Tensor | None = None, origin: str = "the picture"
+    stylizer: Stylizer,
+    picture: Picture,
+    controls: Controls,
+    place: Place,
+    *,
+    masks: Tensor | None = None,
+    selection: PathLike | None = None,
+    origin: str = "the picture",
 ) -> tuple[Picture, bool]:
     """Paint one picture in memory: fitted, stylised, colours kept if asked, alpha and metadata carried through.
 
+    selection: the photo stays outside of it, see `impasto.job.request.Request`.
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
@@ -42,6 +52,9 @@ def paint(
     pixels = resize(painted[0].float().cpu(), size, bits=picture.bits)
     if controls.keep_color is not None:
         pixels = keep_color(controls.keep_color, pixels, photo.pixels, photo.alpha)
+    if selection is not None:
+        share = load_shares([selection], 1, size, max_pixels=controls.max_megapixels * 1_000_000)[0]
+        pixels = photo.pixels.lerp(pixels, share)
     return replace(photo, pixels=pixels), finished
 
 
@@ -52,6 +65,7 @@ def run(
     place: Place,
     *,
     masks: Tensor | None = None,
+    selection: PathLike | None = None,
     identity: str = "",
     bytes_a_pixel: int = 0,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -90,14 +104,16 @@ def run(
                     )
                 elif (found := cut(job, controls, bytes_a_pixel)) is not None:
                     check_writable(job.output, inputs=everything)
-                    said = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
+                    said = paint_large(
+                        stylizer, job, found, controls, place, masks=masks, selection=selection, identity=identity, listener=noticed
+                    )
                     size, remark = found.size, "; ".join(filter(None, (said, _shrunk(found.header.size, found.size, controls))))
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
                     check_writable(job.output, size=size)
-                    result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
+                    result, finished = paint(stylizer, picture, controls, place, masks=masks, selection=selection, origin=str(job.source))
                     left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
                     remark = "; ".join(filter(None, (*picture.messages, *left_out, _shrunk(picture.size, size, controls))))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))

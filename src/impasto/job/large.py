@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import psutil
 from torch import Tensor
@@ -15,10 +16,12 @@ from impasto.errors import InputError
 from impasto.events import Listener
 from impasto.files import beside, check_space, stamp
 from impasto.job.plan import Job
-from impasto.media.canvas import Canvas
+from impasto.job.request import PathLike
+from impasto.media.canvas import Canvas, tiles
 from impasto.media.color import KEEP_COLOR, Recolor
 from impasto.media.image_writer import check_writable
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
+from impasto.media.masks import load_shares
 from impasto.runtime.device import Place
 from impasto.runtime.large import KeepFor, Local, Plan, Tiling, Work, paint_by_tiles
 from impasto.runtime.size import pyramid, usual_size, working_size
@@ -99,6 +102,7 @@ def paint_large(
     place: Place,
     *,
     masks: Tensor | None,
+    selection: PathLike | None = None,
     identity: str,
     listener: Listener,
 ) -> str:
@@ -132,6 +136,8 @@ def paint_large(
         keep=None if controls.keep_color is None else _kept(KEEP_COLOR[controls.keep_color], photo.alpha),
         listener=listener,
     )
+    if selection is not None:
+        painted = _selected(photo.pixels, painted, selection, work.folder, controls)
     result = replace(photo, pixels=painted)
     left_out = write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
     shutil.rmtree(work.folder, ignore_errors=True)
@@ -145,3 +151,12 @@ def paint_large(
 def _kept(keep: Callable[[Tensor, Tensor, Tensor | None], Recolor], alpha: Canvas | None) -> KeepFor:
     """What keeps the colours of a photo, measured where something can be seen."""
     return lambda painted, photo: keep(painted, photo, None if alpha is None else alpha.whole((photo.shape[-2], photo.shape[-1])))
+
+
+def _selected(photo: Canvas, painted: Canvas, selection: PathLike, folder: Path, controls: Controls) -> Canvas:
+    """The painting inside the selection and the photo outside of it, in a file of its own, so that it can be made again."""
+    found = Canvas(folder / "selected.raw", photo.size, deep=painted.deep)
+    share = load_shares([selection], 1, photo.size, max_pixels=controls.max_megapixels * 1_000_000)
+    for box in tiles(photo.size, USUAL_TILE):
+        found.write(box, photo.read(box).lerp(painted.read(box), box.of(share)))
+    return found

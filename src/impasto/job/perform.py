@@ -53,11 +53,14 @@ def prepare(request: Request) -> Prepared:
     """Find the styles, plan the outputs and decide. What concerns all files raises ImpastoError."""
     controls, asked = request.controls, request.regions
     source = gather_styles(request.styles, request.weights, controls, asked.kind)
-    beside = [*request.styles, *asked.masks, *asked.style_masks, *files_of(controls)]
+    selections = [] if request.selection is None else [request.selection]
+    beside = [*request.styles, *asked.masks, *asked.style_masks, *selections, *files_of(controls)]
     planned = plan(request.inputs, request.output, source.name, frames=request.frames, regions=asked.show, beside=beside, part=request.part)
     jobs = planned.jobs
     if asked.masks and len(jobs) > 1:
         raise InputError("a mask belongs to one photo, and there are several")
+    if selections and (len(jobs) > 1 or jobs[0].moving):
+        raise InputError("a selection belongs to one photo")
     films = any(job.moving for job in jobs)
     photos = any(not job.moving for job in jobs)
     decided = {
@@ -146,6 +149,7 @@ def carry_out(
                 decision.controls,
                 place,
                 masks=masks,
+                selection=request.selection,
                 identity=f"{styles.identity} {networks}",
                 bytes_a_pixel=bytes_a_pixel(decision, place),
                 on_file=count,

@@ -101,7 +101,7 @@ def _prepared(request: Request) -> _Ready | Summary | None:
 def _is_simple(request: Request) -> bool:
     """Whether it is one photo in one style."""
     one = len(request.inputs) == len(request.styles) == 1 and request.weights is None
-    here = not request.frames and request.part is None and request.cluster is None
+    here = not request.frames and request.part is None and request.cluster is None and request.selection is None
     return one and here and request.regions.kind == "pictures" and Path(request.inputs[0]).is_file() and not is_film(request.inputs[0])
 
 

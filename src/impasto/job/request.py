@@ -90,6 +90,7 @@ class Request:
     output: a file, a folder, or None for names of ours in the current folder.
     frames: whether folders hold the frames of a film each.
     part: which part of it, for one machine of several; everything if None.
+    selection: a grey image of the photo's shape: white is painted, black stays the photo, grey is between; all of it if None.
     cluster: "auto", or the address of a Ray cluster that paints; this process does if None.
     again: whether results are painted that are there already, made from the same with the same settings.
 
@@ -106,6 +107,7 @@ class Request:
     cluster: str | None = None
     controls: Controls = field(default_factory=Controls)
     again: bool = False
+    selection: PathLike | None = None
 
     def __post_init__(self) -> None:
         output = [] if self.output is None else [self.output]
@@ -113,3 +115,5 @@ class Request:
             check_name(Path(path))
         if self.part is not None and self.cluster is not None:
             raise InputError("a cluster cuts a job into parts by itself: give --part or --cluster")
+        if self.selection is not None and self.cluster is not None:
+            raise InputError("a cluster does not paint selections")
