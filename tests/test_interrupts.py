@@ -265,7 +265,7 @@ def test_a_disk_that_is_full_on_the_way_costs_no_frame(tmp_path, monkeypatch):
     monkeypatch.setitem(FilmWriter.__init__.__kwdefaults__, "piece", 6)
     written, write = [], FilmWriter.write
 
-    def full(self, picture, time, *, cut=False):
+    def full(self, picture, time, *, cut=False, duration=0):
         if len(written) == 20:
             raise OSError(28, "No space left on device")
         written.append(time)

@@ -165,8 +165,10 @@ def test_frames_that_change_their_size_are_fitted_and_said(tmp_path):
     assert "bars surround them" in outcome.remark
     frames = frames_of(tmp_path / "out.mp4")
     assert frames.shape == (12, 3, 48, 64)
-    assert frames[6:, :, :, :10].min() > 0.9, "black, painted as its negative: 80x96 is 40x48 in the middle of 64x48"
-    assert frames[6:, 1, 10, 14].max() < 0.3, "the green bar of the frame itself"
+    bars = torch.cat([frames[6:, ..., :10], frames[6:, ..., 54:]], -1)
+    assert bars.min() > 0.9, "80x96 is 40x48 in the middle of 64x48; the bars beside it are black, painted as their negative"
+    assert frames[11, 1, 4:20, 13].max() < 0.3, "the green bar of the last frame, 6 of 80 pixels wide, begins at the left edge of the 40"
+    assert frames[11, 1, 4:20, 18:50].min() > 0.7
 
 
 def test_a_film_of_one_frame(tmp_path):

@@ -1,5 +1,6 @@
 """Recordings that were joined, whose times jump where the next one begins, and times that go on there."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,40 @@ _BACK, _AHEAD = Fraction(1, 10), Fraction(10)
 """Seconds by which times have to fall back, or go ahead, so that another recording begins: those of FFmpeg's program."""
 
 
+@dataclass(frozen=True)
+class Recordings:
+    """Recordings that follow each other in a file.
+
+    offsets: seconds that have to be added to the times of each so that they go on; (0,) where nothing jumps.
+    duration: seconds of all of them; 0 for a file whose header says it.
+    """
+
+    offsets: tuple[Fraction, ...] = (Fraction(0),)
+    duration: Fraction = Fraction(0)
+
+
 @remembered(16)
-def time_offsets(path: Path, stream: int) -> tuple[Fraction, ...]:
-    """Seconds that have to be added to the times of each of the recordings in a file so that they go on; (0,) where nothing jumps.
+def recordings_of(path: Path, stream: int) -> Recordings:
+    """The recordings that a file consists of.
 
     stream: number of the video stream; its packets are read, and nothing is decoded. Raises av.FFmpegError.
     """
     offsets = [Fraction(0)]
     with av.open(str(path)) as container:
         if not int(container.format.flags) & _JUMPING:
-            return tuple(offsets)
-        end: Fraction | None = None
-        last = Fraction(0)
+            return Recordings()
+        begin: Fraction | None = None
+        last = end = Fraction(0)
         for packet in container.demux(container.streams[stream]):
             if packet.dts is None:
                 continue
             time = packet.dts * Fraction(packet.time_base)
-            if end is not None and not last - _BACK <= time <= last + _AHEAD:
+            if begin is None:
+                begin = time
+            elif not last - _BACK <= time <= last + _AHEAD:
                 offsets.append(end + offsets[-1] - time)
             last, end = time, time + (packet.duration or 0) * Fraction(packet.time_base)
-    return tuple(offsets)
+    return Recordings(tuple(offsets), Fraction(0) if begin is None else end + offsets[-1] - begin)
 
 
 class Continued:

@@ -173,7 +173,7 @@ def _mixed_down(stream: Any, layout: str) -> str:
 class Carried:
     """The tracks of a film on their way into another: opened with the source and the target, then packets in order of time.
 
-    origin: seconds of the source's times at which the target begins. offsets: see `impasto.media.time_jumps.time_offsets`.
+    origin: seconds of the source's times at which the target begins. offsets: see `impasto.media.time_jumps.Recordings`.
     """
 
     def __init__(self, source: Any, target: Any, tracks: Tracks, origin: Fraction, offsets: tuple[Fraction, ...]):

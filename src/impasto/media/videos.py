@@ -18,7 +18,7 @@ from torch import Tensor
 from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
 from impasto.media.opening import MADE_BY
-from impasto.media.time_jumps import Continued, time_offsets
+from impasto.media.time_jumps import Continued, recordings_of
 
 MOST_FILM_PIXELS = 100_000_000
 """Largest frames that are decoded, width times height."""
@@ -26,7 +26,8 @@ MOST_FILM_PIXELS = 100_000_000
 _ALPHA_DECODERS = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 """FFmpeg's own decoders of these pass over the alpha that WebM stores beside the pictures."""
 
-
+_WITHOUT_ORDER = frozenset({"avi"})
+"""Containers whose packets have one time, so that FFmpeg has to guess in which order frames are shown; decoders know it."""
 _RUN_UP = Fraction(1, 2)
 """Seconds before the first frame of a span from which it is decoded: filters look at the frames before."""
 
@@ -46,7 +47,7 @@ class FilmInfo:
     frames: their number, 0 if unknown. duration: seconds, 0 if unknown. time_base: seconds per unit of the frames' times. color: how its
     colours are stored. alpha: whether it has any. remarks: messages on what is changed by reading it. start: time of the first frame, in
     units of the time base. origin: seconds of its times that are the beginning of all its streams. offsets: see
-    `impasto.media.time_jumps.time_offsets`.
+    `impasto.media.time_jumps.Recordings`.
     """
 
     size: tuple[int, int]
@@ -124,9 +125,7 @@ class FilmReader:
                 _check_size(path, stream.codec_context)
                 self._index = stream.index
                 decoder = _decoder(stream)
-                first = next((frame for packet in container.demux(stream) for frame in _decoded(decoder, packet)), None)
-                if first is None:
-                    raise FilmError(f"{path} holds not a single frame that can be read")
+                first = self._first(container, stream, decoder)
                 self._info(container, stream, first)
         except FilmError:
             raise
@@ -134,6 +133,23 @@ class FilmReader:
             raise FilmError(f"{path} needs more memory than there is") from None
         except Exception as error:  # decoders raise whatever they stumble over
             raise FilmError(f"{path} is not a film that can be read ({getattr(error, 'strerror', None) or error})") from None
+
+    def _first(self, container: Any, stream: Any, decoder: Any) -> Any:
+        """The first frame. Raises FilmError."""
+        begin = None
+        for packet in container.demux(stream):
+            begin = packet.dts if begin is None else begin
+            for frame in _decoded(decoder, packet):
+                known = container.format.name in _WITHOUT_ORDER and frame.dts is not None and begin is not None
+                self._delay = frame.dts - begin if known else None
+                return self._stamped(frame)
+        raise FilmError(f"{self.path} holds not a single frame that can be read")
+
+    def _stamped(self, frame: Any) -> Any:
+        """A frame with the time at which it is shown."""
+        if self._delay is not None:
+            frame.pts = None if frame.dts is None else frame.dts - self._delay
+        return frame
 
     def _info(self, container: Any, stream: Any, first: Any) -> None:
         self._matrix, stretch = _turned(first), _pixel_shape(stream)
@@ -143,6 +159,7 @@ class FilmReader:
         stated = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
         rate = next((rate for rate in stated if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
+        recordings = recordings_of(self.path, stream.index)
         self._convert = (color, alpha)
         remarks = _streams_left_out(self.path, container, stream)
         if color.message:
@@ -160,13 +177,13 @@ class FilmReader:
             rate,
             time_base,
             stream.frames,
-            _duration(container, stream),
+            float(recordings.duration) or _duration(container, stream),
             color,
             alpha,
             self.remarks,
             first.pts or 0,
             _origin(container),
-            time_offsets(self.path, stream.index),
+            recordings.offsets,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -211,7 +228,7 @@ class FilmReader:
                 for packet in container.demux(stream):
                     try:
                         frames = _decoded(decoder, packet)
-                        ready = [one for frame in frames for one in convert(frame, base)]
+                        ready = [one for frame in frames for one in convert(self._stamped(frame), base)]
                         if packet.dts is None:
                             ready += convert(None, base)
                     except av.FFmpegError:
@@ -322,17 +339,18 @@ def _pixel_shape(stream: Any) -> Fraction:
 
 
 def _duration(container: Any, stream: Any) -> float:
-    """Seconds of the video stream, 0 if only the length of another is known."""
+    """Seconds of the video stream, 0 if only the length of another is known. What Matroska calls a duration is the end."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     stated = next((value for key, value in stream.metadata.items() if key.upper().startswith("DURATION")), "")
     parts = stated.split(":")
     try:
         if len(parts) == 3:
-            return float(int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2]))
+            end = float(int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2]))
+            return max(0.0, end - float((stream.start_time or 0) * stream.time_base))
     except ValueError:
         pass
-    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
+    return max(0, (container.duration or 0) - (container.start_time or 0)) / 1e6 if len(container.streams) == 1 else 0.0
 
 
 def _origin(container: Any) -> Fraction:
