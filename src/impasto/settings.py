@@ -42,7 +42,7 @@ class Controls:
     strength: 0 is the photo, 1 the full style.
     keep_color: None, "luma" or "coral".
     background: what transparency is laid on where a format cannot hold it, a colour's name or "#rrggbb".
-    keep_metadata: copy the photo's EXIF block.
+    keep_metadata: keep EXIF, IPTC and XMP of photos: dates, place, copyright, rating. Their density (DPI) is kept always.
     stabilize: how films are stabilised: "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
     seed: for whatever is random.
     device: "auto", "cpu", "cuda", "cuda:1", "mps".

@@ -103,7 +103,7 @@ def stylize(
         str,
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
     ] = DEFAULT.background,
-    keep_metadata: Annotated[bool, rarely("Copy the photo's EXIF block.", "--keep-metadata")] = DEFAULT.keep_metadata,
+    keep_metadata: Annotated[bool, rarely("Keep a photo's EXIF, IPTC and XMP.", "--keep-metadata")] = DEFAULT.keep_metadata,
     seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
     device: Device = DEFAULT.device,
