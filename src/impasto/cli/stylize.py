@@ -106,7 +106,7 @@ def stylize(
         rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
     ] = DEFAULT.background,
     keep_metadata: Annotated[
-        bool, rarely("Keep what cameras and people wrote: EXIF of photos; title, artist, dates and place of videos.", "--keep-metadata")
+        bool, rarely("Keep EXIF, IPTC and XMP of photos; title, artist, dates and place of videos.", "--keep-metadata")
     ] = DEFAULT.keep_metadata,
     seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,

@@ -119,13 +119,17 @@ def fitted(metadata: ImageMetadata | None, kind: str, size: Size, *, keep: bool)
     if not keep:
         return blocks, ()
     exif = None if metadata.exif is None else _still_true(metadata.exif, size)
-    packet, extension = None, None
+    packet = None
     if metadata.exif is not None and exif is None:
         messages.append("its EXIF block is damaged and is left out")
     if metadata.xmp is not None:
         try:
             packet = xmp.still_true(metadata.xmp, metadata.extension, before=metadata.size, after=size, turned=metadata.turned)
-        except ValueError:
+            if packet is not None and room.xmp != 0:
+                main, extension = _parted(packet, room)
+                blocks = replace(blocks, xmp=main, extension=extension)
+        except Exception:  # whatever damage leads to: the picture that was painted is written
+            packet = None
             messages.append("its XMP is damaged and is left out")
     lacking = [
         name
@@ -139,11 +143,8 @@ def fitted(metadata: ImageMetadata | None, kind: str, size: Size, *, keep: bool)
         if left:
             messages.append(f"{' and '.join(left)} of the EXIF block {_is(left)} left out: too large for {room.name}")
         blocks = replace(blocks, exif=exif)
-    if packet is not None and room.xmp != 0:
-        packet, extension = _parted(packet, room)
-        if packet is None:
-            messages.append(f"XMP is left out: too large for {room.name}")
-        blocks = replace(blocks, xmp=packet, extension=extension)
+    if packet is not None and room.xmp != 0 and blocks.xmp is None:
+        messages.append(f"XMP is left out: too large for {room.name}")
     if metadata.iptc is not None and room.iptc != 0:
         fits = room.iptc is None or len(metadata.iptc) <= room.iptc
         if not fits:
@@ -160,7 +161,7 @@ def _still_true(block: bytes, size: Size) -> Directories | None:
     """What of an EXIF block is true of a result; None for a damaged one."""
     try:
         found = read_directories(io.BytesIO(_bare(block)), _OF_IMAGE.__contains__)
-    except (ValueError, struct.error, MemoryError):
+    except Exception:
         return None
     exposure: Directory = without(found.exposure, _OF_PIXELS)
     exposure |= {_COLOR_SPACE: short(_SRGB), _WIDTH: long(size[1]), _HEIGHT: long(size[0])}
@@ -183,11 +184,10 @@ def _within(exif: Directories, blocks: Blocks, most: int | None) -> tuple[Direct
 
 
 def _parted(packet: bytes, room: Room) -> tuple[bytes | None, bytes | None]:
+    """A packet, and its extension if it needs one; None where the format does not take it."""
     if room.xmp is None or len(packet) <= room.xmp:
         return packet, None
-    if not room.extension:
-        return None, None
-    main, extension = xmp.divided(packet, room.xmp)
+    main, extension = xmp.divided(packet, room.xmp) if room.extension else (packet, None)
     return (main, extension) if len(main) <= room.xmp else (None, None)
 
 
