@@ -101,8 +101,8 @@ def test_other_settings_paint(photos, style, tmp_path):
     controls, wanted = impasto.Controls(), {"output": tmp_path / "out"}
     impasto.stylize(photos, style, controls=controls, **wanted)
     for other in (
-        {"strength": 0.5}, {"size": 44}, {"keep_color": "luma"}, {"seed": 1}, {"background": "black"}, {"keep_metadata": True},
-        {"memory": "8G"}
+        {"strength": 0.5}, {"size": 44}, {"keep_color": "luma"}, {"seed": 1}, {"background": "black"},
+        {"keep_metadata": True}, {"memory": "8G"},
     ):  # fmt: skip
         assert len(painted(impasto.stylize(photos, style, controls=replace(controls, **other), **wanted))) == 3, other
         assert painted(impasto.stylize(photos, style, controls=replace(controls, **other), **wanted)) == []

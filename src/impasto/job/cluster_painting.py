@@ -53,11 +53,16 @@ LOGS = "impasto-logs"
 """The folder beside the results where the logs of failed tasks go."""
 
 
-def paint_on_cluster(prepared: Prepared, listener: Listener, on_done: OnDone = lambda job, outcome: None) -> Summary:
+def paint_on_cluster(
+    prepared: Prepared,
+    listener: Listener,
+    there: Mapping[Path, Outcome] | None = None,
+    on_done: OnDone = lambda job, outcome: None,
+) -> Summary:
     """Paint what was prepared on the cluster that the request names. The same request resumes what an earlier one did not finish.
 
     What concerns one file is its outcome's error, and the log of its task lies beside the results; what concerns all raises ImpastoError.
-    on_done: is told of each whole result.
+    there: outcomes of jobs whose results are there already, by their outputs. on_done: is told of each whole result.
     """
     for job in prepared.jobs:
         check_folder(job.output)
@@ -68,7 +73,7 @@ def paint_on_cluster(prepared: Prepared, listener: Listener, on_done: OnDone = l
         if prepared.request.regions.kind != "regions":  # which have styles of their own for each photo
             for moving, decision in prepared.decided.items():  # learned once, here
                 memories[moving] = memory_of(build(decision, prepared.source, place, listener))
-        work = _Work(prepared, place, memories, cluster, on_done)
+        work = _Work(prepared, place, memories, cluster, there or {}, on_done)
         with work.begun():
             try:
                 work.do(cluster, listener)
@@ -100,9 +105,18 @@ class _Unit:
 class _Work:
     """All files of a job on their way."""
 
-    def __init__(self, prepared: Prepared, place: Place, memories: Mapping[bool, int | None], cluster: Cluster, on_done: OnDone):
+    def __init__(
+        self,
+        prepared: Prepared,
+        place: Place,
+        memories: Mapping[bool, int | None],
+        cluster: Cluster,
+        there: Mapping[Path, Outcome],
+        on_done: OnDone,
+    ):
         self.given, self.prepared = prepared, _absolute(prepared)
-        self.files = [_File(job) for job in self.prepared.jobs]
+        pairs = zip(self.given.jobs, self.prepared.jobs, strict=True)
+        self.files = [_File(job, outcome=there.get(given.output)) for given, job in pairs]
         self._bytes = {moving: bytes_a_pixel(decision, place) for moving, decision in prepared.decided.items()}
         self._memories, self._machines, self._on_done = memories, cluster.machines, on_done
         asked = prepared.request.controls.memory
@@ -133,7 +147,8 @@ class _Work:
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / self._token).write_text(self._secret, encoding="utf-8")
             for file in self.files:
-                self._look_at(file)
+                if file.outcome is None:
+                    self._look_at(file)
             yield
         finally:
             done = all(file.outcome is not None and file.outcome.error is None for file in self.files)

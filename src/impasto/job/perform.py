@@ -87,13 +87,11 @@ def perform(
     """
     prepared = prepare(request)
     if not recorded:
-        return _painted(prepared, listener, on_file, on_regions, lambda job, outcome: None)
+        return _painted(prepared, {}, listener, on_file, on_regions, lambda job, outcome: None)
     records = Records(request, prepared.jobs)
     there = {} if request.again else {job.output: found for job in prepared.jobs if (found := records.there(job)) is not None}
-    left = [job for job in prepared.jobs if job.output not in there]
-    summary = _painted(replace(prepared, jobs=left), listener, on_file, on_regions, records.note) if left or not there else Summary([])
-    outcomes = _in_order(prepared.jobs, [*there.values(), *summary.outcomes])
-    return replace(summary, outcomes=outcomes, left_out=(*(summary.left_out or prepared.said), *said(outcomes)))
+    summary = _painted(prepared, there, listener, on_file, on_regions, records.note)
+    return replace(summary, left_out=(*summary.left_out, *said(summary.outcomes)))
 
 
 def _in_order(jobs: list[Job], outcomes: list[Outcome]) -> list[Outcome]:
@@ -104,18 +102,22 @@ def _in_order(jobs: list[Job], outcomes: list[Outcome]) -> list[Outcome]:
 
 def _painted(
     prepared: Prepared,
+    there: Mapping[Path, Outcome],
     listener: Listener,
     on_file: Callable[[int, int, Path], None],
     on_regions: Callable[[Regions], None],
     on_done: OnDone,
 ) -> Summary:
-    """The jobs of what was prepared, painted here or on a cluster."""
-    request = prepared.request
+    """The jobs of what was prepared, painted here or on a cluster, but for those whose outcomes are there, by their outputs."""
+    request, left = prepared.request, [job for job in prepared.jobs if job.output not in there]
+    if there and not left:
+        return Summary(_in_order(prepared.jobs, [*there.values()]), left_out=prepared.said)
     if request.cluster is not None:
         from impasto.job.cluster_painting import paint_on_cluster
 
-        return paint_on_cluster(prepared, listener, on_done)
-    summary = carry_out(prepared, listener, on_file, on_regions, on_done=on_done)
+        return paint_on_cluster(prepared, listener, there, on_done)
+    summary = carry_out(replace(prepared, jobs=left), listener, on_file, on_regions, on_done=on_done)
+    summary = replace(summary, outcomes=_in_order(prepared.jobs, [*there.values(), *summary.outcomes]))
     if summary.outcomes or summary.interrupted:
         return summary
     nothing = f"part {request.part} has nothing to paint: there are fewer files than parts, and films are short"
