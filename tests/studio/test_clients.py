@@ -4,6 +4,7 @@ import base64
 import io
 import time
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -62,6 +63,33 @@ def test_drafts_and_jobs_are_what_the_command_line_paints(client, tmp_path, size
     assert abs(levels(Image.open(io.BytesIO(pixels_of_job(client, body)))) - expected).max() <= 1
     if size:
         assert abs(levels(painted(client.post("/api/stylize", json=body))) - expected).max() <= 1
+
+
+# Depths.
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("png", 16), ("tif", 16), ("jpg", 8), ("webp", 8)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_sixteen_bits_come_back_where_the_format_holds_them(client, kind, bits, whole):
+    across, down = np.meshgrid(np.linspace(0, 1, 96), np.linspace(0.2, 0.8, 64))
+    photo = np.stack([across, down, 1 - across], -1)
+    sent = cv2.imencode(".png", (photo[:, :, ::-1] * 65535).round().astype(np.uint16))[1].tobytes()
+    key = client.post("/api/pictures?name=deep.png", content=sent).json()["id"]
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:, 48:] = 255
+    selection = {} if whole else {"selection": keep(client, Image.fromarray(mask), "mask.png")}
+    body = asked(key, quality="draft", size=0, format=kind, **selection)
+    answer = client.post("/api/stylize", json=body)
+    assert answer.status_code == 200, answer.text
+    made = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in (answer.content, pixels_of_job(client, body))]
+    for picture in made:
+        assert picture.dtype == (np.uint16 if bits == 16 else np.uint8)
+        assert picture.shape == (64, 96, 3)
+        if bits == 16:
+            assert len(np.unique(picture)) > 1000, "not eight bits in sixteen"
+            if not whole:
+                off = abs(picture[:, :48, ::-1] / 65535 - photo[:, :48])
+                assert off.max() < 2 / 65535, "outside of the selection the photo stays to its last bit"
 
 
 # Choices.
