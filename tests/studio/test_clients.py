@@ -6,6 +6,7 @@ import time
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageDraw
 
@@ -188,3 +189,19 @@ def test_a_large_draft_is_cancelled_within_a_second(client):
     assert time.monotonic() - began < 1.5, "seconds; one is promised, and tests run beside others"
     again = ended(client, client.post("/api/jobs/photo", json=asked(keep(client), quality="draft")).json()["id"])
     assert again["state"] == "done", "the next one is painted"
+
+
+def test_ten_images_take_no_more_memory(client):
+    """Of the studio's process and those that paint for it."""
+    taken = []
+    for number in range(14):
+        photo = keep(client, scene(700, 500 + 4 * (number % 2)))
+        body = asked(photo, quality="draft", size=0)
+        assert client.post("/api/stylize", json=body).status_code == 200
+        job = ended(client, client.post("/api/jobs/photo", json=body).json()["id"])
+        assert job["state"] == "done", job
+        client.delete(f"/api/jobs/{job['id']}")
+        client.delete(f"/api/pictures/{photo}")
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        taken.append(sum(process.memory_info().rss for process in processes if process.is_running()))
+    assert np.median(taken[-5:]) - np.median(taken[2:7]) < 80e6, [round(value / 1e6) for value in taken]
