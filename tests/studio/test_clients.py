@@ -4,7 +4,9 @@ import base64
 import io
 import time
 
+import cv2
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageDraw
 
@@ -62,6 +64,33 @@ def test_drafts_and_jobs_are_what_the_command_line_paints(client, tmp_path, size
     assert abs(levels(Image.open(io.BytesIO(pixels_of_job(client, body)))) - expected).max() <= 1
     if size:
         assert abs(levels(painted(client.post("/api/stylize", json=body))) - expected).max() <= 1
+
+
+# Depths.
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("png", 16), ("tif", 16), ("jpg", 8), ("webp", 8)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_sixteen_bits_come_back_where_the_format_holds_them(client, kind, bits, whole):
+    across, down = np.meshgrid(np.linspace(0, 1, 96), np.linspace(0.2, 0.8, 64))
+    photo = np.stack([across, down, 1 - across], -1)
+    sent = cv2.imencode(".png", (photo[:, :, ::-1] * 65535).round().astype(np.uint16))[1].tobytes()
+    key = client.post("/api/pictures?name=deep.png", content=sent).json()["id"]
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:, 48:] = 255
+    selection = {} if whole else {"selection": keep(client, Image.fromarray(mask), "mask.png")}
+    body = asked(key, quality="draft", size=0, format=kind, **selection)
+    answer = client.post("/api/stylize", json=body)
+    assert answer.status_code == 200, answer.text
+    made = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in (answer.content, pixels_of_job(client, body))]
+    for picture in made:
+        assert picture.dtype == (np.uint16 if bits == 16 else np.uint8)
+        assert picture.shape == (64, 96, 3)
+        if bits == 16:
+            assert len(np.unique(picture)) > 1000, "not eight bits in sixteen"
+            if not whole:
+                off = abs(picture[:, :48, ::-1] / 65535 - photo[:, :48])
+                assert off.max() < 2 / 65535, "outside of the selection the photo stays to its last bit"
 
 
 # Choices.
@@ -160,3 +189,19 @@ def test_a_large_draft_is_cancelled_within_a_second(client):
     assert time.monotonic() - began < 1.5, "seconds; one is promised, and tests run beside others"
     again = ended(client, client.post("/api/jobs/photo", json=asked(keep(client), quality="draft")).json()["id"])
     assert again["state"] == "done", "the next one is painted"
+
+
+def test_ten_images_take_no_more_memory(client):
+    """Of the studio's process and those that paint for it."""
+    taken = []
+    for number in range(14):
+        photo = keep(client, scene(700, 500 + 4 * (number % 2)))
+        body = asked(photo, quality="draft", size=0)
+        assert client.post("/api/stylize", json=body).status_code == 200
+        job = ended(client, client.post("/api/jobs/photo", json=body).json()["id"])
+        assert job["state"] == "done", job
+        client.delete(f"/api/jobs/{job['id']}")
+        client.delete(f"/api/pictures/{photo}")
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        taken.append(sum(process.memory_info().rss for process in processes if process.is_running()))
+    assert np.median(taken[-5:]) - np.median(taken[2:7]) < 80e6, [round(value / 1e6) for value in taken]
