@@ -1,10 +1,9 @@
 """The colours of films: matrix, primaries, transfer and range, as their tags say, or as the height says where there are none.
 
 Numbers are those of ITU-T H.273. Frames become RGB in the film's own primaries and transfer if these are of ordinary screens; HDR and
-wide colour are brought to BT.709 by FFmpeg's own tone mapping.
+wide colours are brought to BT.709 as those of photos are (`video_light.py`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,21 +13,21 @@ import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Interpolation
 
+from impasto.media.video_light import ToScreen
+
 UNSPECIFIED = 2
 _HD = 720
 """From this height on, films without tags are taken for BT.709; smaller ones for BT.601."""
 
 _HDR = {16: "PQ", 18: "HLG"}
-_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428", 11: "smpte431",
-              12: "smpte432", 22: "jedec-p22"}  # fmt: skip
 _WIDE = {8: "film", 9: "BT.2020", 10: "XYZ", 11: "DCI-P3", 12: "Display P3"}
 """Primaries that ordinary screens do not have."""
-_TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10",
-              15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67"}  # fmt: skip
 _UNUSUAL = {8: "linear light", 17: "the light of cinemas"}
 """Transfers that ordinary screens do not show."""
 _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrices by swscale's numbers."""
+_WHITE_OF_YUV = 65280
+"""What swscale makes of white where luma and chroma become RGB of 16 bits."""
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
 
@@ -91,12 +90,13 @@ class ToRGB:
     def __init__(self, color: FilmColor, *, alpha: bool):
         self.color, self.alpha, self.deinterlaced = color, alpha, False
         self._graph: Graph | None = None
-        self._made_for: tuple[int, int, str, bool] | None = None
+        self._made_for: tuple[int, int, str] | None = None
+        self._to_screen: ToScreen | None = None
 
     def __call__(self, frame: Any, time_base: Fraction) -> list[tuple[np.ndarray, Fraction | None, Fraction]]:
         """Frames that are ready, each with its time and its duration in seconds."""
         self.deinterlaced = self.deinterlaced or (frame is not None and bool(frame.interlaced_frame))
-        if not self.color.mapped and not self.deinterlaced:
+        if not self.deinterlaced:
             return [] if frame is None else [self._timed(frame, time_base)]
         return [self._timed(ready, Fraction(ready.time_base)) for ready in self._filtered(frame, time_base)]
 
@@ -109,7 +109,7 @@ class ToRGB:
             if self._graph is not None:
                 self._graph.push(None)
         else:
-            shape = (frame.width, frame.height, frame.format.name, self.deinterlaced)
+            shape = (frame.width, frame.height, frame.format.name)
             if shape != self._made_for:
                 ready = [] if self._graph is None else self._filtered(None, time_base)
                 self._graph, self._made_for = self._connected(frame, time_base), shape
@@ -126,40 +126,32 @@ class ToRGB:
     def _connected(self, frame: Any, time_base: Fraction) -> Graph:
         graph = Graph()
         nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format.name, time_base=time_base)]
-        nodes += [graph.add(name, arguments) for name, _, arguments in (step.partition("=") for step in self._steps())]
-        nodes.append(graph.add("buffersink"))
+        nodes += [graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"), graph.add("buffersink")]
         graph.link_nodes(*nodes).configure()
         return graph
 
-    def _steps(self) -> Iterator[str]:
-        """The filters that are needed."""
-        color = self.color
-        if self.deinterlaced:
-            yield "bwdif=mode=send_frame:parity=auto:deint=interlaced"
-        if color.mapped:
-            yield (
-                f"scale=in_color_matrix={_MATRICES[color.matrix]}:in_range={'pc' if color.full else 'tv'}"
-                f":in_primaries={_PRIMARIES.get(color.primaries, 'bt709')}:in_transfer={_TRANSFERS.get(color.transfer, 'bt709')}"
-                ":out_color_matrix=bt709:out_range=tv:out_primaries=bt709:out_transfer=bt709"
-                f":intent={'perceptual' if color.hdr else 'relative_colorimetric'}:flags=accurate_rnd+full_chroma_int+full_chroma_inp"
-            )
-
     def _bytes(self, frame: Any) -> np.ndarray:
-        color = FilmColor(1, 1, 1) if self.color.mapped else self.color
-        kind = "rgba" if self.alpha else "rgb24"
+        if not self.color.mapped:
+            return self._rgb(frame, "rgba" if self.alpha else "rgb24")
+        if self._to_screen is None:
+            white = 65535 if frame.format.is_rgb else _WHITE_OF_YUV
+            self._to_screen = ToScreen(self.color.primaries, self.color.transfer, white=white)
+        coded = self._rgb(frame, "rgba64le" if self.alpha else "rgb48le")
+        shown = self._to_screen(coded[..., :3])
+        return np.dstack([shown, ((coded[..., 3] + 128.0) / 257).astype(np.uint8)]) if self.alpha else shown
+
+    def _rgb(self, frame: Any, kind: str) -> np.ndarray:
+        """A frame as RGB or RGBA in its own primaries and transfer, of full range."""
         if frame.format.is_rgb:
             array: np.ndarray = frame.to_ndarray(format=kind)
             return array
-        source = _SWSCALE[color.matrix]
+        source = _SWSCALE[self.color.matrix]
         made = frame.reformat(
-            format=kind, src_colorspace=source, dst_colorspace=source, src_color_range=_range(color), dst_color_range=2,
+            format=kind, src_colorspace=source, dst_colorspace=source, src_color_range=_range(self.color), dst_color_range=2,
             interpolation=_EXACT,
         )  # fmt: skip
         shown: np.ndarray = made.to_ndarray()
         return shown
-
-
-_MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020nc"}
 
 
 def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:

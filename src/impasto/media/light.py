@@ -32,7 +32,7 @@ ADOBE_RGB: Chromaticities = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
 
 REFERENCE_WHITE = 203
 """Nits of a white sheet in HDR images (BT.2408)."""
-_KNEE = 0.85
+KNEE = 0.85
 """Light up to which the tone curve changes nothing."""
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -128,9 +128,9 @@ def tone_mapped(light: np.ndarray) -> np.ndarray:
     """
     light = np.nan_to_num(light, nan=0.0, posinf=1e9, neginf=0.0).clip(0, None)
     peak = light.max(-1, keepdims=True)
-    over = np.maximum(peak - _KNEE, 0) / (1 - _KNEE)
-    mapped = _KNEE + (1 - _KNEE) * over / (1 + over)
-    return np.where(peak <= _KNEE, light, light * (mapped / np.maximum(peak, _KNEE)))
+    over = np.maximum(peak - KNEE, 0) / (1 - KNEE)
+    mapped = KNEE + (1 - KNEE) * over / (1 + over)
+    return np.where(peak <= KNEE, light, light * (mapped / np.maximum(peak, KNEE)))
 
 
 def to_xyz(primaries: Chromaticities) -> np.ndarray:

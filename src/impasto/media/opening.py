@@ -17,7 +17,7 @@ from impasto.media.camera_raw import RAW, RawFile, has_libraw, may_be_raw
 from impasto.media.psd import PsdFile
 from impasto.media.scene_linear import SceneImage
 from impasto.media.tiff import STARTS, OtherTiff
-from impasto.media.video_probe import kind_of_video
+from impasto.media.video_probe import is_text, kind_of_video
 
 MADE_BY = "Impasto"
 """What the results say of themselves, as their software, so that a later run does not take them for photos."""
@@ -38,7 +38,9 @@ READABLE_FILMS = frozenset(
      ".insv", ".lrv", ".mpe", ".m1v", ".ivf", ".nut", ".gxf", ".qt"}
 )  # fmt: skip
 """Suffixes by which a file is taken for a video, whatever it begins with; others are known by their beginning."""
-_SOUNDS = frozenset({".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".wma", ".weba", ".aac", ".mp3", ".flac", ".wav", ".spx"})
+_ALSO_TEXTS = frozenset({".ts", ".mts", ".mod", ".rm", ".nut"})
+"""Those of them that texts have too, TypeScript for example."""
+_SOUNDS = frozenset({".m4a", ".m4b", ".mka", ".wma", ".weba", ".ra"})
 """Suffixes of files that hold sound alone, in containers of videos."""
 
 _USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
@@ -82,7 +84,9 @@ def is_film(path: str | os.PathLike[str]) -> bool:
     """True for a file that is a video by its suffix or by its beginning."""
     path = Path(path)
     suffix = path.suffix.lower()
-    return suffix in READABLE_FILMS or (suffix not in _SOUNDS and kind_of_video(path) != "")
+    if suffix in READABLE_FILMS:
+        return suffix not in _ALSO_TEXTS or not is_text(path)
+    return suffix not in _SOUNDS and kind_of_video(path) != ""
 
 
 @contextmanager

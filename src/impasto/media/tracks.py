@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 from av.filter import Graph
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
 from impasto.media.time_jumps import Continued, shifted
 
@@ -23,8 +23,6 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 """Containers of painted films by suffix."""
 
 _SOUND = {"webm": "libopus"}
-_RATES = {"libopus": 48_000}
-_MOST_AAC = 96_000
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """What encoders take, by the number of channels."""
 _PRIMING = Fraction(1, 10)
@@ -81,7 +79,7 @@ def plan_tracks(source: Path, suffix: str, *, metadata: bool = False) -> Tracks:
         with av.open(str(source)) as film:
             for stream in film.streams:
                 what = stream.type
-                if what == "video":
+                if what == "video" or (what == "data" and stream.discard == Discard.all):  # FFmpeg has read it: the titles of chapters
                     continue
                 codec = _codec_of(stream)
                 known = what in ("audio", "subtitle", "attachment")
@@ -298,4 +296,11 @@ class _Encoder:
 
 
 def _rate(stream: Any, encoder: str) -> int:
-    return _RATES.get(encoder, min(int(stream.codec_context.sample_rate), _MOST_AAC))
+    """Samples a second that a track is encoded with: its own, or the next above it that the encoder takes."""
+    rates = sorted(_rates(encoder))
+    return next((rate for rate in rates if rate >= stream.codec_context.sample_rate), rates[-1])
+
+
+@lru_cache(maxsize=8)
+def _rates(encoder: str) -> tuple[int, ...]:
+    return tuple(av.Codec(encoder, "w").audio_rates or (48_000,))

@@ -1,12 +1,12 @@
 """Which files are videos, told by how they begin: names and suffixes of recordings are anything."""
 
-import struct
 from pathlib import Path
 
 _ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 """What QuickTime files and MP4 begin with."""
-_IMAGE_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"jxl ", b"crx "})
-"""Brands of MP4's structure that are images."""
+_NO_VIDEOS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"avci", b"avcs", b"jpeg",
+                        b"jxl ", b"jp2 ", b"jpx ", b"crx ", b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax "})  # fmt: skip
+"""Brands of files that are built as MP4 is, and are images or sound."""
 _STARTS = {
     "Matroska": (0, b"\x1aE\xdf\xa3"),
     "AVI": (8, b"AVI "),
@@ -14,7 +14,6 @@ _STARTS = {
     "FLV": (0, b"FLV\x01"),
     "MPEG-PS": (0, b"\x00\x00\x01\xba"),
     "MPEG": (0, b"\x00\x00\x01\xb3"),
-    "Ogg": (0, b"OggS"),
     "MXF": (0, b"\x06\x0e+4\x02\x05\x01\x01"),
     "YUV4MPEG2": (0, b"YUV4MPEG2 "),
     "RealMedia": (0, b".RMF"),
@@ -26,22 +25,43 @@ _STARTS = {
 }
 """Kinds of files, and what they begin with at which byte."""
 _READ = 1024
-_PACKETS = ((0, 188), (4, 192), (0, 204))
-"""Where the first packet of MPEG-TS begins, and how long packets are: broadcasts, cameras, satellite receivers."""
+_PACKETS = (188, 192, 204)
+"""How long packets of MPEG-TS are: of broadcasts, of cameras, of satellite receivers."""
+_OGG_VIDEOS = (b"\x80theora", b"OVP80", b"\x01video\0\0", b"BBCD\0")
+"""How the headers of video streams in Ogg begin; other files of Ogg hold sound."""
+_OF_TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\f\r\x1b")
 
 
 def kind_of_video(path: Path) -> str:
     """What kind of a video's container a file begins as; "" for everything else, also for what cannot be opened."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(_READ)
-    except OSError:
-        return ""
+    start = _start(path)
     for kind, (at, magic) in _STARTS.items():
         if start[at : at + len(magic)] == magic and (kind != "AVI" or start.startswith(b"RIFF")):
             return kind
-    if len(start) >= 12 and start[4:8] in _ATOMS and struct.unpack(">I", start[:4])[0] != 1:
-        return "" if start[4:8] == b"ftyp" and start[8:12] in _IMAGE_BRANDS else "MP4"
-    if any(len(start) > at + 2 * step and all(start[at + step * count] == 0x47 for count in range(3)) for at, step in _PACKETS):
+    if start.startswith(b"OggS"):
+        return "Ogg" if any(header in start for header in _OGG_VIDEOS) else ""
+    if len(start) >= 12 and start[4:8] in _ATOMS:
+        return "" if start[4:8] == b"ftyp" and start[8:12] in _NO_VIDEOS else "MP4"
+    if any(_is_packets(start[begin:], step) for step in _PACKETS for begin in range(step)):
         return "MPEG-TS"
     return ""
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file begins as text does. False for an empty one, and for what cannot be opened."""
+    start = _start(path)
+    return bool(start) and _OF_TEXT.issuperset(start)
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_READ)
+    except OSError:
+        return b""
+
+
+def _is_packets(data: bytes, step: int) -> bool:
+    """Whether packets of MPEG-TS, so many bytes long, begin here: recordings may begin within one."""
+    heads = [data[at : at + 4] for at in range(0, len(data) - 3, step)][:4]
+    return len(heads) >= 3 and all(head[0] == 0x47 and not head[1] & 0x80 and head[3] & 0x30 for head in heads)
