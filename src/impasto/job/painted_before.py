@@ -134,6 +134,7 @@ def _settings(request: Request) -> str:
     masks = [[_content(path) for path in paths] for paths in (regions.masks, regions.style_masks)]
     best = controls.quality == "best" and is_at_hand(VGG19, "encoder")
     told = [__version__, styles, request.weights, sorted(plain.items()), masks, regions.count, regions.show, request.frames, best]
+    told.append(None if request.selection is None else _content(request.selection))
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
