@@ -24,8 +24,8 @@ SPARSE = 16
 def centred_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
     """Instance norm of (1, C, H, W) with scales and shifts (1, 2, C), of what is near 0.
 
-    Other engines add up values and squares in float32, and lose the deviation of many pixels whose mean is large: at 16 megapixels, a mean of
-    100 and a deviation of 1, ONNX Runtime 1.27 is wrong by 3 deviations. The mean of some places is as good as that of all to prevent it.
+    Other engines add up values and squares in float32, and lose the deviation of many pixels whose mean is large: at 16 megapixels, a mean
+    of 100 and a deviation of 1, ONNX Runtime 1.32 is wrong by 3 deviations. The mean of some places is as good as that of all against it.
     """
     return instance_norm(x - x[:, :, ::SPARSE, ::SPARSE].mean((2, 3), keepdim=True), rows, eps)
 
@@ -34,9 +34,9 @@ class ExportedNetwork(nn.Module):
     """One pass of a style network with its grain and strength: a photo (B, 3, H, W), RGB in [0, 1], to the picture, alike.
 
     network: it stays as it is. inputs: what `forward` takes besides the photo; everything else is part of the network. strength: 0 is
-    the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32. centred: whether instance norms stay right above 4 megapixels;
-    in eight bits that would cost 6 dB and most of the speed. grain: False if the photo that it
-    is given has its grain already, or shall have none.
+    the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32. grain: False if the photo that it
+    is given has its grain already, or shall have none. centred: whether instance norms stay right for more than 4 megapixels; in eight bits
+    that would cost 6 dB and most of the speed.
     """
 
     def __init__(
