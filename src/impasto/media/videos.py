@@ -159,7 +159,9 @@ class FilmReader:
         stated = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
         rate = next((rate for rate in stated if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
-        recordings = recordings_of(self.path, stream.index)
+        recordings, origin = recordings_of(self.path, stream.index), _origin(container)
+        begin = (first.pts or 0) * time_base
+        shift = max(-origin, -begin) if begin < 0 else Fraction(0)  # a clock that runs over soon: pieces cannot begin before 0
         self._convert = (color, alpha)
         remarks = _streams_left_out(self.path, container, stream)
         if color.message:
@@ -181,9 +183,9 @@ class FilmReader:
             color,
             alpha,
             self.remarks,
-            first.pts or 0,
-            _origin(container),
-            recordings.offsets,
+            round((begin + shift) / time_base),
+            origin + shift,
+            tuple(offset + shift for offset in recordings.offsets),
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -194,7 +196,7 @@ class FilmReader:
 
         Only what is needed is decoded, where the film can be sought in.
         """
-        if begin is None or len(self.info.offsets) > 1:
+        if begin is None or any(self.info.offsets):
             yield from self._decoded_from(None, begin, end)
             return
         early = begin - round(_RUN_UP / self.info.time_base)
