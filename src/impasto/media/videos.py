@@ -1,6 +1,7 @@
 """Films in, frame by frame, upright, in square pixels, as RGB; see `film_writer` for films out."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
-from impasto.media.opening import MADE_BY
+from impasto.media.opening import MADE_BY, open_video
 from impasto.media.time_jumps import Continued, recordings_of
 
 MOST_FILM_PIXELS = 100_000_000
@@ -94,7 +95,7 @@ class Frame:
 def comment_of(path: Path) -> str:
     """What a film says of itself; "" for what says nothing, or cannot be opened."""
     try:
-        with av.open(str(path)) as film:
+        with open_video(path) as film:
             return next((value for key, value in film.metadata.items() if key.lower() == "comment"), "")
     except (av.FFmpegError, ValueError, OSError):
         return ""
@@ -120,7 +121,7 @@ class FilmReader:
         if not self.path.exists():
             raise FilmError(f"{path} does not exist")
         try:
-            with av.open(str(self.path)) as container:
+            with open_video(self.path) as container:
                 stream = _main_stream(path, container)
                 _check_size(path, stream.codec_context)
                 self._index = stream.index
@@ -217,10 +218,12 @@ class FilmReader:
         color, alpha = self._convert
         convert, base = ToRGB(color, alpha=alpha), self.info.time_base
         goes_on = Continued(self.info.offsets)
-        with av.open(str(self.path)) as container:
+        with open_video(self.path) as container:
             stream = container.streams[self._index]
             stream.thread_type = "AUTO"
             decoder = _decoder(stream)
+            shapes: deque[Fraction] = deque(maxlen=1 + int(stream.codec_context.has_b_frames))  # frames come out so many packets later
+            waiting: deque[Fraction] = deque()
             step = max(1, round(1 / (self.info.rate * base)))
             duration = step
             sought = start is not None
@@ -229,15 +232,18 @@ class FilmReader:
             try:
                 for packet in container.demux(stream):
                     try:
-                        frames = _decoded(decoder, packet)
-                        ready = [one for frame in frames for one in convert(self._stamped(frame), base)]
+                        ready = []
+                        for frame in _decoded(decoder, packet):
+                            shapes.append(_pixel_shape(stream))
+                            waiting.append(shapes[0])
+                            ready += convert(self._stamped(frame), base)
                         if packet.dts is None:
                             ready += convert(None, base)
                     except av.FFmpegError:
                         broken += 1
                         continue
-                    shape = _pixel_shape(stream)
                     for array, seconds, lasts in ready:
+                        shape = waiting.popleft() if waiting else _pixel_shape(stream)
                         if sought and (seconds is None or (last is None and begin is not None and seconds > begin * base)):
                             raise _SeekError
                         if seconds is None:
