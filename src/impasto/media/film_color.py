@@ -26,8 +26,6 @@ _UNUSUAL = {8: "linear light", 17: "the light of cinemas"}
 """Transfers that ordinary screens do not show."""
 _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrices by swscale's numbers."""
-_WHITE_OF_YUV = 65280
-"""What swscale makes of white where luma and chroma become RGB of 16 bits."""
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
 
@@ -134,11 +132,10 @@ class ToRGB:
         if not self.color.mapped:
             return self._rgb(frame, "rgba" if self.alpha else "rgb24")
         if self._to_screen is None:
-            white = 65535 if frame.format.is_rgb else _WHITE_OF_YUV
-            self._to_screen = ToScreen(self.color.primaries, self.color.transfer, white=white)
+            self._to_screen = ToScreen(self.color.primaries, self.color.transfer, white=_white(frame, self.color))
         coded = self._rgb(frame, "rgba64le" if self.alpha else "rgb48le")
         shown = self._to_screen(coded[..., :3])
-        return np.dstack([shown, ((coded[..., 3] + 128.0) / 257).astype(np.uint8)]) if self.alpha else shown
+        return np.dstack([shown, (coded[..., 3] >> 8).astype(np.uint8)]) if self.alpha else shown
 
     def _rgb(self, frame: Any, kind: str) -> np.ndarray:
         """A frame as RGB or RGBA in its own primaries and transfer, of full range."""
@@ -152,6 +149,14 @@ class ToRGB:
         )  # fmt: skip
         shown: np.ndarray = made.to_ndarray()
         return shown
+
+
+def _white(frame: Any, color: FilmColor) -> int:
+    """The 16-bit value that swscale makes of white: it shifts values to the left, and those of video range are first scaled to 8 bits."""
+    if frame.format.is_rgb:
+        return 65535
+    bits = frame.format.components[0].bits if color.full else 8
+    return int((1 << bits) - 1 << 16 - bits)
 
 
 def to_stored(picture: np.ndarray, pix_fmt: str, color: FilmColor) -> Any:

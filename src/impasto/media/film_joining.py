@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from impasto.files import atomic_file
-from impasto.media.opening import MADE_BY
+from impasto.media.opening import MADE_BY, open_video
 from impasto.media.time_jumps import shifted
 from impasto.media.tracks import FORMATS, Carried, Tracks
 from impasto.media.video_coding import CODINGS, WITH_ALPHA, container_options
@@ -71,7 +71,7 @@ class _Joining:
             pictures = self._video_stream(joined)
             heard: Iterator[tuple[float, Any]] = iter(())
             if source is not None:
-                film = opened.enter_context(av.open(str(source)))
+                film = opened.enter_context(open_video(source))
                 heard = Carried(film, joined, tracks, self.info.origin, self.info.offsets).packets()
                 joined.set_chapters(_chapters(film, self.info.origin))
             return self._muxed_in_order(joined, pictures, heard)

@@ -89,6 +89,17 @@ def is_film(path: str | os.PathLike[str]) -> bool:
     return suffix not in _SOUNDS and kind_of_video(path) != ""
 
 
+def open_video(path: Path) -> Any:
+    """The container of a video, opened by PyAV to be read. Raises av.FFmpegError.
+
+    FFmpeg prefers what a suffix says to what a file holds, so that it is told the format where the suffix is not that of a video.
+    """
+    import av  # it takes a while, and photos need none of it
+
+    kind = "" if path.suffix.lower() in READABLE_FILMS else kind_of_video(path)
+    return av.open(str(path), format=kind or None)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """The picture of a file as far as its header says, to be decoded or not.

@@ -5,9 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-
 from impasto.files import remembered
+from impasto.media.opening import open_video
 
 _JUMPING = 0x200
 """FFmpeg's flag of container formats whose times may jump (AVFMT_TS_DISCONT): MPEG-TS, MPEG-PS and others."""
@@ -34,7 +33,7 @@ def recordings_of(path: Path, stream: int) -> Recordings:
     stream: number of the video stream; its packets are read, and nothing is decoded. Raises av.FFmpegError.
     """
     offsets = [Fraction(0)]
-    with av.open(str(path)) as container:
+    with open_video(path) as container:
         if not int(container.format.flags) & _JUMPING:
             return Recordings()
         begin: Fraction | None = None

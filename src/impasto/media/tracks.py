@@ -17,6 +17,7 @@ import av
 from av.filter import Graph
 from av.stream import Discard, Disposition
 
+from impasto.media.opening import open_video
 from impasto.media.time_jumps import Continued, shifted
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -76,7 +77,7 @@ def plan_tracks(source: Path, suffix: str, *, metadata: bool = False) -> Tracks:
     lost: Counter[str] = Counter()
     changed: list[str] = []
     try:
-        with av.open(str(source)) as film:
+        with open_video(source) as film:
             for stream in film.streams:
                 what = stream.type
                 if what == "video" or (what == "data" and stream.discard == Discard.all):  # FFmpeg has read it: the titles of chapters

@@ -8,22 +8,22 @@ _NO_VIDEOS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"
                         b"jxl ", b"jp2 ", b"jpx ", b"crx ", b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax "})  # fmt: skip
 """Brands of files that are built as MP4 is, and are images or sound."""
 _STARTS = {
-    "Matroska": (0, b"\x1aE\xdf\xa3"),
-    "AVI": (8, b"AVI "),
-    "ASF": (0, b"0&\xb2u\x8ef\xcf\x11"),
-    "FLV": (0, b"FLV\x01"),
-    "MPEG-PS": (0, b"\x00\x00\x01\xba"),
-    "MPEG": (0, b"\x00\x00\x01\xb3"),
-    "MXF": (0, b"\x06\x0e+4\x02\x05\x01\x01"),
-    "YUV4MPEG2": (0, b"YUV4MPEG2 "),
-    "RealMedia": (0, b".RMF"),
-    "IVF": (0, b"DKIF"),
-    "NUT": (0, b"nut/multimedia container"),
-    "WTV": (0, b"\xb7\xd8\x00 7I\xdaN\xa6N"),
-    "GXF": (0, b"\x00\x00\x00\x00\x01\xbc"),
-    "DV": (0, b"\x1f\x07\x00"),
+    "matroska": (0, b"\x1aE\xdf\xa3"),
+    "avi": (8, b"AVI "),
+    "asf": (0, b"0&\xb2u\x8ef\xcf\x11"),
+    "flv": (0, b"FLV\x01"),
+    "mpeg": (0, b"\x00\x00\x01\xba"),
+    "mpegvideo": (0, b"\x00\x00\x01\xb3"),
+    "mxf": (0, b"\x06\x0e+4\x02\x05\x01\x01"),
+    "yuv4mpegpipe": (0, b"YUV4MPEG2 "),
+    "rm": (0, b".RMF"),
+    "ivf": (0, b"DKIF"),
+    "nut": (0, b"nut/multimedia container"),
+    "wtv": (0, b"\xb7\xd8\x00 7I\xdaN\xa6N"),
+    "gxf": (0, b"\x00\x00\x00\x00\x01\xbc"),
+    "dv": (0, b"\x1f\x07\x00"),
 }
-"""Kinds of files, and what they begin with at which byte."""
+"""FFmpeg's names of formats, and what their files begin with at which byte."""
 _READ = 1024
 _PACKETS = (188, 192, 204)
 """How long packets of MPEG-TS are: of broadcasts, of cameras, of satellite receivers."""
@@ -33,17 +33,17 @@ _OF_TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\f\r\x1b")
 
 
 def kind_of_video(path: Path) -> str:
-    """What kind of a video's container a file begins as; "" for everything else, also for what cannot be opened."""
+    """The format of a video's container, by FFmpeg's name, that a file begins as; "" for everything else, also for what cannot be opened."""
     start = _start(path)
     for kind, (at, magic) in _STARTS.items():
-        if start[at : at + len(magic)] == magic and (kind != "AVI" or start.startswith(b"RIFF")):
+        if start[at : at + len(magic)] == magic and (kind != "avi" or start.startswith(b"RIFF")):
             return kind
     if start.startswith(b"OggS"):
-        return "Ogg" if any(header in start for header in _OGG_VIDEOS) else ""
+        return "ogg" if any(header in start for header in _OGG_VIDEOS) else ""
     if len(start) >= 12 and start[4:8] in _ATOMS:
-        return "" if start[4:8] == b"ftyp" and start[8:12] in _NO_VIDEOS else "MP4"
+        return "" if start[4:8] == b"ftyp" and start[8:12] in _NO_VIDEOS else "mp4"
     if any(_is_packets(start[begin:], step) for step in _PACKETS for begin in range(step)):
-        return "MPEG-TS"
+        return "mpegts"
     return ""
 
 

@@ -1,6 +1,7 @@
 """Films in, frame by frame, upright, in square pixels, as RGB; see `film_writer` for films out."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.media.film_color import FilmColor, ToRGB, color_of
-from impasto.media.opening import MADE_BY
+from impasto.media.opening import MADE_BY, open_video
 from impasto.media.time_jumps import Continued, recordings_of
 
 MOST_FILM_PIXELS = 100_000_000
@@ -94,7 +95,7 @@ class Frame:
 def comment_of(path: Path) -> str:
     """What a film says of itself; "" for what says nothing, or cannot be opened."""
     try:
-        with av.open(str(path)) as film:
+        with open_video(path) as film:
             return next((value for key, value in film.metadata.items() if key.lower() == "comment"), "")
     except (av.FFmpegError, ValueError, OSError):
         return ""
@@ -120,7 +121,7 @@ class FilmReader:
         if not self.path.exists():
             raise FilmError(f"{path} does not exist")
         try:
-            with av.open(str(self.path)) as container:
+            with open_video(self.path) as container:
                 stream = _main_stream(path, container)
                 _check_size(path, stream.codec_context)
                 self._index = stream.index
@@ -159,7 +160,9 @@ class FilmReader:
         stated = (Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate)
         rate = next((rate for rate in stated if Fraction(1, 100) <= rate <= 1000), Fraction(25))
         time_base = Fraction(stream.time_base or Fraction(1, 90_000))
-        recordings = recordings_of(self.path, stream.index)
+        recordings, origin = recordings_of(self.path, stream.index), _origin(container)
+        begin = (first.pts or 0) * time_base
+        shift = max(-origin, -begin) if begin < 0 else Fraction(0)  # a clock that runs over soon: pieces cannot begin before 0
         self._convert = (color, alpha)
         remarks = _streams_left_out(self.path, container, stream)
         if color.message:
@@ -181,9 +184,9 @@ class FilmReader:
             color,
             alpha,
             self.remarks,
-            first.pts or 0,
-            _origin(container),
-            recordings.offsets,
+            round((begin + shift) / time_base),
+            origin + shift,
+            tuple(offset + shift for offset in recordings.offsets),
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -194,7 +197,7 @@ class FilmReader:
 
         Only what is needed is decoded, where the film can be sought in.
         """
-        if begin is None or len(self.info.offsets) > 1:
+        if begin is None or any(self.info.offsets):
             yield from self._decoded_from(None, begin, end)
             return
         early = begin - round(_RUN_UP / self.info.time_base)
@@ -215,10 +218,12 @@ class FilmReader:
         color, alpha = self._convert
         convert, base = ToRGB(color, alpha=alpha), self.info.time_base
         goes_on = Continued(self.info.offsets)
-        with av.open(str(self.path)) as container:
+        with open_video(self.path) as container:
             stream = container.streams[self._index]
             stream.thread_type = "AUTO"
             decoder = _decoder(stream)
+            shapes: deque[Fraction] = deque(maxlen=1 + int(stream.codec_context.has_b_frames))  # frames come out so many packets later
+            waiting: deque[Fraction] = deque()
             step = max(1, round(1 / (self.info.rate * base)))
             duration = step
             sought = start is not None
@@ -227,15 +232,18 @@ class FilmReader:
             try:
                 for packet in container.demux(stream):
                     try:
-                        frames = _decoded(decoder, packet)
-                        ready = [one for frame in frames for one in convert(self._stamped(frame), base)]
+                        ready = []
+                        for frame in _decoded(decoder, packet):
+                            shapes.append(_pixel_shape(stream))
+                            waiting.append(shapes[0])
+                            ready += convert(self._stamped(frame), base)
                         if packet.dts is None:
                             ready += convert(None, base)
                     except av.FFmpegError:
                         broken += 1
                         continue
-                    shape = _pixel_shape(stream)
                     for array, seconds, lasts in ready:
+                        shape = waiting.popleft() if waiting else _pixel_shape(stream)
                         if sought and (seconds is None or (last is None and begin is not None and seconds > begin * base)):
                             raise _SeekError
                         if seconds is None:
