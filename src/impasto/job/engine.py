@@ -17,7 +17,7 @@ from impasto.media.images import Picture, read_picture, resize, write_picture
 from impasto.media.stills import check_writable
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import Stylizer, memory_of
+from impasto.runtime.stylizer import Stylizer, memory_of, remark_on
 from impasto.settings import PHOTO_SIDE, Controls
 
 
@@ -86,13 +86,16 @@ def run(
                 elif (found := cut(job, controls, bytes_a_pixel)) is not None:
                     check_writable(job.output, inputs=everything)
                     said = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
-                    size, remark = found.size, "; ".join(filter(None, (said, _shrunk(found.header.size, found.size, controls))))
+                    size, remark = (
+                        found.size,
+                        _joined(said, remark_on(stylizer, found.size), _shrunk(found.header.size, found.size, controls)),
+                    )
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
                     write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, _shrunk(picture.size, result.size, controls)
+                    size, remark = result.size, _joined(remark_on(stylizer, result.size), _shrunk(picture.size, result.size, controls))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 noticed.take()
         except KeyboardInterrupt:
@@ -102,6 +105,10 @@ def run(
         if not finished:
             return Summary(outcomes, interrupted=True)
     return Summary(outcomes)
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(filter(None, remarks))
 
 
 def _shrunk(own: tuple[int, int], painted: tuple[int, int], controls: Controls) -> str:
