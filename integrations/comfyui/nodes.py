@@ -301,7 +301,7 @@ class Stylize(io.ComfyNode):
                 io.Image.Input("image", tooltip="An alpha channel is kept."), STYLE.Input("style", tooltip=LEARNS),
                 io.Combo.Input("quality", options=list(QUALITY), tooltip="draft: at once; fine, which auto means: refined; best: longer."),
                 io.Float.Input("strength", default=1.0, min=0.0, max=1.0, step=0.05),
-                io.Float.Input("stroke", default=1.0, min=0.25, max=4.0, step=0.05, tooltip="Times the usual size; small drafts cannot follow it."),
+                io.Float.Input("stroke", default=1.0, min=0.25, max=4.0, step=0.05, tooltip="Times the usual size; not for small drafts."),
                 io.Combo.Input("colors", options=list(COLORS), tooltip="luma and coral keep the colours of the image."),
                 io.Mask.Input("mask", optional=True, tooltip="White is painted. One for all images, or one for each."),
             ],

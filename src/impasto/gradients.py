@@ -22,7 +22,7 @@ def with_gradients(function: Callable[Given, Result]) -> Callable[Given, Result]
     @wraps(function)
     def run(*given: Given.args, **named: Given.kwargs) -> Result:
         with torch.inference_mode(False), torch.enable_grad():
-            return function(*map(ordinary, given), **{name: ordinary(value) for name, value in named.items()})  # type: ignore[arg-type]
+            return function(*map(ordinary, given), **{name: ordinary(value) for name, value in named.items()})
 
     return run
 

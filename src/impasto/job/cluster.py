@@ -130,7 +130,7 @@ def connected(address: str) -> Iterator[Cluster]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address != AUTO and _check_address(address):
         os.environ[_MODE] = "token"  # as Ray does by itself for clusters of this machine
-        ray._raylet.Config.initialize("")  # it has read its settings when it was imported
+        ray._raylet.Config.initialize("")  # type: ignore[attr-defined]  # it has read its settings when it was imported
     shared = {name: os.environ[name] for name in ("IMPASTO_CACHE", "IMPASTO_OFFLINE") if name in os.environ}
     usual: dict[str, Any] = {
         "log_to_driver": False,
