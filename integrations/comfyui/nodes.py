@@ -4,6 +4,7 @@ IMAGE is (B, H, W, C), floats in [0, 1], MASK (B, H, W); a style is a wire of it
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +24,13 @@ from impasto.names import is_plain_name
 from impasto.networks.layers import FIRST
 from impasto.runtime.device import choose_place
 from impasto.runtime.size import working_size
+from impasto.runtime.stylizer import remark_on
 from impasto.storage.library import SUFFIX, Library
 from impasto.storage.registry import bundled, cache_folder, locate
 
 from .work import Batch, painted, supervised
+
+log = logging.getLogger("impasto")
 
 CATEGORY = "image/impasto"
 QUALITY = ("auto", "draft", "fine", "best")
@@ -134,6 +138,9 @@ def paint(
     def work(listener: Listener) -> list[torch.Tensor]:
         batch = Batch(listener, len(images))
         stylizer = impasto.load_style(*style.names, weights=weights, controls=controls, films=video, listener=batch)
+        remark = remark_on(stylizer, (images.shape[1], images.shape[2])).replace("--", "")
+        if remark:
+            log.warning(remark)
         return painted(stylizer, images, stream=video, key=key, batch=batch)
 
     return io.NodeOutput(within(images, supervised(work), masks, color))
@@ -294,7 +301,7 @@ class Stylize(io.ComfyNode):
                 io.Image.Input("image", tooltip="An alpha channel is kept."), STYLE.Input("style", tooltip=LEARNS),
                 io.Combo.Input("quality", options=list(QUALITY), tooltip="draft: at once; fine, which auto means: refined; best: longer."),
                 io.Float.Input("strength", default=1.0, min=0.0, max=1.0, step=0.05),
-                io.Float.Input("stroke", default=1.0, min=0.25, max=4.0, step=0.05, tooltip="Size of the strokes, times the usual."),
+                io.Float.Input("stroke", default=1.0, min=0.25, max=4.0, step=0.05, tooltip="Times the usual size; not for small drafts."),
                 io.Combo.Input("colors", options=list(COLORS), tooltip="luma and coral keep the colours of the image."),
                 io.Mask.Input("mask", optional=True, tooltip="White is painted. One for all images, or one for each."),
             ],

@@ -23,6 +23,7 @@ from impasto.media.masks import Regions
 from impasto.methods.declaration import Style
 from impasto.methods.solver.texture import FACTOR
 from impasto.runtime.device import choose_place
+from impasto.runtime.sized import Sized
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
 
@@ -131,12 +132,12 @@ def load_style(
     films: stabilised as films are; where it has a `stream`, frames (3, H, W) go through that, in order: it remembers the one before.
     listener: is told of the steps of whatever is learned first.
 
-    Raises ImpastoError for styles or controls that cannot be used.
+    Raises ImpastoError for styles or controls that cannot be used; what it returns raises PictureError for sides below 32 pixels.
     """
     controls = controls or Controls()
     source = gather_styles(styles, weights, controls)
     make = make_film_stylizer if films else make_stylizer
-    return make(source, controls, choose_place(controls.device, controls.precision, painting=True), listener)
+    return Sized(make(source, controls, choose_place(controls.device, controls.precision, painting=True), listener))
 
 
 def stylize(

@@ -15,6 +15,7 @@ from impasto.networks.style_network_file import to_style_file
 from impasto.storage.style_file import StyleRecord, read_style, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import ANNOUNCING, assert_sentence
+from tests.conftest import scene
 
 
 @pytest.fixture(autouse=True)
@@ -276,3 +277,27 @@ def test_a_style_of_another_painting_or_with_other_settings_is_not_replaced_unle
     (tmp_path / "second.safetensors").unlink()
     assert_sentence(impasto_command("adapt", second, painting, "-o", tmp_path, "--steps", "3"), 2, "give another output")
     assert not (tmp_path / "second.safetensors").exists(), "nothing is learned before"
+
+
+def test_a_stroke_that_changes_nothing_is_said(tmp_path):
+    scene(320, 240).save(tmp_path / "photo.png")
+
+    def paint(*words):
+        done = impasto_command("stylize", tmp_path / "photo.png", "-s", "dusk", "-o", tmp_path / "out.png", "--quality", "draft", *words)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "out.png").read_bytes(), " ".join((done.stdout + done.stderr).split())
+
+    plain, said = paint("--stroke", "1")
+    assert "--stroke" not in said
+    for stroke in ("0.5", "1.5", "2"):
+        painted, said = paint("--stroke", stroke)
+        assert painted == plain
+        assert f"--stroke {stroke} changes nothing in a draft of 320x240 pixels; --quality fine follows it at any size" in said
+    painted, said = paint("--stroke", "3")
+    assert painted != plain
+    assert "--stroke" not in said
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    scene(320, 240).save(frames / "1.png")
+    done = impasto_command("stylize", frames, "--frames", "-s", "dusk", "-o", tmp_path / "out", "--stroke", "0.5")
+    assert "--stroke 0.5 changes nothing in a draft of 320x240 pixels" in " ".join((done.stdout + done.stderr).split())

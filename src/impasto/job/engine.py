@@ -20,7 +20,7 @@ from impasto.media.images import Picture, fitted, read_picture, resize, write_re
 from impasto.media.masks import load_shares
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import Stylizer, memory_of
+from impasto.runtime.stylizer import Stylizer, memory_of, remark_on
 from impasto.settings import PHOTO_SIDE, Controls
 
 OnDone = Callable[[Job, Outcome], None]
@@ -107,7 +107,7 @@ def run(
                     said = paint_large(
                         stylizer, job, found, controls, place, masks=masks, selection=selection, identity=identity, listener=noticed
                     )
-                    size, remark = found.size, "; ".join(filter(None, (said, _shrunk(found.header.size, found.size, controls))))
+                    size, remark = found.size, _joined(said, remark_on(stylizer, found.size), _shrunk(found.header.size, found.size, controls))
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
@@ -115,7 +115,7 @@ def run(
                     check_writable(job.output, size=size)
                     result, finished = paint(stylizer, picture, controls, place, masks=masks, selection=selection, origin=str(job.source))
                     left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    remark = "; ".join(filter(None, (*picture.messages, *left_out, _shrunk(picture.size, size, controls))))
+                    remark = _joined(*picture.messages, *left_out, remark_on(stylizer, size), _shrunk(picture.size, size, controls))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
                 if finished:
                     on_done(job, outcomes[-1])
@@ -127,6 +127,10 @@ def run(
         if not finished:
             return Summary(outcomes, interrupted=True)
     return Summary(outcomes)
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(filter(None, remarks))
 
 
 def _shrunk(own: tuple[int, int], painted: tuple[int, int], controls: Controls) -> str:

@@ -24,7 +24,7 @@ from impasto.media.videos import FilmInfo, Frame, as_bytes, even
 from impasto.motion.cuts import Cuts
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer
+from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer, remark_on
 from impasto.settings import FILM_SIDE, Controls
 
 PREVIEW_EVERY = 12
@@ -93,7 +93,7 @@ def paint_film(
         raise
     finally:
         frames.close()
-    return size, "; ".join(part for part in (*reader.remarks, *writer.remarks, reader.problem) if part)
+    return size, "; ".join(part for part in (remark_on(stylizer, size), *reader.remarks, *writer.remarks, reader.problem) if part)
 
 
 def painted_frames(
