@@ -68,7 +68,10 @@ def frame_times(path):
     """Seconds at which frames begin, from where the file begins; and whether they flash."""
     with av.open(str(path)) as container:
         stream, begin = container.streams.video[0], (container.start_time or 0) / 1e6
-        shown = [(float(frame.pts * stream.time_base) - begin, frame.to_ndarray(format="gray").mean() > 120) for frame in container.decode(stream)]
+        shown = [
+            (float(frame.pts * stream.time_base) - begin, frame.to_ndarray(format="gray").mean() > 120)
+            for frame in container.decode(stream)
+        ]
     return shown
 
 

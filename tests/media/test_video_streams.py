@@ -19,7 +19,10 @@ pytestmark = needs_ffmpeg
 def test_a_cover_is_not_the_video(tmp_path):
     Image.new("RGB", (90, 90), "red").save(tmp_path / "cover.jpg")
     for name, arguments in (
-        ("in.mp4", ("-i", tmp_path / "cover.jpg", "-map", "2", "-map", "0", "-map", "1", "-c:v:0", "mjpeg", "-disposition:v:0", "attached_pic")),
+        (
+            "in.mp4",
+            ("-i", tmp_path / "cover.jpg", "-map", "2", "-map", "0", "-map", "1", "-c:v:0", "mjpeg", "-disposition:v:0", "attached_pic"),
+        ),
         ("in.mkv", ("-attach", tmp_path / "cover.jpg", "-metadata:s:t", "mimetype=image/jpeg")),
     ):
         source = tmp_path / name
@@ -142,7 +145,15 @@ def test_sound_of_any_rate_is_encoded_anew(tmp_path, rate, suffix):
 
 @pytest.mark.parametrize(
     ("codec", "suffix"),
-    [("libopus", ".mkv"), ("libvorbis", ".mkv"), ("ac3", ".ts"), ("pcm_s24be", ".mov"), ("mp3", ".avi"), ("flac", ".mkv"), ("alac", ".mov")],
+    [
+        ("libopus", ".mkv"),
+        ("libvorbis", ".mkv"),
+        ("ac3", ".ts"),
+        ("pcm_s24be", ".mov"),
+        ("mp3", ".avi"),
+        ("flac", ".mkv"),
+        ("alac", ".mov"),
+    ],
 )
 def test_sound_of_every_kind_stays_in_time_in_every_container(tmp_path, codec, suffix):
     source = tmp_path / f"in{suffix}"

@@ -57,7 +57,9 @@ def test_a_recording_whose_clock_begins_at_an_hour_begins_at_nothing(tmp_path, s
     assert_in_time(source, output)
 
 
-@pytest.mark.parametrize("begins", [(0, 100), (100, 0), (50, 30), (0, 0), (95_442, 700)], ids=["ahead", "back", "a little back", "twice", "over"])
+@pytest.mark.parametrize(
+    "begins", [(0, 100), (100, 0), (50, 30), (0, 0), (95_442, 700)], ids=["ahead", "back", "a little back", "twice", "over"]
+)
 def test_joined_recordings_go_on_where_their_clocks_jump(tmp_path, begins):
     """Two recordings of 2 s, one file behind the other: 4 s, with the sound in time in both. A clock of 33 bits ends at 95443.7 s."""
     parts = [tmp_path / "one.ts", tmp_path / "two.ts"]
