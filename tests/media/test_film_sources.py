@@ -99,7 +99,7 @@ def hlg(light):
     return np.where(light <= 1 / 12, np.sqrt(3 * light), 0.17883277 * np.log(np.maximum(12 * light - 0.28466892, 1e-9)) + 0.55991073)
 
 
-HDR = [("PQ", 16, pq([0, 1, 10, 50, 100, 203, 400, 1000])), ("HLG", 18, hlg(np.linspace(0, 1, 8)))]
+HDR = [("PQ", 16, pq([0, 1, 10, 50, 100, 203, 400, 1000])), ("HLG", 18, hlg([0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3]))]
 
 
 @pytest.mark.parametrize(("name", "transfer", "codes"), HDR)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ _USUAL, _SHORTEST = Fraction(1, 10), Fraction(1, 100)
 _TICKS = {"GIF": (Fraction(1, 100), 2), "WEBP": (Fraction(1, 1000), 11), "PNG": (Fraction(1, 90_000), 990)}
 """Seconds a unit of the delays that are written, and the least of them that a frame has: browsers show what is shorter for longer."""
 _MOST_FRAMES = 10_000
+_COLORS = 255
+"""Of a frame of a GIF with transparency, which takes the 256th."""
+_TRANSPARENT = (1, 254, 3)
+"""The colour that is stored for what is transparent."""
 
 
 class AnimationReader:
@@ -180,10 +184,11 @@ class AnimationWriter:
         try:
             with atomic_file(self.output) as temporary:
                 first, *rest = (self._frames.file(number) for number in shown)
-                options = _options(kind) | {"duration": lengths[0] if len(lengths) == 1 else lengths}
+                prepared = _with_index if kind == "GIF" and self.alpha else _frame
+                options = _options(kind, self.alpha) | {"duration": lengths[0] if len(lengths) == 1 else lengths}
                 if self.loop is not None or kind != "GIF":  # a GIF that does not say how often is shown once
                     options["loop"] = 1 if self.loop is None else self.loop
-                _frame(first).save(temporary, format=kind, save_all=True, append_images=_Frames(rest), **options)
+                prepared(first).save(temporary, format=kind, save_all=True, append_images=_Frames(rest, prepared), **options)
         except (OSError, ValueError) as error:
             raise FilmError(f"cannot write {self.output}: {getattr(error, 'strerror', None) or error}") from None
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -220,11 +225,11 @@ def check_animation_output(path: Path) -> None:
 class _Frames:
     """Pictures that are opened when they are looked at: Pillow goes through them twice."""
 
-    def __init__(self, files: list[Path]):
-        self.files = files
+    def __init__(self, files: list[Path], prepared: Callable[[Path], Image.Image]):
+        self.files, self.prepared = files, prepared
 
     def __iter__(self) -> Iterator[Image.Image]:
-        return (_frame(file) for file in self.files)
+        return (self.prepared(file) for file in self.files)
 
 
 def _frame(file: Path) -> Image.Image:
@@ -233,7 +238,26 @@ def _frame(file: Path) -> Image.Image:
         return image
 
 
-def _options(kind: str) -> dict[str, Any]:
+def _with_index(file: Path) -> Image.Image:
+    """A frame of a GIF whose last colour is the transparent one, also where nothing is transparent yet.
+
+    What is left behind by a frame without such a colour is not transparent, to most programs. Pillow compares frames by their colours
+    alone, so that no other colour is that of the transparent one.
+    """
+    image = _frame(file)
+    indexed = image.convert("RGB").quantize(_COLORS)
+    colors = np.zeros((256, 3), np.uint8)
+    palette = np.array(indexed.getpalette(), np.uint8).reshape(-1, 3)[:_COLORS]
+    colors[: len(palette)] = palette
+    colors[(colors == _TRANSPARENT).all(1), 2] += 1
+    colors[_COLORS] = _TRANSPARENT
+    indexed.putpalette(colors.tobytes())
+    indexed.paste(_COLORS, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
+    indexed.info["transparency"] = _COLORS
+    return indexed
+
+
+def _options(kind: str, alpha: bool) -> dict[str, Any]:
     if kind == "GIF":
         return {"comment": MADE_BY.encode(), "disposal": 2, "optimize": False}
     if kind == "PNG":
@@ -242,4 +266,5 @@ def _options(kind: str) -> dict[str, Any]:
         return {"pnginfo": software, "default_image": False}
     exif = Image.Exif()
     exif[SOFTWARE] = MADE_BY
-    return {"quality": 90, "exif": exif.tobytes()}
+    whole = {"kmin": 0, "kmax": 1} if alpha else {}  # libwebp loses transparency behind an opaque frame otherwise
+    return {"quality": 90, "exif": exif.tobytes()} | whole

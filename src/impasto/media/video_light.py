@@ -43,7 +43,7 @@ class ToScreen:
         light = cv2.transform(light, self._matrix)
         if self._tone_mapped:
             light *= _scale(light.max(-1))[..., None]
-        indices: np.ndarray = (light.clip(0, 1) * 65535 + 0.5).astype(np.uint16)
+        indices: np.ndarray = (np.sqrt(light.clip(0, 1)) * 65535 + 0.5).astype(np.uint16)
         shown: np.ndarray = self._shown[indices]
         return shown
 
@@ -57,7 +57,7 @@ def _scale(peak: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _tables(transfer: int, white: int) -> tuple[np.ndarray, np.ndarray]:
-    """The light of each of 65,536 values, float32, and the bytes that show each of 65,536 steps of light."""
+    """The light of each of 65,536 values, float32, and the bytes that show each of 65,536 steps of its root."""
     curve = TRANSFERS.get(transfer, bt1886_decoded)
     encoded = bt1886_encoded if curve is bt1886_decoded else srgb_encoded
-    return curve(np.minimum(_STEPS / white, 1)).astype(np.float32), (encoded(_STEPS / 65535) * 255).round().astype(np.uint8)
+    return curve(np.minimum(_STEPS / white, 1)).astype(np.float32), (encoded((_STEPS / 65535) ** 2) * 255).round().astype(np.uint8)
