@@ -1,4 +1,4 @@
-"""What a video says of itself: names and languages of tracks always, everything else on request, and nothing of what the source's pixels were."""
+"""What is kept of a video's metadata: names and languages of tracks always, all else on request, nothing of the source's pixels."""
 
 import pytest
 

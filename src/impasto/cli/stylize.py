@@ -104,7 +104,7 @@ def stylize(
     background: Annotated[
         str, rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb.")
     ] = DEFAULT.background,
-    keep_metadata: Annotated[bool, rarely("Keep EXIF, IPTC, XMP; of videos title, dates, place.", "--keep-metadata")] = DEFAULT.keep_metadata,
+    keep_metadata: Annotated[bool, rarely("Keep EXIF, IPTC, XMP; title, date, place.", "--keep-metadata")] = DEFAULT.keep_metadata,
     seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
     device: Device = DEFAULT.device,

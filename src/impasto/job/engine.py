@@ -107,7 +107,10 @@ def run(
                     said = paint_large(
                         stylizer, job, found, controls, place, masks=masks, selection=selection, identity=identity, listener=noticed
                     )
-                    size, remark = found.size, _joined(said, remark_on(stylizer, found.size), _shrunk(found.header.size, found.size, controls))
+                    size, remark = (
+                        found.size,
+                        _joined(said, remark_on(stylizer, found.size), _shrunk(found.header.size, found.size, controls)),
+                    )
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
