@@ -103,14 +103,15 @@ def masks_for(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def within(images: torch.Tensor, results: Sequence[torch.Tensor], masks: torch.Tensor | None, color: str) -> torch.Tensor:
     """The painted images, in the photo's colours if that is wanted, where the masks (B, H, W) let them, with the alpha of the images."""
-    photos, pictures = images[..., :3].float().cpu(), torch.stack(list(results))
+    photos, pictures, alpha = images[..., :3].float().cpu(), torch.stack(list(results)), images[..., 3:4].float().cpu()
     if color != COLORS[0]:
-        pairs = zip(pictures.permute(0, 3, 1, 2), photos.permute(0, 3, 1, 2), strict=True)
-        pictures = torch.stack([keep_color(color, picture, photo) for picture, photo in pairs]).permute(0, 2, 3, 1)
+        opaque = [one.permute(2, 0, 1) if alpha.shape[-1] else None for one in alpha]
+        pairs = zip(pictures.permute(0, 3, 1, 2), photos.permute(0, 3, 1, 2), opaque, strict=True)
+        pictures = torch.stack([keep_color(color, *pair) for pair in pairs]).permute(0, 2, 3, 1)
     if masks is not None:
         share = torch.nn.functional.interpolate(masks[:, None].float().cpu(), size=photos.shape[1:3], mode="bilinear", align_corners=False)
         pictures = torch.lerp(photos, pictures, share.permute(0, 2, 3, 1).clamp(0, 1))
-    return torch.cat([pictures, images[..., 3:4].float().cpu()], -1)
+    return torch.cat([pictures, alpha], -1)
 
 
 def engine(images: torch.Tensor, style: Styles, controls: impasto.Controls) -> str:

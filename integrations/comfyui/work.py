@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from impasto.events import Event, Listener
+from impasto.media.images import Picture, filled_pixels
 
 Result = TypeVar("Result")
 
@@ -209,5 +210,7 @@ def painted(paint: Any, images: torch.Tensor, *, stream: bool, key: str, batch: 
 
 
 def _planes(images: Sequence[torch.Tensor] | torch.Tensor) -> Iterator[torch.Tensor]:
-    """Images (B, H, W, C) as the library takes them, (3, H, W) each."""
-    return (image[..., :3].float().cpu().permute(2, 0, 1).contiguous() for image in images)
+    """Images (B, H, W, C) as the library takes them, (3, H, W) each; colours that alpha hides are made of those that can be seen."""
+    for image in images:
+        planes = image.float().cpu().permute(2, 0, 1).contiguous()
+        yield planes if len(planes) == 3 else filled_pixels(Picture(planes[:3], planes[3:], bits=16))

@@ -214,12 +214,18 @@ def test_masks_are_one_for_all_images_or_one_for_each(nodes, images):
 
 def test_alpha_is_kept(nodes, images):
     style = run(nodes, "ImpastoStyle", "dusk")
-    alpha = torch.rand(3, 48, 64, 1, generator=torch.Generator().manual_seed(3))
+    alpha = 0.1 + 0.9 * torch.rand(3, 48, 64, 1, generator=torch.Generator().manual_seed(3))
     for name, more in (("ImpastoStylize", {"quality": "draft"}), ("ImpastoStylizeVideo", {"stabilize": "none"})):
         plain, result = (run(nodes, name, given, style, **more) for given in (images, torch.cat([images, alpha], -1)))
         assert plain.shape[-1] == 3
         assert torch.equal(result[..., 3:], alpha)
         assert torch.equal(result[..., :3], plain)
+    cut_out = (torch.arange(64) < 40).float().view(1, 1, 64, 1).expand(3, 48, 64, 1)
+    for color in ("painting", "luma"):
+        hidden = (torch.where(cut_out > 0, images, torch.tensor(other)) for other in ((0.0, 1.0, 0.0), (1.0, 0.0, 1.0)))
+        given = (torch.cat([one, cut_out], -1) for one in hidden)
+        first, second = (run(nodes, "ImpastoStylize", one, style, quality="draft", colors=color) for one in given)
+        assert torch.equal(first[:, :, :40], second[:, :, :40]), "what alpha hides has no influence"
     painting = torch.cat([images[:1], alpha[:1]], -1)
     assert impasto.media.images.read_picture(run(nodes, "ImpastoStyleFromPicture", painting).names[0]).alpha is not None
 
