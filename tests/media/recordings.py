@@ -1,4 +1,4 @@
-"""Recordings for tests: a flash and a beep once a second, at 0.5 s, 1.5 s and so on, made by the program ffmpeg; and what is seen and heard of a file."""
+"""Recordings for tests, made by the program ffmpeg: a flash and a beep at 0.5 s, 1.5 s and so on; and what is seen and heard of a file."""
 
 import json
 import shutil
@@ -68,11 +68,10 @@ def frame_times(path):
     """Seconds at which frames begin, from where the file begins; and whether they flash."""
     with av.open(str(path)) as container:
         stream, begin = container.streams.video[0], (container.start_time or 0) / 1e6
-        shown = [
+        return [
             (float(frame.pts * stream.time_base) - begin, frame.to_ndarray(format="gray").mean() > 120)
             for frame in container.decode(stream)
         ]
-    return shown
 
 
 def flashes(path):

@@ -145,7 +145,7 @@ def late_hole(path):
         frames = [ImageOps.posterize(picture, 2).quantize(255) for picture in pictures]
         frames[1].paste(255, mask=Image.fromarray(hole))
         for frame in frames:
-            frame.putpalette((frame.getpalette() + 765 * [0])[:765] + [9, 9, 9])
+            frame.putpalette([*(frame.getpalette() + 765 * [0])[:765], 9, 9, 9])
             frame.info["transparency"] = 255
     else:
         frames = [picture.convert("RGBA") for picture in pictures]

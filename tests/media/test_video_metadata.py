@@ -1,4 +1,4 @@
-"""What a video says of itself: names and languages of tracks always, everything else on request, and nothing of what the source's pixels were."""
+"""Metadata of videos: names and languages of tracks are kept always, the rest on request."""
 
 import pytest
 
