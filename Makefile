@@ -22,7 +22,7 @@ test-browser: $(VENV)/installed web  ## the pages in a real browser; on Debian C
 	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -q && apt-get install -y -q chromium)
 	$(BIN)/python -m pytest tests/studio/test_page.py tests/job/test_export_web.py
 
-web: $(VENV)/installed  ## what pages of impasto export --web run on, by npm
+web: $(VENV)/installed  ## what pages of impasto export --web run on, into the package
 	$(BIN)/python tools/vendor_web.py
 
 screenshots: $(VENV)/installed web  ## the pictures of docs/studio.md

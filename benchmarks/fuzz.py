@@ -25,9 +25,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import tifffile
 import torch
 from PIL import Image
 
@@ -40,6 +42,8 @@ from impasto.job.build import make_stylizer
 from impasto.job.engine import run
 from impasto.job.plan import plan
 from impasto.job.styles import find_style
+from impasto.media.images import picture_of, read_picture
+from impasto.media.large_files import read_header, read_large
 from impasto.media.masks import load_shares, read_labels
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.solver.network import SolverNetwork
@@ -57,6 +61,7 @@ from impasto.storage.registry import read_record
 from impasto.storage.style_file import StyleFile, StyleRecord, write_style
 from impasto.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.films import make_film
+from tests.media.test_scene_linear import exr
 
 MEGAPIXELS = 4
 MEMORY = 1_500_000_000
@@ -100,11 +105,38 @@ def pictures(folder: Path) -> Iterator[Path]:
     ):  # fmt: skip
         cv2.imwrite(str(folder / name), data)
         yield folder / name
+    (folder / "deep.ppm").write_bytes(b"P6 64 48\n4095\n" + (values.astype(">u2") * 16).tobytes())
+    yield folder / "deep.ppm"
+    cv2.imwrite(str(folder / "deep.jp2"), values.astype(np.uint16) * 257)
+    yield folder / "deep.jp2"
+    cv2.imwrite(str(folder / "scene.hdr"), values.astype(np.float32) / 64)
+    yield folder / "scene.hdr"
+    yield exr(folder / "scene.exr", values.astype(np.float32) / 64)
+    yield from _tiffs(folder, values)
     with contextlib.suppress(ImportError):
         import pillow_heif
 
         pillow_heif.from_pillow(image).save(folder / "phone.heic", exif=exif.tobytes())
         yield folder / "phone.heic"
+        deep = pillow_heif.from_bytes(mode="RGB;16", size=image.size, data=(values.astype(np.uint16) * 257).tobytes())
+        deep.save(folder / "deep.heic")
+        yield folder / "deep.heic"
+
+
+def _tiffs(folder: Path, values: np.ndarray) -> Iterator[Path]:
+    """TIFF of the layouts that other libraries read, and of those that are read by their bytes."""
+    wide, planes = values.astype(np.uint16) * 257, np.moveaxis(values.astype(np.uint16) * 257, -1, 0)
+    alpha = np.dstack([wide // 2, wide[..., :1] // 2 + 32768])
+    options: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+        "tiles": (wide, {"tile": (16, 16), "compression": "deflate", "predictor": True}),
+        "associated": (alpha, {"extrasamples": ["assocalpha"]}),
+        "planar": (planes, {"planarconfig": "separate"}), "planar-tiles": (planes, {"planarconfig": "separate", "tile": (16, 16)}),
+        "lzma": (wide, {"compression": "lzma", "predictor": True}), "half": (values.astype(np.float16) / 255, {}),
+        "big": (wide, {"bigtiff": True, "byteorder": ">"}), "double": (values / 255, {}),
+    }  # fmt: skip
+    for name, (stored, option) in options.items():
+        tifffile.imwrite(folder / f"{name}.tif", stored, photometric="rgb", metadata=None, extratags=[(274, "H", 1, 6, True)], **option)
+        yield folder / f"{name}.tif"
 
 
 def films(folder: Path) -> Iterator[Path]:
@@ -235,6 +267,38 @@ def painted(path: Path, out: Path) -> list[str]:
     return wrong
 
 
+def read_every_way(path: Path, out: Path) -> list[str]:
+    """What is wrong with an image: as for `painted`, and whole, from memory and by tiles it has to be the same, or nothing."""
+    limit = MEGAPIXELS * 1_000_000
+
+    def by_tiles() -> torch.Tensor:
+        size = read_header(path, max_pixels=limit).size
+        return read_large(path, out / "tiles", size, max_pixels=limit).pixels.whole(size)[0]
+
+    readers = {
+        "whole": lambda: read_picture(path, max_pixels=limit).pixels,
+        "memory": lambda: picture_of(path.read_bytes(), path.name, max_pixels=limit).pixels,
+        "tiles": by_tiles,
+    }
+    found: dict[str, torch.Tensor | None] = {}
+    wrong = painted(path, out)
+    for name, read in readers.items():
+        try:
+            found[name] = read()
+        except ImpastoError as error:
+            found[name] = None
+            wrong += [f"several lines: {error}"] if "\n" in str(error) else []
+        except Exception as error:
+            wrong.append(f"traceback: {type(error).__name__}: {error}")
+    first = found.get("whole")
+    for name, pixels in found.items():
+        if (pixels is None) != (first is None) or (
+            pixels is not None and first is not None and not torch.allclose(pixels, first, atol=1e-5)
+        ):
+            wrong.append(f"differs: {name} is not what it is whole")
+    return wrong
+
+
 def loaded(path: Path, out: Path) -> list[str]:
     """A file of weights: everything that takes one."""
     readers: list[Callable[[], object]] = [
@@ -285,7 +349,7 @@ def _sentences(readers: list[Callable[[], object]]) -> list[str]:
 
 
 TARGETS: dict[str, Callable[[Path, Path], list[str]]] = {
-    "picture": painted,
+    "picture": read_every_way,
     "film": painted,
     "mask": told,
     "weights": loaded,

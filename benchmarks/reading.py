@@ -1,6 +1,11 @@
-"""Pictures a second that trainings read, from folders and from shards, and that they use.
+"""How fast photos are read, what a portrait photo takes to be painted, and pictures a second that trainings read and use.
 
+    python benchmarks/reading.py --files [--against SRC]
     python benchmarks/reading.py --photos FOLDER --paintings FOLDER
+
+`--files`: a photo of 12 megapixels, as a phone stores it (on its side, EXIF orientation 6) and upright: seconds to read it, and the peak of
+the memory of `impasto stylize --size 0 --quality draft`. SRC: the folder `src` of another version, which reads the same files in turn.
+Writes benchmarks/results/reading_files.json.
 
 Shards of 500 pictures are written of the folder first. `read`: crops drawn as fast as they come, by threads, once the first epoch's files
 are in the system's cache and once they are dropped from it. `used`: steps of trainings on the same shards, and how long they waited for
@@ -8,14 +13,20 @@ pictures. Writes benchmarks/results/reading.json.
 """
 
 import argparse
+import json
 import os
+import statistics
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
 from itertools import cycle, islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from impasto.evaluation.report import write_report
 from impasto.media.images import list_pictures
@@ -56,13 +67,88 @@ def speed(pictures: PictureFolder | StreamedPictures, count: int) -> float:
     return count / (time.monotonic() - began)
 
 
+_READ = """
+import json, sys, time
+from impasto.media.images import read_picture
+seconds = []
+for _ in range(7):
+    began = time.perf_counter()
+    read_picture(sys.argv[1])
+    seconds.append(time.perf_counter() - began)
+print(json.dumps(sorted(seconds)[3]))
+"""
+"""A process that reads a file seven times and says the median."""
+_PAINT = """
+import os, sys
+job = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "impasto", *sys.argv[1:]])
+_, status, used = os.wait4(job, 0)
+assert status == 0
+print(used.ru_maxrss)
+"""
+"""A process that runs Impasto and says the peak of its memory in kB."""
+
+
+def phone_photos(folder: Path) -> dict[str, Path]:
+    """The same photo of 12 megapixels upright, and on its side with EXIF saying so; and as PNG."""
+    y, x = np.mgrid[0:4032, 0:3024].astype(np.float32)
+    waves = [np.sin(x / a) + np.cos(y / b) + np.sin((x + y) / c) for a, b, c in ((97, 61, 41), (53, 131, 29), (211, 37, 83))]
+    noise = np.random.default_rng(0).normal(0, 4, (4032, 3024, 3))
+    photo = Image.fromarray((np.stack(waves, -1) * 40 + 128 + noise).clip(0, 255).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(folder / "upright.jpg", quality=92)
+    photo.transpose(Image.Transpose.ROTATE_90).save(folder / "portrait.jpg", quality=92, exif=exif)
+    photo.save(folder / "upright.png", compress_level=1)
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def said(code: str, *words: str, source: Path) -> float:
+    """The number that a process says which runs a version of Impasto."""
+    environment = os.environ | {"PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def files(against: Path | None) -> dict[str, object]:
+    """Seconds and memory of photos of 12 megapixels."""
+    sources = {"this version": Path(__file__).resolve().parents[1] / "src"} | ({} if against is None else {"the other": against})
+    found: dict[str, object] = {"cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory() as folder:
+        photos = phone_photos(Path(folder))
+        for name, path in photos.items():
+            seconds: dict[str, list[float]] = {version: [] for version in sources}
+            for _ in range(5):
+                for version, source in sources.items():
+                    seconds[version].append(said(_READ, str(path), source=source))
+            found |= {f"seconds to read {name}, {version}": statistics.median(each) for version, each in seconds.items()}
+        for memory in ("", "1G"):
+            peaks = {}
+            for name in ("upright.jpg", "portrait.jpg"):
+                words = ["stylize", str(photos[name]), "-s", "dusk", "--size", "0", "--quality", "draft", "-o", f"{folder}/out.png"]
+                words += ["--memory", memory] if memory else []
+                peaks[name] = said(_PAINT, *words, source=sources["this version"]) / 1000
+                found[f"MB at most to paint {name}{', --memory ' + memory if memory else ''}"] = peaks[name]
+            found[f"portrait to upright{', --memory ' + memory if memory else ''}"] = peaks["portrait.jpg"] / peaks["upright.jpg"]
+    return found
+
+
 def main() -> None:
     """Everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--paintings", type=Path, required=True)
+    parser.add_argument("--files", action="store_true")
+    parser.add_argument("--against", type=Path)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--paintings", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
     arguments = parser.parse_args()
+    if arguments.files:
+        measured = files(arguments.against)
+        write_report(RESULTS / "reading_files.json", measured)
+        for name, value in measured.items():
+            print(f"{name}: {value}")
+        return
+    if arguments.photos is None or arguments.paintings is None:
+        parser.error("either --files, or --photos and --paintings")
     found: dict[str, object] = {"pictures": arguments.count, "cores": os.cpu_count()}
     with tempfile.TemporaryDirectory() as folder:
         shards = write_shards(arguments.photos, Path(folder) / "shards", arguments.count)

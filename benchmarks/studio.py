@@ -60,7 +60,7 @@ class Studio:
 
     def draft(self, photo: str, style: str, size: int = 512, **more: object) -> bytes:
         """A draft."""
-        body = {"photo": photo, "styles": [{"style": style}], "quality": "draft", "size": size, "format": "jpg", **more}
+        body = {"photo": photo, "styles": [{"style": style}], "quality": "draft", "size": size, "format": "jpg", "preview": True, **more}
         return self.call("stylize", body)
 
     def ended(self, key: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ import impasto
 
 ROOT = Path(impasto.__file__).parent
 LAYERS = [
-    {"errors", "names"},
+    {"errors", "gradients", "names"},
     {"files", "events"},
     {"interrupts", "settings", "media", "motion", "storage"},
     {"perception", "notebook"},

@@ -7,6 +7,10 @@ import pytest
 import torch
 
 import impasto
+from impasto.media.images import Picture, write_picture
+from impasto.networks.stylizer import NetworkStylizer
+from impasto.runtime.stylizer import VideoStylizer
+from tests.cli.runner import impasto_command
 
 PUBLIC = [
     "Controls", "Event", "ImpastoError", "InputError", "PictureError", "Progress", "StyleError", "UnavailableError", "WeightsError",
@@ -46,3 +50,26 @@ def test_a_style_file_carries_the_picture_with_it(photo, painting, tmp_path):
     controls = impasto.Controls(method="gatys", options={"iterations": 2, "levels": 1})
     summary = impasto.stylize(photo, file, output=tmp_path / "out", controls=controls)
     assert summary.painted[0].output.name == "photo-mine.png"
+
+
+@pytest.mark.parametrize("size", [(28, 40), (40, 28), (31, 32)])
+def test_small_images_are_refused_alike_by_the_command_line_and_in_python(size, tmp_path):
+    image = torch.rand(1, 3, *size)
+    write_picture(Picture(image[0]), tmp_path / "small.png")
+    expected = f"has {size[1]}x{size[0]} pixels; at least 32 on each side are needed to paint"
+    told = impasto_command("stylize", tmp_path / "small.png", "-s", "dusk", "-o", tmp_path / "out.png")
+    assert told.returncode == 2
+    assert expected in " ".join(told.stderr.split())
+    with pytest.raises(impasto.PictureError, match=expected):
+        impasto.load_style("dusk")(image)
+    with pytest.raises(impasto.PictureError, match=expected):
+        list(impasto.load_style("dusk", controls=impasto.Controls(stabilize="flow"), films=True).stream([image[0]]))
+    assert impasto.load_style("dusk")(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+
+
+def test_a_stylizer_says_what_it_is():
+    stylizer = impasto.load_style("dusk")
+    assert isinstance(stylizer, NetworkStylizer)
+    assert not isinstance(stylizer, VideoStylizer)
+    assert not hasattr(stylizer, "stream")
+    assert isinstance(impasto.load_style("dusk", controls=impasto.Controls(stabilize="flow"), films=True), VideoStylizer)

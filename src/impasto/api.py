@@ -23,6 +23,7 @@ from impasto.media.masks import Regions
 from impasto.methods.declaration import Style
 from impasto.methods.solver.texture import FACTOR
 from impasto.runtime.device import choose_place
+from impasto.runtime.sized import Sized
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import Controls
 
@@ -49,6 +50,7 @@ def adapt(
     source: str = "",
     photos: Sequence[PathLike] | None = None,
     controls: Controls | None = None,
+    force: bool = False,
     listener: Listener = silence,
 ) -> Path:
     """Learn a painting (Zhang et al. 2019, MetaStyle): a style file with a network of its own, that then paints in real time.
@@ -59,11 +61,13 @@ def adapt(
     licence, source: of the painting, for the record.
     photos: folders of photos to learn on instead of made pictures.
     controls: its options are settings of the adaptation and of its training, such as {"steps": 100}; {"film": True} learns it for films.
+    force: replace a style file that is there and holds another painting, or the same one learned with other settings.
     listener: is told of every step.
 
-    An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError.
+    An interrupted adaptation leaves no file, and is resumed the next time. Raises ImpastoError; ReplaceError for a file that would be
+    replaced without `force`.
     """
-    return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener)
+    return learn_painting(painting, output, name, licence, source, photos, controls or Controls(), listener, force=force)
 
 
 def lut(
@@ -128,12 +132,12 @@ def load_style(
     films: stabilised as films are; where it has a `stream`, frames (3, H, W) go through that, in order: it remembers the one before.
     listener: is told of the steps of whatever is learned first.
 
-    Raises ImpastoError for styles or controls that cannot be used.
+    Raises ImpastoError for styles or controls that cannot be used; what it returns raises PictureError for sides below 32 pixels.
     """
     controls = controls or Controls()
     source = gather_styles(styles, weights, controls)
     make = make_film_stylizer if films else make_stylizer
-    return make(source, controls, choose_place(controls.device, controls.precision, painting=True), listener)
+    return Sized(make(source, controls, choose_place(controls.device, controls.precision, painting=True), listener))
 
 
 def stylize(
@@ -148,6 +152,7 @@ def stylize(
     frames: bool = False,
     part: str | None = None,
     cluster: str | None = None,
+    again: bool = False,
     controls: Controls | None = None,
     listener: Listener = silence,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
@@ -166,6 +171,7 @@ def stylize(
     frames: folders hold the frames of a film each.
     part: "3/8" paints the third of eight parts: every eighth photo, and a stretch of each film, which `join` puts together.
     cluster: "auto", or the address of a Ray cluster that paints everything.
+    again: True paints again what lies there already, made from the same input with the same settings; such outcomes say `already`.
     controls: what all methods share, and the options of the method.
     listener: is told of every step.
     on_file: is told the number, the count and the source of each file before it is painted.
@@ -189,6 +195,7 @@ def stylize(
         None if part is None else part_of(part),
         cluster,
         controls or Controls(),
+        again,
     )
     with between_steps(listener) as noticed:
         return perform(request, noticed, on_file, on_regions)
@@ -282,7 +289,7 @@ def export_web(folder: PathLike, *styles: PathLike, listener: Listener = silence
 
     folder: a new one, or that of an earlier page.
     styles: learned ones, by name or as files; all bundled small networks if there is none.
-    listener: is told of each style.
+    listener: is told of the megabytes of onnxruntime-web, which is fetched once into the cache, and of each style.
 
     Raises ImpastoError.
     """

@@ -28,6 +28,10 @@ class StyleError(InputError):
     """A style is unknown, or its file is not what a style file should be."""
 
 
+class ReplaceError(StyleError):
+    """A style file is there already that holds another painting, or one that was learned with other settings."""
+
+
 class UnavailableError(ImpastoError):
     """Something that has to be fetched is neither bundled nor cached, and the network did not give it."""
 

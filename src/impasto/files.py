@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import struct
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +17,8 @@ from impasto.errors import InputError
 
 Read = TypeVar("Read")
 
+_LONGEST_SUFFIX = 16
+"""Characters of a suffix; what is longer behind a dot is no suffix."""
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
 
 
@@ -37,19 +40,87 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def check_folder(path: Path) -> None:
-    """Say before any long work whether a file could be put here: raises InputError if its folder cannot be written or made."""
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
+    """Say before any long work whether a file could be put here: raises InputError if its folder cannot be written or made, or if the file
+    system takes no name that long.
+    """
+    check_name(path)
+    folder = existing(path)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"cannot write {path}: {folder} is not a folder that can be written to")
 
 
+def existing(path: Path) -> Path:
+    """The closest folder above a path that there is."""
+    folder = path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder
+
+
+def longest_name(folder: Path) -> int:
+    """How long the name of a file can be in a folder that there is, as `length_of` measures it."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has none
+        return 255
+
+
+def length_of(name: str) -> int:
+    """The length of a name as file systems count it: bytes, on Windows units of UTF-16."""
+    return len(name.encode("utf-16-le", "surrogatepass")) // 2 if os.name == "nt" else len(os.fsencode(name))
+
+
+def check_name(path: Path) -> None:
+    """No name in a path is longer than its file system takes. Raises InputError."""
+    folder = existing(path)
+    most = longest_name(folder)
+    for part in path.parts[len(folder.parts) if folder.parts == path.parts[: len(folder.parts)] else 0 :]:
+        if length_of(part) > most:
+            raise InputError(f"{path} cannot be a file here: a name of {length_of(part)} bytes is too long, {most} are the most")
+
+
+def shortened(name: str, most: int) -> str:
+    """A name that is too long with its middle cut out and a digest instead, which tells it from others that begin and end alike."""
+    if length_of(name) <= most:
+        return name
+    mark = f"~{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}~"
+    room = max(0, most - len(mark))
+    tail = _whole(name[::-1], min(room // 3, 64))[::-1]
+    return _whole(name, room - length_of(tail)) + mark + tail
+
+
+def _whole(name: str, most: int) -> str:
+    """The beginning of a name, whole characters alone."""
+    kept = ""
+    for character in name:
+        if length_of(kept) + length_of(character) > most:
+            break
+        kept += character
+    while kept and unicodedata.combining(name[len(kept) : len(kept) + 1] or " "):
+        kept = kept[:-1]
+    return kept
+
+
+def fitting(path: Path) -> Path:
+    """A path whose name is shortened, in front of its suffix, where the file system does not take it."""
+    most = longest_name(existing(path))
+    if length_of(path.name) <= most:
+        return path
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+    return path.with_name(shortened(path.name.removesuffix(suffix), most - length_of(suffix)) + suffix)
+
+
+def beside(path: Path, kind: str) -> Path:
+    """A hidden name beside a file for what belongs to it while it is made: .NAME.KIND, and a digest where that were too long."""
+    name = f".{path.name}.{kind}"
+    if length_of(name) > longest_name(existing(path)):
+        name = f".impasto-{hashlib.sha256(path.name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.{kind}"
+    return path.with_name(name)
+
+
 def check_space(path: Path, needed: float) -> None:
     """Say before any long work whether so many bytes fit where a file shall be put. Raises InputError."""
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
+    folder = existing(path)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(f"{path} needs about {needed / 1e6:,.0f} MB while it is made, and there are {free / 1e6:,.0f} MB left in {folder}")

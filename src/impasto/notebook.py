@@ -63,11 +63,11 @@ class Progress:
 
 def shown(picture: "Tensor") -> bytes:
     """A picture (3, H, W), RGB in [0, 1], as a PNG file of at most SIDE pixels."""
-    from impasto.media.images import encoded, resize
+    from impasto.media.images import resize, shown
     from impasto.media.stills import fit_within
 
     size = fit_within((picture.shape[-2], picture.shape[-1]), min(SIDE, max(picture.shape[-2:])))
-    return encoded(resize(picture.detach().float().cpu(), size), "PNG")
+    return shown(resize(picture.detach().float().cpu(), size), "PNG")
 
 
 def shown_files(paths: Sequence[Path]) -> bytes | None:
@@ -75,16 +75,18 @@ def shown_files(paths: Sequence[Path]) -> bytes | None:
     import torch
 
     from impasto.errors import ImpastoError
-    from impasto.media.images import read_picture, resize
+    from impasto.media.color import laid_on
+    from impasto.media.images import fitted, read_picture, resize
     from impasto.media.stills import fit_within
 
     pictures = []
     for path in paths[:4]:
         try:
-            pixels = read_picture(path).pixels
+            picture = read_picture(path)
         except ImpastoError:
             continue
-        pictures.append(resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), min(SIDE, max(pixels.shape[-2:])))))
+        small = fitted(picture, fit_within(picture.size, min(SIDE, max(picture.size))))
+        pictures.append(small.pixels if small.alpha is None else laid_on("white", small.pixels, small.alpha))
     if not pictures:
         return None
     if len(pictures) == 1:

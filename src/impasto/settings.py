@@ -42,7 +42,7 @@ class Controls:
     strength: 0 is the photo, 1 the full style.
     keep_color: None, "luma" or "coral".
     background: what transparency is laid on where a format cannot hold it, a colour's name or "#rrggbb".
-    keep_metadata: keep the EXIF block of photos; title, artist, dates, place, camera and timecode of videos.
+    keep_metadata: keep EXIF, IPTC and XMP of photos; title, artist, dates, place, camera and timecode of videos. DPI are kept always.
     stabilize: how films are stabilised: "auto", "none", "student" (a network that learned it, without optical flow) or "flow".
     seed: for whatever is random.
     device: "auto", "cpu", "cuda", "cuda:1", "mps".

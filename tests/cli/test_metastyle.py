@@ -15,6 +15,7 @@ from impasto.networks.style_network_file import to_style_file
 from impasto.storage.style_file import StyleRecord, read_style, write_style
 from tests.cli.runner import impasto_command
 from tests.cli.test_cli import ANNOUNCING, assert_sentence
+from tests.conftest import scene
 
 
 @pytest.fixture(autouse=True)
@@ -251,3 +252,52 @@ def test_strokes_have_a_size_of_their_own(photo, painting, tmp_path):
     assert found[0] != found[1]
     assert_sentence(impasto_command("stylize", photo, "-s", painting, "--stroke", "0"), 2, "stroke goes from 0.05")
     assert_sentence(impasto_command("stylize", photo, "-s", painting, "--quality", "great"), 2, "there are auto, draft, fine, best")
+
+
+def test_a_style_of_another_painting_or_with_other_settings_is_not_replaced_unless_asked(painting, tmp_path):
+    second = tmp_path / "second.png"
+    Image.effect_noise((60, 60), 90).convert("RGB").save(second)
+    output = tmp_path / "mine.safetensors"
+
+    def learn(*words):
+        return impasto_command("adapt", *words, "-o", output, "--name", "mine")
+
+    assert learn(painting, "--steps", "1").returncode == 0
+    before = output.read_bytes()
+    assert learn(painting, "--steps", "1").returncode == 0, "the same again"
+    for words in ([second, "--steps", "1"], [painting, "--steps", "2"], [painting, "--steps", "1", "--for", "video"]):
+        assert_sentence(learn(*words), 2, "is there already, and was not learned from this painting with these settings")
+        assert output.read_bytes() == before
+    assert learn(second, "--steps", "1", "--force").returncode == 0
+    assert output.read_bytes() != before
+    output.write_text("notes")
+    assert_sentence(learn(second, "--steps", "1"), 2, "--force to replace it")
+    several = impasto_command("adapt", second, painting, "-o", tmp_path, "--steps", "1")
+    assert several.returncode == 0
+    (tmp_path / "second.safetensors").unlink()
+    assert_sentence(impasto_command("adapt", second, painting, "-o", tmp_path, "--steps", "3"), 2, "give another output")
+    assert not (tmp_path / "second.safetensors").exists(), "nothing is learned before"
+
+
+def test_a_stroke_that_changes_nothing_is_said(tmp_path):
+    scene(320, 240).save(tmp_path / "photo.png")
+
+    def paint(*words):
+        done = impasto_command("stylize", tmp_path / "photo.png", "-s", "dusk", "-o", tmp_path / "out.png", "--quality", "draft", *words)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "out.png").read_bytes(), " ".join((done.stdout + done.stderr).split())
+
+    plain, said = paint("--stroke", "1")
+    assert "--stroke" not in said
+    for stroke in ("0.5", "1.5", "2"):
+        painted, said = paint("--stroke", stroke)
+        assert painted == plain
+        assert f"--stroke {stroke} changes nothing in a draft of 320x240 pixels; --quality fine follows it at any size" in said
+    painted, said = paint("--stroke", "3")
+    assert painted != plain
+    assert "--stroke" not in said
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    scene(320, 240).save(frames / "1.png")
+    done = impasto_command("stylize", frames, "--frames", "-s", "dusk", "-o", tmp_path / "out", "--stroke", "0.5")
+    assert "--stroke 0.5 changes nothing in a draft of 320x240 pixels" in " ".join((done.stdout + done.stderr).split())

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -227,6 +229,57 @@ def test_an_address_that_does_not_answer_is_said_within_ten_seconds(world, kind)
         with pytest.raises(InputError, match="nothing answers" if kind in ("closed", "silent") else "the address of a cluster is auto"):
             paint("out/", cluster=asked)
         assert time.monotonic() - began < 10
+
+
+JOIN = """
+import sys
+from impasto.job.cluster import connected
+try:
+    with connected(sys.argv[1]) as cluster:
+        print(f"joined {cluster.machines.nodes}")
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_cluster_with_a_token_is_joined_and_one_whose_token_is_missing_is_told_apart(tmp_path):
+    """As Ray begins one where `--cluster auto` has left a token before."""
+    homes = {name: tmp_path / name for name in ("right", "none", "wrong")}
+    for name, token in (("right", "a" * 64), ("wrong", "b" * 64)):
+        (homes[name] / ".ray").mkdir(parents=True)
+        (homes[name] / ".ray/auth_token").write_text(token)
+    homes["none"].mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    short = tempfile.mkdtemp()  # names of sockets have 107 bytes
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"RAY_USAGE_STATS_ENABLED": "0"}
+    options = ["--num-cpus=1", "--include-dashboard=false", "--object-store-memory=100000000", f"--temp-dir={short}"]
+    words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}", *options, "--block"]
+    head = subprocess.Popen(words, env=plain | {"HOME": str(homes["right"])}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def joined(name):
+        environment = plain | {"HOME": str(homes[name]), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(
+            [sys.executable, "-c", JOIN, f"127.0.0.1:{port}"], capture_output=True, text=True, env=environment, timeout=100
+        )
+        return done.stdout.strip()
+
+    try:
+        assert head.stdout is not None
+        told = ""
+        for line in head.stdout:
+            told += line
+            if "block forever" in line:
+                break
+        if "Token authentication is enabled" not in told:
+            pytest.skip("this version of Ray has no tokens by itself")
+        assert joined("right") == "joined 1"
+        for name in ("none", "wrong"):
+            assert joined(name).startswith(f"InputError: the cluster at 127.0.0.1:{port} answers, but asks for a token")
+    finally:
+        head.terminate()
+        head.communicate(timeout=60)
+        shutil.rmtree(short, ignore_errors=True)
 
 
 def test_paintings_are_learned_on_a_cluster(world, address):

@@ -1,5 +1,6 @@
 """Where results go: never onto an input, never two in one place, and what a folder holds beside is said."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import InputError
+from impasto.job.parts import _part_of
 from impasto.job.plan import plan
+from impasto.job.request import Part, Request
 from impasto.media.images import Picture, write_picture
 from impasto.runtime.outputs import Outputs, is_folder, names_of
 from tests.conftest import scene
@@ -101,3 +104,46 @@ def test_two_results_cannot_be_asked_into_one_place(tmp_path):
     with pytest.raises(InputError, match="two results"):
         outputs.asked(tmp_path / "A.png")
     assert outputs.chosen(tmp_path / "a.png").name == "a-2.png"
+
+
+LONG = {"latin": "a" * 246, "chinese": "写" * 83}
+
+
+@pytest.mark.parametrize("name", LONG.values(), ids=LONG)
+def test_names_near_the_limit_are_shortened_and_that_is_said(tmp_path, name):
+    source = picture(tmp_path / f"{name}.png")
+    planned = plan([source], tmp_path / "out", "starry-night", regions=True)
+    (job,) = planned.jobs
+    for path in (job.output, job.shown):
+        assert len(os.fsencode(path.name)) <= 255
+        assert path.name.startswith(name[:30])
+    assert job.output.name.endswith("-starry-night.png")
+    assert any(job.output.name in said and "shortened" in said for said in planned.left_out)
+
+
+def test_shortened_names_of_one_job_and_of_others_stay_distinct(tmp_path):
+    sources = [picture(tmp_path / f"{'a' * 120}{number}{'a' * 125}.png") for number in range(3)]
+    together = [job.output.name for job in plan(sources, tmp_path / "out", "x" * 20).jobs]
+    alone = [plan([source], tmp_path / "out", "x" * 20).jobs[0].output.name for source in sources]
+    assert together == alone
+    assert len(set(alone)) == 3
+
+
+def test_a_name_of_a_user_that_is_too_long_is_refused_before_anything_is_read(tmp_path):
+    for request in (
+        {"inputs": ["x" * 300 + ".png"], "styles": ["dusk"]},
+        {"inputs": [tmp_path / "missing.png"], "styles": ["dusk"], "output": tmp_path / ("x" * 300 + ".png")},
+        {"inputs": [tmp_path / "missing.png"], "styles": ["dusk"], "output": tmp_path / ("x" * 300) / "a.png"},
+        {"inputs": [tmp_path / "missing.png"], "styles": ["x" * 300 + ".png"]},
+    ):
+        with pytest.raises(InputError, match="is too long"):
+            Request(**request)
+
+
+def test_a_part_of_a_film_with_a_long_name_is_found_again(tmp_path):
+    output = tmp_path / f"{'写' * 83}.mp4"
+    parts = [Part(number, 12).named(output) for number in range(1, 13)]
+    assert len({path.name for path in parts}) == 12
+    assert all(len(os.fsencode(path.name)) <= 255 for path in parts)
+    assert [_part_of(path, output) for path in parts] == [Part(number, 12) for number in range(1, 13)]
+    assert _part_of(tmp_path / f"{'写' * 10}.part-1-of-12.mp4", output) is None

@@ -1,4 +1,4 @@
-"""Recordings for tests, made by the program ffmpeg: a flash and a beep at 0.5 s, 1.5 s and so on; and what is seen and heard of a file."""
+"""Recordings for tests, made by ffmpeg: a flash and a beep at 0.5 s, 1.5 s and so on; and what is seen and heard of a file."""
 
 import json
 import shutil

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from impasto.errors import PictureError
+from impasto.media import decoding
+from impasto.media.frames import FrameFolder
 from impasto.media.images import Picture, read_picture, write_picture
 from impasto.media.opening import made_here
 from tests.conftest import scene
@@ -24,13 +26,18 @@ def tiff(path, values):
     return path
 
 
-@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
+def srgb(light):
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5, 0.02])
 @pytest.mark.parametrize("values", [RAMP, COLORS], ids=["grey", "colour"])
-def test_floats_of_any_white_are_the_same_picture(tmp_path, white, values):
-    picture = read_picture(tiff(tmp_path / "a.tif", values * np.float32(white)))
-    expected = torch.from_numpy(values if values.ndim == 3 else values[..., None].repeat(3, 2)).permute(2, 0, 1)
-    torch.testing.assert_close(picture.pixels, expected, atol=2e-3, rtol=0)
+def test_floats_are_linear_light_whose_white_is_one(tmp_path, gain, values):
+    picture = read_picture(tiff(tmp_path / "a.tif", values * np.float32(gain)))
+    expected = torch.from_numpy(srgb(gain * (values if values.ndim == 3 else values[..., None].repeat(3, 2)))).permute(2, 0, 1).float()
+    torch.testing.assert_close(picture.pixels, expected, atol=1e-5, rtol=0)
     assert picture.alpha is None
+    assert picture.bits == 16
 
 
 def test_hdr_is_brought_to_the_range_of_a_screen(tmp_path):
@@ -47,13 +54,29 @@ def test_hdr_is_brought_to_the_range_of_a_screen(tmp_path):
     assert float(picture.pixels.median()) > 0.05
 
 
-@pytest.mark.parametrize("bits", [10, 12, 16])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("values", [RAMP, COLORS], ids=["grey", "colour"])
-def test_sensors_of_ten_and_twelve_bits_are_stored_in_sixteen(tmp_path, bits, suffix, values):
-    picture = read_picture(tiff(tmp_path / f"a.{suffix}", (values * (2**bits - 1)).round().astype(np.uint16)))
-    expected = torch.from_numpy(values if values.ndim == 3 else values[..., None].repeat(3, 2)).permute(2, 0, 1)
-    torch.testing.assert_close(picture.pixels, expected, atol=2e-3, rtol=0)
+def test_sixteen_bits_are_as_bright_as_they_are_whatever_the_largest_value(tmp_path, suffix, values):
+    """A bracket, a fade, a burst: files keep their brightness beside each other."""
+    for gain in (1, 4095 / 65535, 1023 / 65535, 0.01):
+        picture = read_picture(tiff(tmp_path / f"a.{suffix}", (values * gain * 65535).round().astype(np.uint16)))
+        expected = gain * torch.from_numpy(values if values.ndim == 3 else values[..., None].repeat(3, 2)).permute(2, 0, 1)
+        torch.testing.assert_close(picture.pixels, expected, atol=1e-5, rtol=0)
+
+
+def test_frames_of_linear_light_are_tone_mapped_all_or_none(tmp_path):
+    """One frame passes white: what the others have in common with it stays the same from frame to frame."""
+    for number, gain in enumerate((0.95, 2.0, 0.95)):
+        light = COLORS * np.float32(0.95)
+        light[:8] = gain
+        tiff(tmp_path / f"{number}.tif", light)
+    frames = [frame.bytes.astype(int) for frame in FrameFolder(tmp_path)]
+    assert np.array_equal(frames[0], frames[2])
+    assert np.abs(frames[0][8:] - frames[1][8:]).max() == 0
+    assert frames[1][0, 0, 0] > frames[0][0, 0, 0]
+    (tmp_path / "1.tif").unlink()
+    frames = [frame.bytes for frame in FrameFolder(tmp_path)]
+    assert frames[0][0, 0, 0] == round(255 * float(srgb(np.float64(0.95))))
 
 
 def test_sixteen_bits_with_alpha(tmp_path):
@@ -125,11 +148,10 @@ def test_photos_of_phones(tmp_path):
 
 
 def test_without_the_extra_the_sentence_names_it(tmp_path, monkeypatch):
-    from impasto.media import folders, images, opening
+    from impasto.media import folders, opening
 
     (tmp_path / "a.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(40))
-    for module in (opening, images, folders):
-        monkeypatch.setattr(module, "has_heif", lambda: False)
+    monkeypatch.setattr(opening, "has_heif", lambda: False)
     monkeypatch.setattr(opening, "_openers", lambda: ())
     with pytest.raises(PictureError, match=r"pip install 'impasto.heif.'"):
         read_picture(tmp_path / "a.heic")
@@ -151,7 +173,7 @@ def test_pillows_limit_is_left_alone_and_ours_is_kept(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("damage", ["cut", "length"])
 def test_a_deep_png_that_claims_more_than_the_file_has_is_refused_before_anything_is_reserved(tmp_path, damage, monkeypatch):
-    """A chunk's length is reserved by OpenCV as it stands there: two gigabytes for a file of eight kilobytes."""
+    """A chunk's length may be reserved as it stands there: two gigabytes for a file of eight kilobytes."""
     file = tiff(tmp_path / "a.png", (COLORS * 65535).astype(np.uint16))
     data = bytearray(file.read_bytes())
     if damage == "cut":
@@ -160,6 +182,6 @@ def test_a_deep_png_that_claims_more_than_the_file_has_is_refused_before_anythin
         at = data.index(b"IDAT") - 4
         data[at : at + 4] = struct.pack(">I", 0x7FFF0000)
     file.write_bytes(data)
-    monkeypatch.setattr(cv2, "imdecode", lambda *arguments: pytest.fail("was decoded"))
+    monkeypatch.setattr(decoding, "vips", lambda: pytest.fail("was decoded"))
     with pytest.raises(PictureError, match="damaged"):
         read_picture(file)

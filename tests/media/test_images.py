@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from impasto.errors import InputError, PictureError
+from impasto.media.image_writer import check_writable
 from impasto.media.images import Picture, list_pictures, read_picture, resize, write_picture
-from impasto.media.stills import check_writable, fit_within
+from impasto.media.stills import fit_within
 from tests.conftest import scene
 
 
@@ -138,7 +139,7 @@ def test_a_folder_is_not_a_picture(tmp_path):
 def test_animated_files_are_refused(tmp_path, suffix):
     frames = [scene(32, 32), scene(32, 32).rotate(90), scene(32, 32).rotate(180)]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
-    with pytest.raises(PictureError, match=r"holds 3 (frames|pages), and one picture was expected"):
+    with pytest.raises(PictureError, match=r"holds 3 (frames|pages), and one image was expected"):
         read_picture(tmp_path / f"a.{suffix}")
 
 

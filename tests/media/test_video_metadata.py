@@ -1,4 +1,4 @@
-"""Metadata of videos: names and languages of tracks are kept always, the rest on request."""
+"""What is kept of a video's metadata: names and languages of tracks always, all else on request, nothing of the source's pixels."""
 
 import pytest
 

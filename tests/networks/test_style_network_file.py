@@ -75,7 +75,6 @@ def test_files_for_other_networks_are_refused(network):
         ({"settings": {"blocks": True}}, "there cannot be"),
         ({"width": 512.0, "settings": {"blocks": 64}}, "does not hold the weights"),
         ({"network": "unet"}, "not for the network"),
-        ({"method": "gatys"}, "is for 'gatys'"),
         ({"settings": {"blocks": 2, "inputs": "grey"}}, "does not know"),
     ):
         with pytest.raises(StyleError, match=sentence):

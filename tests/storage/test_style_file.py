@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pickle
@@ -8,8 +9,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from impasto.errors import StyleError
+from impasto.storage.registry import locate
 from impasto.storage.style_file import StyleFile, StyleRecord, encoder_mark, marked, read_style, write_style
 from impasto.storage.tensors import checksum
+from tests.cli.runner import impasto_command
+from tests.conftest import scene
 
 
 @pytest.fixture
@@ -26,7 +30,41 @@ def test_round_trip(tmp_path, style):
     again = read_style(write_style(tmp_path / "wave.safetensors", style))
     assert again.record == style.record
     assert again.tensors.keys() == style.tensors.keys()
-    assert all(torch.equal(again.tensors[k], v) for k, v in style.tensors.items())
+    assert all(torch.equal(again.tensors[k], v if k != "half" else v.float()) for k, v in style.tensors.items())
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
+def test_numbers_that_numpy_does_not_know_are_read_exactly_or_refused(tmp_path, kind):
+    values = (torch.arange(-8, 9) / 8).to(kind)
+    path = write_style(tmp_path / "narrow.safetensors", StyleFile(StyleRecord("narrow", "gatys"), {"a": values}))
+    read = read_style(path).tensors["a"]
+    assert read.dtype == torch.float32
+    assert read.tolist() == [float(value) for value in values]
+    with contextlib.suppress(StyleError):  # where no package has taught NumPy the type, that is what is raised
+        arrays = read_style(path, arrays=True).tensors["a"]
+        assert arrays.astype(float).tolist() == read.tolist()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn], ids=str)
+def test_weights_of_somebody_else_in_such_numbers_are_a_message(tmp_path, kind):
+    path = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.ones(3).to(kind)}, path)
+    scene(64, 48).save(tmp_path / "photo.png")
+    for quality in ("draft", "fine"):
+        done = impasto_command("stylize", tmp_path / "photo.png", "-s", path, "-o", tmp_path / "out.png", "--quality", quality)
+        assert done.returncode == 2
+        assert "has no record of Impasto: it holds weights of something else" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn], ids=str)
+def test_a_style_file_in_such_numbers_paints(tmp_path, kind):
+    scene(64, 48).save(tmp_path / "photo.png")
+    bundled = read_style(locate("dusk", "style"))
+    narrow = {name: value.to(kind) if value.is_floating_point() else value for name, value in bundled.tensors.items()}
+    path = write_style(tmp_path / "narrow.safetensors", StyleFile(bundled.record, narrow))
+    done = impasto_command("stylize", tmp_path / "photo.png", "-s", path, "-o", tmp_path / "out.png", "--quality", "draft")
+    assert done.returncode == 0, done.stderr
 
 
 def test_checksum_sees_every_change(style):

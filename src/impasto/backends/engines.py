@@ -92,7 +92,7 @@ def _openvino(network: StyleNetwork, place: Place, precision: str, pictures: Cal
     path = _kept(network, f"openvino {version} {INT8}", ".xml")
     note = path.with_suffix(".json")
     if not (path.is_file() and note.is_file()):
-        given, exact = pictures(), ExportedNetwork(network, grain=False)
+        given, exact = pictures(), ExportedNetwork(network, grain=False, centred=False)
         model = openvino_file.in_eight_bits(_graph(network), [(_last(picture),) for picture in given], patches=network.patch > 1)
         openvino_file.write_openvino(model, path, facts={}, half=True)
         run = _running(path, "float32", threads)

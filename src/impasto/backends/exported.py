@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from impasto.networks.decoder import Decoder, block_of
 from impasto.networks.grain import painted as grain_of
-from impasto.networks.style_network import StyleNetwork, noise
+from impasto.networks.style_network import StyleNetwork, instance_norm, noise
 from impasto.perception.encoder import Encoder
 
 INPUTS = ("grain", "strength")
@@ -17,20 +17,43 @@ TILE = 512
 """Side, in pixels, of the grain that a file holds; beyond, it is mirrored."""
 
 
+SPARSE = 16
+"""Pixels between the places whose mean is subtracted before an instance norm."""
+
+
+def centred_norm(x: Tensor, rows: Tensor, eps: float) -> Tensor:
+    """Instance norm of (1, C, H, W) with scales and shifts (1, 2, C), of what is near 0.
+
+    Other engines add up values and squares in float32, and lose the deviation of many pixels whose mean is large: at 16 megapixels, a mean
+    of 100 and a deviation of 1, ONNX Runtime 1.32 is wrong by 3 deviations. The mean of some places is as good as that of all against it.
+    """
+    return instance_norm(x - x[:, :, ::SPARSE, ::SPARSE].mean((2, 3), keepdim=True), rows, eps)
+
+
 class ExportedNetwork(nn.Module):
     """One pass of a style network with its grain and strength: a photo (B, 3, H, W), RGB in [0, 1], to the picture, alike.
 
     network: it stays as it is. inputs: what `forward` takes besides the photo; everything else is part of the network. strength: 0 is
     the photo, 1 the full style. half: compute in half precision; what goes in and out stays in float32. grain: False if the photo that it
-    is given has its grain already, or shall have none.
+    is given has its grain already, or shall have none. centred: whether instance norms stay right for more than 4 megapixels; in eight bits
+    that would cost 6 dB and most of the speed.
     """
 
-    def __init__(self, network: StyleNetwork, *, inputs: Sequence[str] = (), strength: float = 1.0, half: bool = False, grain: bool = True):
+    def __init__(
+        self,
+        network: StyleNetwork,
+        *,
+        inputs: Sequence[str] = (),
+        strength: float = 1.0,
+        half: bool = False,
+        grain: bool = True,
+        centred: bool = True,
+    ):
         super().__init__()
         self.dtype = torch.float16 if half else torch.float32
         self.network = copy.deepcopy(network).to(self.dtype).requires_grad_(False)
         self.network.grain *= grain
-        self.inputs, self.strength = tuple(inputs), strength
+        self.inputs, self.strength, self.norms = tuple(inputs), strength, centred_norm if centred else None
         self.tile: Tensor
         tile = torch.from_numpy(grain_of((TILE, TILE), smooth=network.smooth))
         self.register_buffer("tile", tile.to(self.dtype) if self.network.grain and "grain" not in inputs else torch.zeros(1, 1, 1, 1))
@@ -48,7 +71,7 @@ class ExportedNetwork(nn.Module):
         if self.network.grain:
             grain = given["grain"] if "grain" in given else self._mirrored(photo.shape[-2], photo.shape[-1])
             seen = photo + self.network.grain * grain.float()
-        picture: Tensor = self.network(seen).clamp(0, 1)
+        picture: Tensor = self.network(seen, norms=self.norms).clamp(0, 1)
         strength = given.get("strength", self.strength)
         return picture if isinstance(strength, float) and strength == 1 else photo + strength * (picture - photo)
 

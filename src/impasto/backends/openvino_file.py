@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from impasto.backends.extras import needed, quiet
 from impasto.backends.openvino_graph import core, running
 from impasto.errors import ImpastoError
+from impasto.files import beside
 
 EXTRA = "openvino"
 
@@ -71,7 +72,7 @@ def write_openvino(model: Any, path: Path, *, facts: Mapping[str, str], half: bo
     for name, fact in facts.items():
         model.set_rt_info(fact, ["impasto", name])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}-part.xml")
+    part = beside(path, "part.xml")
     try:
         openvino.save_model(model, part, compress_to_fp16=half)
         part.with_suffix(".bin").replace(path.with_suffix(".bin"))

@@ -1,5 +1,6 @@
 """The command line. It holds no arithmetic: every command is a call of the library with what the user typed."""
 
+import errno
 import signal
 import sys
 import threading
@@ -9,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from impasto.cli.console import fail, warn
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, InputError
 
 COMMANDS = ("catalog", "evaluate", "export", "join", "learn", "look", "studio", "stylize", "train")
 """The modules whose commands register themselves when they are loaded."""
@@ -50,6 +51,10 @@ def main() -> None:
         loaded(words)(words, standalone_mode=True)
     except ImpastoError as error:
         fail(error)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        fail(InputError(f"{error.filename} cannot be a file here: its name is too long"))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -17,7 +17,7 @@ from impasto.events import Listener
 from impasto.files import check_folder
 from impasto.job.build import make_film_stylizer, make_stylizer
 from impasto.job.styles import gather_styles
-from impasto.media.images import read_picture
+from impasto.media.style_images import read_style_image
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.gatys.method import METHOD as GATYS
 from impasto.methods.table import methods as all_methods
@@ -124,7 +124,7 @@ def run_stability(
         stylizers() if each is None else stylizers,
         size=size,
         encoder=judge,
-        painting=None if painting is None else read_picture(painting).pixels[None],
+        painting=None if painting is None else read_style_image(painting)[None],
         maps=None if maps is None else maps.absolute(),
         settings={"size": size, "rendering": rendering, "encoder": Path(encoder).name, "precision": precision},
         each=each or in_order,

@@ -42,10 +42,14 @@ def export(
 ) -> None:
     """Write the network of a style for other programs and for browsers, as an ONNX or OpenVINO file; it is checked by running it."""
     from impasto import api
+    from impasto.job.web_engine import PACKAGE, VERSION, engine_folder, fetched_engine
 
     if web is not None:
         if output is not None or part != "style" or inputs or photos or strength != 1 or precision != "float32":
             raise InputError("a page has settings of its own: --web takes styles, and nothing else")
+        if engine_folder() is None:
+            with watching(f"fetching {PACKAGE} {VERSION}, MB") as watch:
+                fetched_engine(watch)
         with watching("exporting styles") as watch:
             written = api.export_web(web, *(names or []), listener=watch)
         console.print(

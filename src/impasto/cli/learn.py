@@ -55,10 +55,12 @@ def adapt(
     device: Device = DEFAULT.device,
     precision: Precision = DEFAULT.precision,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = DEFAULT.max_megapixels,
+    force: Annotated[bool, typer.Option("--force", help="Replace a style file of another painting or with other settings.")] = False,
     cluster: OnCluster = None,
 ) -> None:
     """Learn a painting: a style file that paints in real time. Interrupt it when you like: the same command resumes it."""
     from impasto import api
+    from impasto.job.learn import check_replaced
     from impasto.media.images import list_pictures
     from impasto.runtime.outputs import Outputs, is_folder, names_of
 
@@ -95,13 +97,20 @@ def adapt(
         targets = [outputs.asked(output)]
     else:
         targets = [outputs.chosen(Path(output or "") / f"{stem}.safetensors") for stem in ([name] if name else names_of(files))]
+        for message in outputs.messages:
+            warn(message)
+    if not force:
+        for file, target in zip(files, targets, strict=True):
+            check_replaced(file, target, photos, controls)
     if cluster is not None:
         _learn_on_cluster(cluster, list(zip(files, targets, strict=True)), name, licence, source, photos, controls)
         return
     with resumable() as watch:
         for file, target in zip(files, targets, strict=True):
             watch.name(f"learning {file.name}")
-            written = api.adapt(file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, listener=watch)
+            written = api.adapt(
+                file, target, name=name, licence=licence, source=source, photos=photos, controls=controls, force=force, listener=watch
+            )
             console.print(f"{written}  {written.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
 
 

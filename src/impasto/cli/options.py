@@ -80,6 +80,9 @@ OnCluster = Annotated[
 ]
 
 
+Again = Annotated[bool, rarely("Paint again what lies there already, made from the same input with the same settings.", "--again")]
+
+
 def chosen(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; the others keep their default, which lives in the library."""
     return {key: value for key, value in options.items() if value is not None}

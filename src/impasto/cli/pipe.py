@@ -5,11 +5,17 @@ import sys
 import typer
 
 from impasto.cli.console import errors, warn, watching
+from impasto.errors import InputError
 from impasto.settings import Controls
 
 
-def paint_pipe(names: list[str], weights: list[float] | None, size: str, controls: Controls) -> None:
-    """Raw frames from the standard input to the standard output; what is said goes to the error stream."""
+def paint_pipe(names: list[str], weights: list[float] | None, size: str, controls: Controls, unused: list[str]) -> None:
+    """Raw frames from the standard input to the standard output; what is said goes to the error stream.
+
+    unused: options that were given and are for files. Raises InputError.
+    """
+    if unused:
+        raise InputError(f"{unused[0]} is for files, and frames come through the pipe")
     from impasto import api
     from impasto.media.raw import raw_size
 

@@ -31,8 +31,12 @@ def studio(
         ),
     ] = None,
     name: Annotated[
-        list[str] | None, typer.Option(help="Further name that this machine is called by, as behind a proxy.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Further name that this machine is called by, as behind a proxy: HOST or HOST:PORT.", show_default=False),
     ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path that a proxy serves the studio under, such as /paint. (default: none)", show_default=False)
+    ] = "",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Open the studio: a page to paint in, on this machine, and its HTTP API."""
@@ -45,7 +49,7 @@ def studio(
     tokens = token or [part for part in os.environ.get(TOKEN, "").split() if part]
     if host not in LOOPBACK and not tokens:
         tokens = [new_token()]
-    settings = StudioSettings(host, port, tuple(folder or [Path()]), tuple(tokens), tuple(name or []))
+    settings = StudioSettings(host, port, tuple(folder or [Path()]), tuple(tokens), tuple(name or []), root_path.rstrip("/"))
     serve(
         settings, browser=browser, on_ready=lambda where: console.print(f"the studio is open at {where}  (Ctrl-C ends it)", soft_wrap=True)
     )

@@ -9,6 +9,7 @@ from impasto.cli.app import app
 from impasto.cli.console import console, fail, resumable, say_more, warn
 from impasto.cli.options import (
     DEFAULT,
+    Again,
     Backend,
     Device,
     Encoder,
@@ -99,13 +100,11 @@ def stylize(
     ] = None,
     part: OfAll = None,
     cluster: OnCluster = None,
+    again: Again = False,
     background: Annotated[
-        str,
-        rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb."),
+        str, rarely("What transparency is laid on where the result cannot hold it: a colour's name, or #rrggbb.")
     ] = DEFAULT.background,
-    keep_metadata: Annotated[
-        bool, rarely("Keep what cameras and people wrote: EXIF of photos; title, artist, dates and place of videos.", "--keep-metadata")
-    ] = DEFAULT.keep_metadata,
+    keep_metadata: Annotated[bool, rarely("Keep EXIF, IPTC, XMP; title, date, place.", "--keep-metadata")] = DEFAULT.keep_metadata,
     seed: Annotated[int, rarely("For whatever is random.")] = DEFAULT.seed,
     encoder: Encoder = DEFAULT.encoder,
     device: Device = DEFAULT.device,
@@ -151,11 +150,9 @@ def stylize(
         unused = {
             "--mask": mask, "--style-mask": style_mask, "--regions": regions, "--show-regions": show_regions, "--frames": frames,
             "--keep-metadata": keep_metadata, "--part": part, "--cluster": cluster, "--background": background != DEFAULT.background,
+            "--again": again,
         }  # fmt: skip
-        for name, value in unused.items():
-            if value:
-                raise InputError(f"{name} is for files, and frames come through the pipe")
-        paint_pipe(names, weights, raw_size, controls)
+        paint_pipe(names, weights, raw_size, controls, [name for name, value in unused.items() if value])
         return
     request = Request(
         list(inputs),
@@ -167,17 +164,19 @@ def stylize(
         None if part is None else part_of(part),
         cluster,
         controls,
+        again,
     )
     summary = paint_at_once(request) or _performed(request)
     for sentence in summary.left_out:
         warn(sentence)
-    for outcome in summary.painted:
+    painted = [outcome for outcome in summary.painted if not outcome.already]
+    for outcome in painted:
         height, width = outcome.size or (0, 0)
         console.print(f"{outcome.output}  {width}x{height}  {outcome.seconds:.1f} s", soft_wrap=True)
         if outcome.remark:
             warn(outcome.remark)
     if summary.interrupted:
-        warn("stopped; the last picture is kept as far as it came" if summary.painted else "stopped; the same command resumes a film")
+        warn("stopped; the last picture is kept as far as it came" if painted else "stopped; the same command resumes a film")
         raise typer.Exit(130)
     if len(summary.outcomes) == 1 and summary.failed:
         fail(summary.failed[0].error)  # type: ignore[arg-type]

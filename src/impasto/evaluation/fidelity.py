@@ -33,7 +33,7 @@ from impasto.evaluation.lpips import Lpips
 from impasto.evaluation.regularity import regularity
 from impasto.evaluation.report import spread, tables, write_report
 from impasto.events import Listener, silence
-from impasto.media.images import Picture, list_pictures, read_picture, rescale, resize, write_picture
+from impasto.media.images import Picture, filled_pixels, list_pictures, read_picture, rescale, resize, write_picture
 from impasto.names import as_plain_name
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
@@ -119,7 +119,7 @@ def _halved(picture: Tensor) -> Tensor:
 
 def load_at(path: Path, short_side: int, *, like: tuple[int, int] | None = None) -> Tensor:
     """A picture as (1, 3, H, W) with the given shorter side, no side below 32; or of the size `like`."""
-    pixels = read_picture(path).pixels
+    pixels = filled_pixels(read_picture(path))
     scale = short_side / min(pixels.shape[-2:])
     height, width = (max(32, round(edge * scale)) for edge in pixels.shape[-2:])
     return resize(pixels, like or (height, width))[None]

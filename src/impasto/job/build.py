@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from impasto.events import Listener, silence
+from impasto.gradients import with_gradients
 from impasto.job.resolve import Decision, Kind, resolve
 from impasto.job.styles import facts_of
 from impasto.methods.declaration import StyleSource
@@ -22,6 +23,7 @@ VGG19_TIMES = 5
 """How many times as much memory the wide encoders take as the compact one."""
 
 
+@with_gradients
 def for_pictures(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer for pictures, finished as it was decided. Raises ImpastoError."""
     draft = _draft(decision, source, place, listener)
@@ -36,6 +38,7 @@ def bytes_a_pixel(decision: Decision, place: Place) -> int:
     return half * (2 if place.dtype.itemsize > 2 else 1) * (1 if decision.controls.encoder == Controls.encoder else VGG19_TIMES)
 
 
+@with_gradients
 def for_films(decision: Decision, source: StyleSource, place: Place, listener: Listener = silence) -> Stylizer:
     """The stylizer for films, stabilised as it was decided. Raises ImpastoError."""
     stylizer = _draft(decision, source, place, listener)

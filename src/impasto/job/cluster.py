@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from impasto.settings import AUTO
 RETRIES = 3
 """How often a task is begun again after the machine, or the process, that had it was lost."""
 
+_MODE = "RAY_AUTH_MODE"
 _PATIENCE = 8
 """Seconds that an address has to answer in."""
 
@@ -127,8 +128,10 @@ def connected(address: str) -> Iterator[Cluster]:
     except ModuleNotFoundError:
         raise InputError("a cluster needs one more package: pip install 'impasto[cluster]'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address != AUTO:
-        _check_address(address)
+    if address != AUTO and _check_address(address):
+        os.environ[_MODE] = "token"  # as Ray does by itself for clusters of this machine
+        raylet: Any = ray._raylet
+        raylet.Config.initialize("")  # it has read its settings when it was imported
     shared = {name: os.environ[name] for name in ("IMPASTO_CACHE", "IMPASTO_OFFLINE") if name in os.environ}
     usual: dict[str, Any] = {
         "log_to_driver": False,
@@ -144,6 +147,8 @@ def connected(address: str) -> Iterator[Cluster]:
                 raise
             ray.init(include_dashboard=False, **usual)
     except Exception as error:  # whatever its connection stumbles over
+        if _wants_token(str(error)):
+            raise InputError(_token(address)) from None
         raise InputError(f"the cluster at {address} cannot be used: {_last_line(error)}") from None
     try:
         yield Cluster(ray)
@@ -151,8 +156,11 @@ def connected(address: str) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _check_address(address: str) -> None:
-    """Ray itself waits for a minute and more. Raises InputError."""
+def _check_address(address: str) -> bool:
+    """Whether a token of this machine has to be used, which Ray does not do by itself for addresses. Raises InputError.
+
+    Ray itself waits for a minute and more for an address that does not answer.
+    """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdecimal():
         raise InputError(f"the address of a cluster is auto, HOST:PORT or ray://HOST:PORT, not {address!r}")
@@ -161,12 +169,41 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE / 2).close()
     except (OSError, OverflowError):
         raise InputError(silent) from None
-    if not address.startswith("ray://"):
-        asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-        try:
-            subprocess.run(asked, timeout=_PATIENCE, check=True, capture_output=True)
-        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-            raise InputError(silent) from None
+    if address.startswith("ray://"):
+        return False
+    answer = _health(address, {})
+    guarded = _wants_token(answer) and _MODE not in os.environ
+    if guarded:
+        answer = _health(address, {_MODE: "token"})
+    if _wants_token(answer):
+        raise InputError(_token(address))
+    if answer is not None:
+        raise InputError(silent)
+    return guarded
+
+
+def _health(address: str, environment: Mapping[str, str]) -> str | None:
+    """What is wrong with the cluster at an address, "" where it says nothing; None if it is well."""
+    asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        subprocess.run(asked, timeout=_PATIENCE, check=True, capture_output=True, text=True, env=os.environ | environment)
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    except subprocess.TimeoutExpired:
+        return ""
+    return None
+
+
+def _wants_token(answer: str | None) -> bool:
+    """Whether Ray refuses for want of the right token: it answers with an error, or looks for a token that is not there."""
+    return answer is not None and ("AuthenticationError" in answer or "authentication token" in answer.lower())
+
+
+def _token(address: str) -> str:
+    return (
+        f"the cluster at {address} answers, but asks for a token that this machine does not have: copy ~/.ray/auth_token of the machine "
+        "where it was begun to the same place here, or set RAY_AUTH_TOKEN to what `ray get-auth-token` prints there"
+    )
 
 
 def _carried_out(version: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -14,21 +14,22 @@ from typing import Any
 
 from impasto.errors import ImpastoError
 from impasto.events import Listener
-from impasto.files import atomic_file, check_folder, fingerprint
+from impasto.files import atomic_file, beside, check_folder, fingerprint, fitting
 from impasto.job.build import bytes_a_pixel
 from impasto.job.cluster import Cluster, Failure, Task, connected
 from impasto.job.cluster_task import Painted, Seen, content_of, paint_here
-from impasto.job.engine import as_sentence
+from impasto.job.engine import OnDone, as_sentence
 from impasto.job.large import memory_of as bytes_of
 from impasto.job.moving import holds_parts, made_with, open_film
 from impasto.job.outcome import Outcome, Summary
+from impasto.job.painted_before import ALREADY
 from impasto.job.parts import join_parts
 from impasto.job.perform import Prepared, build
 from impasto.job.plan import Job
 from impasto.job.request import Part
 from impasto.job.resolve import Decision
 from impasto.job.spans import stretch_of
-from impasto.job.styles import files_of
+from impasto.job.style_paths import files_of
 from impasto.media.animations import AnimationReader
 from impasto.media.large_files import read_header
 from impasto.runtime.device import Place, choose_place
@@ -52,10 +53,16 @@ LOGS = "impasto-logs"
 """The folder beside the results where the logs of failed tasks go."""
 
 
-def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
+def paint_on_cluster(
+    prepared: Prepared,
+    listener: Listener,
+    there: Mapping[Path, Outcome] | None = None,
+    on_done: OnDone = lambda job, outcome: None,
+) -> Summary:
     """Paint what was prepared on the cluster that the request names. The same request resumes what an earlier one did not finish.
 
     What concerns one file is its outcome's error, and the log of its task lies beside the results; what concerns all raises ImpastoError.
+    there: outcomes of jobs whose results are there already, by their outputs. on_done: is told of each whole result.
     """
     for job in prepared.jobs:
         check_folder(job.output)
@@ -66,7 +73,7 @@ def paint_on_cluster(prepared: Prepared, listener: Listener) -> Summary:
         if prepared.request.regions.kind != "regions":  # which have styles of their own for each photo
             for moving, decision in prepared.decided.items():  # learned once, here
                 memories[moving] = memory_of(build(decision, prepared.source, place, listener))
-        work = _Work(prepared, place, memories, cluster)
+        work = _Work(prepared, place, memories, cluster, there or {}, on_done)
         with work.begun():
             try:
                 work.do(cluster, listener)
@@ -98,11 +105,20 @@ class _Unit:
 class _Work:
     """All files of a job on their way."""
 
-    def __init__(self, prepared: Prepared, place: Place, memories: Mapping[bool, int | None], cluster: Cluster):
+    def __init__(
+        self,
+        prepared: Prepared,
+        place: Place,
+        memories: Mapping[bool, int | None],
+        cluster: Cluster,
+        there: Mapping[Path, Outcome],
+        on_done: OnDone,
+    ):
         self.given, self.prepared = prepared, _absolute(prepared)
-        self.files = [_File(job) for job in self.prepared.jobs]
+        pairs = zip(self.given.jobs, self.prepared.jobs, strict=True)
+        self.files = [_File(job, outcome=there.get(given.output)) for given, job in pairs]
         self._bytes = {moving: bytes_a_pixel(decision, place) for moving, decision in prepared.decided.items()}
-        self._memories, self._machines = memories, cluster.machines
+        self._memories, self._machines, self._on_done = memories, cluster.machines, on_done
         asked = prepared.request.controls.memory
         self._bound = None if asked is None else bytes_of(asked)
         regions = prepared.request.regions
@@ -131,7 +147,8 @@ class _Work:
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / self._token).write_text(self._secret, encoding="utf-8")
             for file in self.files:
-                self._look_at(file)
+                if file.outcome is None:
+                    self._look_at(file)
             yield
         finally:
             done = all(file.outcome is not None and file.outcome.error is None for file in self.files)
@@ -146,8 +163,8 @@ class _Work:
         """Whether it is done, what its parts are, or what is wrong with it."""
         job = file.job
         try:
-            if job.output.exists() and _read(_mark(job)) == self._key(job):
-                file.outcome = Outcome(job.source, job.output, remark="was painted already")
+            if not self.prepared.request.again and job.output.exists() and _read(_mark(job)) == self._key(job):
+                file.outcome = Outcome(job.source, job.output, remark=ALREADY, already=True)
             else:
                 file.pieces, file.frames = self._pieces(job)
         except Exception as error:
@@ -254,6 +271,7 @@ class _Work:
             if len(file.found) == len(file.pieces):
                 file.outcome = self._finished(file)
                 if file.outcome.error is None:
+                    self._on_done(self.given.jobs[number], file.outcome)
                     with suppress(OSError):  # it would only be painted again
                         _mark(file.job).write_text(self._key(file.job), encoding="utf-8")
 
@@ -310,12 +328,12 @@ def _absolute(prepared: Prepared) -> Prepared:
 
 def _stage(job: Job) -> Path:
     """Where the parts of a film lie until it is put together."""
-    return job.output.with_name(f".{job.output.name}.cluster")
+    return beside(job.output, "cluster")
 
 
 def _mark(job: Job) -> Path:
     """What says that a result is done, and with what it was made, while the others are not."""
-    return job.output.parent / ".impasto-cluster" / f"{job.output.name}.done"
+    return fitting(job.output.parent / ".impasto-cluster" / f"{job.output.name}.done")
 
 
 def _read(path: Path) -> str:
@@ -337,7 +355,7 @@ def _with_log(error: ImpastoError, log: str, job: Job, output: Path) -> ImpastoE
     if not log:
         return error
     part = "" if job.part is None else f".part-{job.part.number}"
-    path = output.parent / LOGS / f"{output.name}{part}.log"
+    path = fitting(output.parent / LOGS / f"{output.name}{part}.log")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(log, encoding="utf-8")

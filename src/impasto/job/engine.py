@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -12,34 +13,49 @@ from impasto.interrupts import between_steps
 from impasto.job.large import cut, paint_large
 from impasto.job.outcome import Outcome, Summary
 from impasto.job.plan import Job
+from impasto.job.request import PathLike
 from impasto.media.color import KEEP_COLOR, keep_color, named_color
-from impasto.media.images import Picture, read_picture, resize, write_picture
-from impasto.media.stills import check_writable
+from impasto.media.image_writer import check_writable
+from impasto.media.images import Picture, fitted, read_picture, resize, write_result
+from impasto.media.masks import load_shares
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import Stylizer, memory_of
+from impasto.runtime.stylizer import Stylizer, memory_of, remark_on
 from impasto.settings import PHOTO_SIDE, Controls
+
+OnDone = Callable[[Job, Outcome], None]
+"""Is told of a job and its outcome."""
 
 
 def paint(
-    stylizer: Stylizer, picture: Picture, controls: Controls, place: Place, *, masks: Tensor | None = None, origin: str = "the picture"
+    stylizer: Stylizer,
+    picture: Picture,
+    controls: Controls,
+    place: Place,
+    *,
+    masks: Tensor | None = None,
+    selection: PathLike | None = None,
+    origin: str = "the picture",
 ) -> tuple[Picture, bool]:
     """Paint one picture in memory: fitted, stylised, colours kept if asked, alpha and metadata carried through.
 
+    selection: the photo stays outside of it, see `impasto.job.request.Request`.
     Returns the picture and whether it was finished: False if the user stopped the stylizer on the way.
     """
     size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), origin)
-    photo = resize(picture.pixels, size)
-    alpha = None if picture.alpha is None else resize(picture.alpha, size)
+    photo = fitted(picture, size)
     finished = True
     try:
-        painted = stylizer(photo[None].to(place.device), masks=masks)
+        painted = stylizer(photo.pixels[None].to(place.device), masks=masks)
     except Interrupted as stop:
         painted, finished = stop.picture, False
-    pixels = resize(painted[0].float().cpu(), size)
+    pixels = resize(painted[0].float().cpu(), size, bits=picture.bits)
     if controls.keep_color is not None:
-        pixels = keep_color(controls.keep_color, pixels, photo)
-    return Picture(pixels, alpha, picture.exif), finished
+        pixels = keep_color(controls.keep_color, pixels, photo.pixels, photo.alpha)
+    if selection is not None:
+        share = load_shares([selection], 1, size, max_pixels=controls.max_megapixels * 1_000_000)[0]
+        pixels = photo.pixels.lerp(pixels, share)
+    return replace(photo, pixels=pixels), finished
 
 
 def run(
@@ -49,16 +65,19 @@ def run(
     place: Place,
     *,
     masks: Tensor | None = None,
+    selection: PathLike | None = None,
     identity: str = "",
     bytes_a_pixel: int = 0,
     on_file: Callable[[int, int, Path], None] = lambda index, count, source: None,
+    on_done: OnDone = lambda job, outcome: None,
     listener: Listener = silence,
 ) -> Summary:
     """Paint all jobs. Whatever goes wrong with a file becomes an outcome with an error; the others go on.
 
-    on_file is told index, count and source before each. An interrupt writes the picture as far as it came and ends; a film, and a photo
-    that is painted by tiles, is resumed another time, if the style's `identity` is the same. bytes_a_pixel: what the stylizer takes to
-    paint a photo in one piece; those that do not fit into memory are painted by tiles. listener: hears the frames of films, and tiles.
+    on_file is told index, count and source before each, on_done of each job whose result is whole. An interrupt writes the picture as far
+    as it came and ends; a film, and a photo that is painted by tiles, is resumed another time, if the style's `identity` is the same.
+    bytes_a_pixel: what the stylizer takes to paint a photo in one piece; those that do not fit into memory are painted by tiles. listener:
+    hears the frames of films, and tiles.
     """
     if controls.keep_color is not None and controls.keep_color not in KEEP_COLOR:
         raise InputError(unknown("way to keep colours", controls.keep_color, KEEP_COLOR))
@@ -85,15 +104,24 @@ def run(
                     )
                 elif (found := cut(job, controls, bytes_a_pixel)) is not None:
                     check_writable(job.output, inputs=everything)
-                    said = paint_large(stylizer, job, found, controls, place, masks=masks, identity=identity, listener=noticed)
-                    size, remark = found.size, "; ".join(filter(None, (said, _shrunk(found.header.size, found.size, controls))))
+                    said = paint_large(
+                        stylizer, job, found, controls, place, masks=masks, selection=selection, identity=identity, listener=noticed
+                    )
+                    size, remark = (
+                        found.size,
+                        _joined(said, remark_on(stylizer, found.size), _shrunk(found.header.size, found.size, controls)),
+                    )
                 else:
                     check_writable(job.output, inputs=everything)
                     picture = read_picture(job.source, max_pixels=controls.max_megapixels * 1_000_000)
-                    result, finished = paint(stylizer, picture, controls, place, masks=masks, origin=str(job.source))
-                    write_picture(result, job.output, exif=controls.keep_metadata, background=controls.background)
-                    size, remark = result.size, _shrunk(picture.size, result.size, controls)
+                    size = working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
+                    check_writable(job.output, size=size)
+                    result, finished = paint(stylizer, picture, controls, place, masks=masks, selection=selection, origin=str(job.source))
+                    left_out = write_result(result, job.output, exif=controls.keep_metadata, background=controls.background)
+                    remark = _joined(*picture.messages, *left_out, remark_on(stylizer, size), _shrunk(picture.size, size, controls))
                 outcomes.append(Outcome(job.source, output, size, time.monotonic() - started, remark=remark))
+                if finished:
+                    on_done(job, outcomes[-1])
                 noticed.take()
         except KeyboardInterrupt:
             finished = False
@@ -102,6 +130,10 @@ def run(
         if not finished:
             return Summary(outcomes, interrupted=True)
     return Summary(outcomes)
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(filter(None, remarks))
 
 
 def _shrunk(own: tuple[int, int], painted: tuple[int, int], controls: Controls) -> str:

@@ -101,7 +101,7 @@ def _style(
     if "grain" in inputs and not network.grain:
         raise InputError(f"{found.name} is painted without a grain, so that it cannot be an input")
     named = {"photo": _FREE, "grain": _FREE, "strength": ()}
-    module = ExportedNetwork(network, inputs=inputs, strength=strength, half=precision == "float16", grain=grain)
+    module = ExportedNetwork(network, inputs=inputs, strength=strength, half=precision == "float16", grain=grain, centred=precision != INT8)
     taken = {one: named[one] for one in ("photo", *module.inputs)}
     record = asdict(found.file.record) | {"grain": network.grain * grain, "strength": None if "strength" in inputs else strength}
     checked, tolerance = [module.example(size) for size in CHECKED], tolerances[precision]
@@ -143,7 +143,7 @@ def _photos(factor: int) -> list[tuple[Tensor]]:
 
 
 def _usual(source: PathLike, name: str) -> Path:
-    return Outputs([source]).chosen(f"{name}.onnx")
+    return Outputs([source]).only(f"{name}.onnx")
 
 
 def _checked(source: PathLike, output: PathLike) -> Path:

@@ -18,12 +18,13 @@ from impasto.events import Event, Listener, silence
 from impasto.job.moving import check_moving_output, made_with, open_film, seekable, target_of
 from impasto.job.parts import Share
 from impasto.media.color import keep_color, laid_on
-from impasto.media.images import resize
+from impasto.media.stills import resized_whole
+from impasto.media.transparency import filled
 from impasto.media.videos import FilmInfo, Frame, as_bytes, even
 from impasto.motion.cuts import Cuts
 from impasto.runtime.device import Place
 from impasto.runtime.size import usual_size, working_size
-from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer
+from impasto.runtime.stylizer import ByteStylizer, Stylizer, VideoStylizer, remark_on
 from impasto.settings import FILM_SIDE, Controls
 
 PREVIEW_EVERY = 12
@@ -73,14 +74,14 @@ def paint_film(
             last = next(frames, None)
             if last is not None and index == begun - 1 and writer.last is not None:
                 cuts(last.bytes)
-                first = (resize(last.pixels, size), torch.from_numpy(writer.last[..., :3]).permute(2, 0, 1).float().div(255))
+                first = (_as_pixels(_fitted(last, size)[0]), _as_pixels(writer.last[..., :3]))
         for frame, picture in painted_frames(stylizer, frames, size, controls, place, masks=masks, first=first, alpha=writer.alpha):
             cut = cuts(frame.bytes)
             if share is not None and not share.holds(frame):
                 continue  # for the stylizer's memory alone
             number += 1
             behind.write(picture, frame, cut)
-            shown = torch.from_numpy(picture[..., :3]).permute(2, 0, 1).float().div(255) if number % PREVIEW_EVERY == 0 else None
+            shown = _as_pixels(picture[..., :3]) if number % PREVIEW_EVERY == 0 else None
             listener(Event(number, max(number, length), time.monotonic() - started, preview=shown))
         behind.close()
         behind.check()
@@ -92,7 +93,7 @@ def paint_film(
         raise
     finally:
         frames.close()
-    return size, "; ".join(part for part in (*reader.remarks, *writer.remarks, reader.problem) if part)
+    return size, "; ".join(part for part in (remark_on(stylizer, size), *reader.remarks, *writer.remarks, reader.problem) if part)
 
 
 def painted_frames(
@@ -114,12 +115,13 @@ def painted_frames(
     if isinstance(stylizer, ByteStylizer) and masks is None and controls.keep_color is None:
         yield from _by_bytes(stylizer, frames, size, controls, alpha)
         return
-    waiting: deque[tuple[Frame, Tensor]] = deque()  # a stylizer may read some frames ahead
+    waiting: deque[tuple[Frame, Tensor, Tensor | None]] = deque()  # a stylizer may read some frames ahead
 
     def photos() -> Iterator[Tensor]:
         for frame in frames:
-            photo = resize(frame.pixels, size)
-            waiting.append((frame, photo))
+            colors, opaque = _fitted(frame, size)
+            photo = _as_pixels(colors)
+            waiting.append((frame, photo, None if opaque is None else _as_pixels(opaque)))
             yield photo
 
     def one_by_one() -> Iterator[Tensor]:
@@ -127,10 +129,9 @@ def painted_frames(
             yield stylizer(photo[None].to(place.device), masks=masks)[0].detach().float().cpu()  # some optimise: no inference mode here
 
     for pixels in stylizer.stream(photos(), masks=masks, first=first) if isinstance(stylizer, VideoStylizer) else one_by_one():
-        frame, photo = waiting.popleft()
+        frame, photo, opaque = waiting.popleft()
         if controls.keep_color is not None:
-            pixels = keep_color(controls.keep_color, pixels, photo)
-        opaque = None if frame.alpha is None else resize(frame.alpha, size)
+            pixels = keep_color(controls.keep_color, pixels, photo, opaque)
         if opaque is not None:
             pixels = torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque)
         yield frame, as_bytes(pixels)
@@ -141,12 +142,23 @@ def _by_bytes(
 ) -> Iterator[tuple[Frame, np.ndarray]]:
     """The same for stylizers that take bytes."""
     for frame in frames:
-        plain = frame.bytes[..., :3] if frame.bytes.shape[:2] == size else as_bytes(resize(frame.pixels, size))
+        plain, opaque = _fitted(frame, size)
         painted = stylizer.paint_bytes(plain)
-        if frame.alpha is not None:
-            opaque, pixels = resize(frame.alpha, size), torch.from_numpy(painted).permute(2, 0, 1).float().div(255)
-            painted = as_bytes(torch.cat([pixels, opaque]) if alpha else laid_on(controls.background, pixels, opaque))
+        if opaque is not None:
+            pixels, there = _as_pixels(painted), _as_pixels(opaque)
+            painted = as_bytes(torch.cat([pixels, there]) if alpha else laid_on(controls.background, pixels, there))
         yield frame, painted
+
+
+def _fitted(frame: Frame, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+    """A frame at a size as it is painted, bytes (H, W, 3): hidden colours are made of visible ones; and its alpha (H, W), if it has any."""
+    colors, alpha = resized_whole(frame.bytes[..., :3], frame.bytes[..., 3] if frame.bytes.shape[2] == 4 else None, size)
+    return filled(colors, alpha), alpha
+
+
+def _as_pixels(values: np.ndarray) -> Tensor:
+    """Bytes (H, W, C) or (H, W) as (C, H, W), float32 in [0, 1]."""
+    return torch.from_numpy(values if values.ndim == 3 else values[:, :, None]).permute(2, 0, 1).float().div(255)
 
 
 def ahead(source: Iterable[Frame]) -> Generator[Frame]:

@@ -4,7 +4,9 @@ import hashlib
 import math
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import psutil
 from torch import Tensor
@@ -12,13 +14,16 @@ from torch import Tensor
 from impasto import __version__
 from impasto.errors import InputError
 from impasto.events import Listener
-from impasto.files import check_space, stamp
+from impasto.files import beside, check_space, stamp
 from impasto.job.plan import Job
-from impasto.media.color import KEEP_COLOR
+from impasto.job.request import PathLike
+from impasto.media.canvas import Canvas, tiles
+from impasto.media.color import KEEP_COLOR, Recolor
+from impasto.media.image_writer import check_writable
 from impasto.media.large_files import Header, LargePicture, read_header, read_large, write_large
-from impasto.media.stills import check_writable
+from impasto.media.masks import load_shares
 from impasto.runtime.device import Place
-from impasto.runtime.large import Local, Plan, Tiling, Work, paint_by_tiles
+from impasto.runtime.large import KeepFor, Local, Plan, Tiling, Work, paint_by_tiles
 from impasto.runtime.size import pyramid, usual_size, working_size
 from impasto.runtime.stylizer import Stylizer
 from impasto.settings import PHOTO_SIDE, Controls
@@ -72,22 +77,19 @@ def _taken() -> int:
 def cut(job: Job, controls: Controls, bytes_a_pixel: int) -> Cut | None:
     """How a photo has to be cut; None if it fits into memory in one piece. Raises InputError if no way fits, PictureError."""
     header = read_header(job.source, max_pixels=controls.max_megapixels * 1_000_000)
-    if header is None:
-        return None
     size = working_size(header.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
     own, there_is, begun = math.prod(header.size), memory_of(controls.memory), _taken() + BESIDE + GRAIN * math.prod(size)
     left = PLANNED * (there_is - begun)
     if own * READING + math.prod(size) * (WORKING + bytes_a_pixel) <= left:
         return None
-    reading = 0 if header.streamed else own * (DECODING if header.plain else READING)
+    reading = 0 if header.streamed else own * (DECODING if header.bits == 8 else READING)
     whole = min(left / (WORKING + bytes_a_pixel), math.prod(size))
     side = min(USUAL_TILE, int((max(0.0, left) / TILE) ** 0.5) - OVERLAP) // 4 * 4
     if side < LEAST_TILE or whole < LEAST_WHOLE or reading > left:
         least = max(LEAST_WHOLE * (WORKING + bytes_a_pixel), TILE * (LEAST_TILE + OVERLAP + 4) ** 2, reading)
         needed = begun + least / PLANNED
-        way = "" if reading <= left else "; with pip install 'impasto[large]' photos are read by strips"
         raise InputError(
-            f"{job.source} needs at least {needed / 2**20:,.0f} MB to be painted, and may take {there_is / 2**20:,.0f} (--memory){way}"
+            f"{job.source} needs at least {needed / 2**20:,.0f} MB to be painted, and may take {there_is / 2**20:,.0f} (--memory)"
         )
     return Cut(header, size, Plan(whole, side, controls.exact))
 
@@ -100,6 +102,7 @@ def paint_large(
     place: Place,
     *,
     masks: Tensor | None,
+    selection: PathLike | None = None,
     identity: str,
     listener: Listener,
 ) -> str:
@@ -111,17 +114,18 @@ def paint_large(
         raise InputError(
             "--exact is for what learned networks paint as drafts (--quality draft); everything else has its statistics exactly"
         )
-    check_writable(job.output, inputs=(job.source,))
+    check_writable(job.output, inputs=(job.source,), size=found.size)
     check_space(job.output, math.prod(found.size) * 40)
     facts = [__version__, str(job.source.resolve()), stamp(job.source), sorted(asdict(replace(controls, memory=None)).items()), identity]
     facts += [found.size, "" if masks is None else hashlib.sha256(masks.float().cpu().numpy().tobytes()).hexdigest()]
-    work = Work(job.output.with_name(f".{job.output.name}.parts"), hashlib.sha256(repr(facts).encode()).hexdigest())
+    work = Work(beside(job.output, "parts"), hashlib.sha256(repr(facts).encode()).hexdigest())
     plan = found.plan.kept(work)
     if not work.done("read"):
-        photo = read_large(job.source, work.folder, found.size, found.header, max_pixels=controls.max_megapixels * 1_000_000)
+        photo = read_large(job.source, work.folder, found.size, max_pixels=controls.max_megapixels * 1_000_000)
+        photo.fill()
         work.note("read", 1 + (photo.alpha is not None))
     else:
-        photo = LargePicture.there(work.folder, found.size, alpha=work.done("read") > 1, exif=found.header.exif)
+        photo = LargePicture.there(work.folder, found.size, alpha=work.done("read") > 1, header=found.header)
     painted = paint_by_tiles(
         stylizer,
         photo.pixels,
@@ -129,13 +133,30 @@ def paint_large(
         plan,
         device=place.device,
         masks=masks,
-        keep=None if controls.keep_color is None else KEEP_COLOR[controls.keep_color],
+        keep=None if controls.keep_color is None else _kept(KEEP_COLOR[controls.keep_color], photo.alpha),
         listener=listener,
     )
+    if selection is not None:
+        painted = _selected(photo.pixels, painted, selection, work.folder, controls)
     result = replace(photo, pixels=painted)
-    write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
+    left_out = write_large(result, job.output, exif=controls.keep_metadata, background=controls.background)
     shutil.rmtree(work.folder, ignore_errors=True)
-    if isinstance(stylizer, (Tiling, Local)):
-        return ""
+    said = [*found.header.messages, *left_out]
     height, width = plan.parted(pyramid(found.size, 16, least=1))[0][-1]
-    return "" if (height, width) == found.size else f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)"
+    if not isinstance(stylizer, (Tiling, Local)) and (height, width) != found.size:
+        said.append(f"painted at {width}x{height}, then enlarged with the photo's detail (--memory)")
+    return "; ".join(said)
+
+
+def _kept(keep: Callable[[Tensor, Tensor, Tensor | None], Recolor], alpha: Canvas | None) -> KeepFor:
+    """What keeps the colours of a photo, measured where something can be seen."""
+    return lambda painted, photo: keep(painted, photo, None if alpha is None else alpha.whole((photo.shape[-2], photo.shape[-1])))
+
+
+def _selected(photo: Canvas, painted: Canvas, selection: PathLike, folder: Path, controls: Controls) -> Canvas:
+    """The painting inside the selection and the photo outside of it, in a file of its own, so that it can be made again."""
+    found = Canvas(folder / "selected.raw", photo.size, deep=painted.deep)
+    share = load_shares([selection], 1, photo.size, max_pixels=controls.max_megapixels * 1_000_000)
+    for box in tiles(photo.size, USUAL_TILE):
+        found.write(box, photo.read(box).lerp(painted.read(box), box.of(share)))
+    return found

@@ -12,7 +12,7 @@ from impasto.job.build import for_pictures
 from impasto.job.request import PathLike
 from impasto.job.resolve import resolve
 from impasto.job.styles import facts_of, gather_styles
-from impasto.media.images import read_picture, rescale
+from impasto.media.images import filled_pixels, read_picture, rescale
 from impasto.media.stills import fit_within
 from impasto.methods.lut.cube import LEAST, MOST, SUFFIX, write_cube
 from impasto.methods.lut.fit import fitted
@@ -41,17 +41,19 @@ def make_look(
         raise InputError(f"a table has {LEAST} to {MOST} colours along each side, not {size}")
     source = gather_styles(styles, weights, controls)
     outputs = Outputs([photo, *styles])
-    target = outputs.chosen(f"{Path(photo).stem}-{source.name}{SUFFIX}") if output is None else outputs.asked(output)
+    target = outputs.only(f"{Path(photo).stem}-{source.name}{SUFFIX}") if output is None else outputs.asked(output)
     if target.suffix.lower() != SUFFIX or target.is_dir():
         raise InputError(f"cannot write {target}: the name of a look ends in {SUFFIX}")
     check_folder(target)
-    pixels = read_picture(photo, max_pixels=controls.max_megapixels * 1_000_000).pixels[None]
-    longest = SIDE if controls.size is None else controls.size or max(pixels.shape[-2:])
-    seen = rescale(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), min(longest, max(pixels.shape[-2:]))))
+    picture = read_picture(photo, max_pixels=controls.max_megapixels * 1_000_000)
+    longest = SIDE if controls.size is None else controls.size or max(picture.size)
+    fit = fit_within(picture.size, min(longest, max(picture.size)))
+    seen = rescale(filled_pixels(picture)[None], fit)
+    shows = torch.ones(fit) > 0 if picture.alpha is None else rescale(picture.alpha[None], fit)[0, 0] > 0.5
     options = controls.options if controls.options or controls.method != Controls.method else PHOTO_REAL
     decision = resolve(replace(controls, options=options), facts_of(source), methods(), live=True)
     place = choose_place(controls.device, controls.precision, painting=True)
     painted = for_pictures(decision, source, place, listener)(seen.to(place.device))
     with torch.no_grad():
-        table = fitted(seen[0], painted[0].float().cpu(), size)
+        table = fitted(seen[0][:, shows], painted[0].float().cpu()[:, shows], size)
     return write_cube(target, table, title=target.stem)

@@ -11,6 +11,7 @@ class Outcome:
     """What became of one file: where the result lies, its size (height, width) and seconds; or the error.
 
     remark: what was wrong with a source that was painted all the same, such as a film that is cut off, or was changed on the way.
+    already: whether the result was there before, made from the same with the same settings, and nothing was painted.
     """
 
     source: Path
@@ -19,6 +20,7 @@ class Outcome:
     seconds: float = 0.0
     error: ImpastoError | None = None
     remark: str = ""
+    already: bool = False
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: the picture, if it is one."""
@@ -37,7 +39,7 @@ class Summary:
 
     @property
     def painted(self) -> list[Outcome]:
-        """Those that were written."""
+        """Those whose results are there, painted now or before."""
         return [outcome for outcome in self.outcomes if outcome.error is None]
 
     def _repr_png_(self) -> bytes | None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from impasto.errors import InputError
+from impasto.files import fitting
 from impasto.job.moving import Film, MovingPicture, Target, check_moving_output, content_of, holds_parts, open_film, seekable
 from impasto.job.request import Part
 from impasto.job.spans import Span, stretch_of
@@ -101,8 +102,9 @@ def join_parts(source: Path, output: Path, *, beside: Path | None = None) -> str
 
 def _part_of(path: Path, output: Path) -> Part | None:
     """Which part of a film a file is, by its name."""
-    found = re.fullmatch(re.escape(output.stem) + r"\.part-(\d+)-of-(\d+)" + re.escape(output.suffix), path.name)
-    return Part(int(found[1]), int(found[2])) if found and 1 <= int(found[1]) <= int(found[2]) else None
+    found = re.search(r"\.part-(\d+)-of-(\d+)" + re.escape(output.suffix) + "$", path.name)
+    part = Part(int(found[1]), int(found[2])) if found and 1 <= int(found[1]) <= int(found[2]) else None
+    return part if part is not None and part.named(output).name == path.name else None
 
 
 def _complete(output: Path, found: dict[Part, Path], folder: Path) -> dict[Part, Path]:
@@ -139,7 +141,7 @@ def _joined_frames(film: FrameFolder, output: Path) -> str:
     lines = {part: path.read_text(encoding="utf-8").split("\n")[:-1] for part, path in journals.items()}
     _check_same({part: said[0] for part, said in lines.items()})
     done = {name for said in lines.values() for name in said[1:]}
-    lacking = [name for name in names_of(film.files) if name not in done or not (output / f"{name}.png").is_file()]
+    lacking = [name for name in names_of(film.files) if name not in done or not fitting(output / f"{name}.png").is_file()]
     if lacking:
         raise InputError(f"{len(lacking)} frames are not painted yet, {lacking[0]} is the first: paint their parts to their ends")
     for path in journals.values():

@@ -26,7 +26,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be painted, and sentences on what folders hold beside."""
+    """What is to be painted, and messages on what folders hold beside, and on names that were shortened."""
 
     jobs: list[Job]
     left_out: tuple[str, ...] = field(default=())
@@ -73,7 +73,8 @@ def plan(
         targets = [outputs.chosen(folder / f"{name}-{style_name}{end}") for name, end in zip(names, endings, strict=True)]
     shown = [outputs.chosen(target.with_name(f"{target.stem}-regions.png")) if regions else None for target in targets]
     jobs = [Job(*parts) for parts in zip(sources, targets, moving, shown, strict=True)]
-    return Plan(jobs if part is None else _of_part(jobs, part, frames), tuple(left_out))
+    said = (*left_out, *outputs.messages)
+    return Plan(jobs if part is None else _of_part(jobs, part, frames), said)
 
 
 def _of_part(jobs: Sequence[Job], part: Part, frames: bool) -> list[Job]:
@@ -104,9 +105,13 @@ def _searched(inputs: Sequence[PathLike], beside: Sequence[Path]) -> tuple[list[
     return sources, left_out + empty
 
 
+_ANIMATED = {".avif": ".webp", ".avifs": ".webp"}
+"""What animations become that are read and not written."""
+
+
 def _ending(source: Path, moving: bool) -> str:
     if not moving:
         return ".png"
     from impasto.media.film_writer import film_suffix
 
-    return film_suffix(source) if is_film(source) else source.suffix.lower()
+    return film_suffix(source) if is_film(source) else _ANIMATED.get(source.suffix.lower(), source.suffix.lower())

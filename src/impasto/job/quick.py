@@ -6,7 +6,7 @@ It is what the usual way paints, up to rounding. Whatever is not as simple is le
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from impasto.backends.extras import is_installed
 from impasto.backends.openvino_graph import network_graph, running
 from impasto.errors import ImpastoError, UnavailableError
 from impasto.job.outcome import Outcome, Summary
-from impasto.job.plan import plan
+from impasto.job.painted_before import Records, said
+from impasto.job.plan import Job, plan
 from impasto.job.request import PathLike, Request
 from impasto.job.resolve import StyleFact, resolve
+from impasto.media.image_writer import check_writable, holds_alpha, write_still
 from impasto.media.opening import is_film
-from impasto.media.stills import Still, holds_alpha, read_still, resized, write_still
+from impasto.media.stills import Still, read_still, resized_whole
+from impasto.media.transparency import filled
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
 from impasto.networks.grain import painted as grain_of
@@ -36,30 +39,36 @@ log = logging.getLogger("impasto")
 
 @dataclass(frozen=True)
 class _Ready:
-    """A photo that is read, the style that it is painted in, and where it goes."""
+    """A photo that is read, the style that it is painted in, and where it goes. messages: of the plan."""
 
     still: Still
     style: StyleFile
-    output: Path
+    job: Job
+    records: Records
+    messages: tuple[str, ...] = ()
 
 
 def paint_at_once(request: Request) -> Summary | None:
     """The photo, painted; None, and nothing is written, if the usual way has to."""
     began = time.monotonic()
     ready = _prepared(request)
-    if ready is None:
-        return None
+    if ready is None or isinstance(ready, Summary):
+        return ready
     try:
         pixels = _painted(ready, request.controls)
     except UnavailableError:  # it is installed, and cannot be loaded
         return None
     log.info("painted by OpenVINO %s, without PyTorch", metadata.version("openvino"))
-    write_still(Still(pixels, ready.still.alpha, ready.still.exif), ready.output, exif=request.controls.keep_metadata)
-    return Summary([Outcome(Path(request.inputs[0]), ready.output, pixels.shape[:2], time.monotonic() - began)])
+    output = ready.job.output
+    left_out = write_still(replace(ready.still, pixels=pixels), output, exif=request.controls.keep_metadata)
+    remark = "; ".join((*ready.still.messages, *left_out))
+    outcome = Outcome(Path(request.inputs[0]), output, pixels.shape[:2], time.monotonic() - began, remark=remark)
+    ready.records.note(ready.job, outcome)
+    return Summary([outcome], left_out=ready.messages)
 
 
-def _prepared(request: Request) -> _Ready | None:
-    """Everything that is needed, if this way can and nothing is wrong."""
+def _prepared(request: Request) -> _Ready | Summary | None:
+    """Everything that is needed, if this way can and nothing is wrong; or that the photo was painted before."""
     controls = request.controls
     if not _is_simple(request) or not _is_usual(controls) or not is_installed("openvino"):
         return None
@@ -71,23 +80,28 @@ def _prepared(request: Request) -> _Ready | None:
         fact = StyleFact(name, method.name, method.steady(style))
         if resolve(controls, [fact], methods(), films=False).quality != "draft":
             return None
-        job = plan(request.inputs, request.output, name, beside=request.styles).jobs[0]
+        planned = plan(request.inputs, request.output, name, beside=request.styles)
+        job = planned.jobs[0]
+        records = Records(request, [job])
+        if not request.again and (there := records.there(job)) is not None:
+            return Summary([there], left_out=said([there]))
         still = None if job.moving else read_still(job.source, max_pixels=controls.max_megapixels * 1_000_000)
         if still is None or (still.alpha is not None and not holds_alpha(job.output)):
             return None
         size = working_size(still.pixels.shape[:2], usual_size(controls.size, PHOTO_SIDE))
+        check_writable(job.output, inputs=(job.source,), size=size)
     except ImpastoError:
         return None
     if max(size) > FIRST:
         return None
-    fitted = Still(resized(still.pixels, size), None if still.alpha is None else resized(still.alpha, size), still.exif)
-    return _Ready(fitted, style, job.output)
+    colors, alpha = resized_whole(still.pixels, still.alpha, size)
+    return _Ready(replace(still, pixels=filled(colors, alpha), alpha=alpha), style, job, records, planned.left_out)
 
 
 def _is_simple(request: Request) -> bool:
     """Whether it is one photo in one style."""
     one = len(request.inputs) == len(request.styles) == 1 and request.weights is None
-    here = not request.frames and request.part is None and request.cluster is None
+    here = not request.frames and request.part is None and request.cluster is None and request.selection is None
     return one and here and request.regions.kind == "pictures" and Path(request.inputs[0]).is_file() and not is_film(request.inputs[0])
 
 
@@ -105,8 +119,9 @@ def _learned(style: PathLike) -> StyleFile | None:
     if path.suffix != ".safetensors" or not path.is_file():
         return None
     file = read_style(path, arrays=True)
+    method = methods().get(file.record.method)
     whole = file.record.network == NETWORK and "affine" not in file.tensors
-    return file if whole and file.record.method in methods() else None
+    return file if whole and method is not None and method.one_pass else None
 
 
 def _painted(ready: _Ready, controls: Controls) -> np.ndarray:

@@ -9,7 +9,7 @@ from impasto.errors import InputError
 from impasto.job.plan import Job
 from impasto.job.request import RegionRequest, Request
 from impasto.job.styles import gather_styles
-from impasto.media.images import Picture, read_picture, resize, write_picture
+from impasto.media.images import Picture, filled_pixels, read_picture, resize, write_picture
 from impasto.media.masks import Regions, load_regions, load_shares, overview
 from impasto.methods.declaration import StyleSource
 from impasto.runtime.device import Place, choose_place
@@ -76,6 +76,7 @@ def _opened(job: Job, controls: Controls) -> tuple[Tensor, tuple[int, int]]:
         from impasto.job.moving import open_film
 
         film = open_film(job.source, controls)
-        return next(iter(film)).pixels, film_size(film.info, controls, str(job.source))
+        frame = next(iter(film))
+        return filled_pixels(Picture(frame.pixels, frame.alpha)), film_size(film.info, controls, str(job.source))
     picture = read_picture(job.source, max_pixels=_limit(controls))
-    return picture.pixels, working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))
+    return filled_pixels(picture), working_size(picture.size, usual_size(controls.size, PHOTO_SIDE), str(job.source))

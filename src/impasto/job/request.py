@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from impasto.errors import InputError
+from impasto.files import check_name, fitting
 from impasto.settings import AUTO, Controls
 
 PathLike = str | os.PathLike[str]
@@ -61,7 +62,7 @@ class Part:
 
     def named(self, output: Path) -> Path:
         """Where this part of a film lies until it is joined."""
-        return output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}")
+        return fitting(output.with_name(f"{output.stem}.part-{self.number}-of-{self.count}{output.suffix}"))
 
 
 def part_of(text: str) -> Part:
@@ -89,7 +90,11 @@ class Request:
     output: a file, a folder, or None for names of ours in the current folder.
     frames: whether folders hold the frames of a film each.
     part: which part of it, for one machine of several; everything if None.
+    selection: a grey image of the photo's shape: white is painted, black stays the photo, grey is between; all of it if None.
     cluster: "auto", or the address of a Ray cluster that paints; this process does if None.
+    again: whether results are painted that are there already, made from the same with the same settings.
+
+    Raises InputError for names that no file can have, and for what excludes each other.
     """
 
     inputs: Sequence[PathLike]
@@ -101,7 +106,14 @@ class Request:
     part: Part | None = None
     cluster: str | None = None
     controls: Controls = field(default_factory=Controls)
+    again: bool = False
+    selection: PathLike | None = None
 
     def __post_init__(self) -> None:
+        output = [] if self.output is None else [self.output]
+        for path in (*self.inputs, *self.styles, *output, *self.regions.masks, *self.regions.style_masks):
+            check_name(Path(path))
         if self.part is not None and self.cluster is not None:
             raise InputError("a cluster cuts a job into parts by itself: give --part or --cluster")
+        if self.selection is not None and self.cluster is not None:
+            raise InputError("a cluster does not paint selections")

@@ -9,39 +9,32 @@ import torch
 
 from impasto.errors import InputError, StyleError, unknown
 from impasto.job.request import PathLike
-from impasto.job.resolve import Kind, StyleFact, default_method, implied_method
-from impasto.media.images import read_picture, resize
-from impasto.media.stills import fit_within
+from impasto.job.resolve import Kind, StyleFact, implied_method
+from impasto.job.style_paths import path_of_style
+from impasto.media.style_images import read_style_image
 from impasto.methods.declaration import Style, StyleSource
 from impasto.methods.lut.cube import OTHER_SUFFIXES, SUFFIX, read_cube
 from impasto.methods.table import find_method, methods
 from impasto.names import as_plain_name
 from impasto.settings import AUTO, Controls
 from impasto.storage.library import Library
-from impasto.storage.registry import bundled, locate
+from impasto.storage.registry import bundled
 from impasto.storage.style_file import StyleFile, read_style
 
 STYLE_KEEP = 1024
 """Longer side, in pixels, that a style picture is kept at: more holds no stroke that a painting of usual size shows."""
 
 
-def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Controls.max_megapixels) -> Style:
+def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Controls.max_megapixels, cropped: bool = True) -> Style:
     """The style of a bundled name, of a name in the library, of a style file or of a picture.
 
-    A bundled name means its trained network, or for other methods its picture where that is bundled too. Raises StyleError
-    or PictureError.
+    A bundled name means its trained network, or for other methods its picture where that is bundled too. cropped: whether a picture is cut
+    to its visible part. Raises StyleError or PictureError.
     """
     text = os.fspath(style)
     if not text:
         raise StyleError("a style is a picture, a style file or a name, and nothing was given")
-    known, paintings = bundled("style"), bundled("painting")
-    if text in paintings and method not in (AUTO, default_method("names", methods())):
-        text = str(locate(text, "painting"))
-    elif text in known:
-        text = str(locate(text, "style"))
-    elif text in (kept := Library()):
-        text = str(kept.file(text))
-    path = Path(text)
+    path = path_of_style(text, method=method)
     if path.suffix.lower() == ".safetensors":
         return _from_style_file(path)
     if path.suffix.lower() == SUFFIX:
@@ -53,10 +46,8 @@ def find_style(style: PathLike, *, method: str = AUTO, max_megapixels: int = Con
         separate = " ".join(f"-s {part.strip()}" for part in text.split(","))
         raise StyleError(f"there is no style {text!r}; several styles are given one by one: {separate}")
     if not path.exists() and not path.suffix:
-        raise StyleError(f"{unknown('style', text, [*known, *Library().names()])}; or give a picture, or a style file")
-    pixels = read_picture(path, max_pixels=max_megapixels * 1_000_000).pixels
-    if max(pixels.shape[-2:]) > STYLE_KEEP:
-        pixels = resize(pixels, fit_within((pixels.shape[-2], pixels.shape[-1]), STYLE_KEEP))
+        raise StyleError(f"{unknown('style', text, [*bundled('style'), *Library().names()])}; or give a picture, or a style file")
+    pixels = read_style_image(path, max_pixels=max_megapixels * 1_000_000, longest=STYLE_KEEP, cropped=cropped)
     if min(pixels.shape[-2:]) < 8:
         raise StyleError(f"{path} has {pixels.shape[-1]}x{pixels.shape[-2]} pixels, too few to show a style")
     return Style(as_plain_name(path.stem), pixels[None])
@@ -84,7 +75,8 @@ def gather_styles(styles: Sequence[PathLike], weights: Sequence[float] | None, c
     if controls.method != AUTO:
         find_method(controls.method)
     method = implied_method(controls, methods(), kind)
-    return StyleSource([find_style(style, method=method, max_megapixels=controls.max_megapixels) for style in styles], weights)
+    limit, cropped = controls.max_megapixels, kind != "regions"  # masks of a style image are of all of it
+    return StyleSource([find_style(style, method=method, max_megapixels=limit, cropped=cropped) for style in styles], weights)
 
 
 def facts_of(source: StyleSource) -> list[StyleFact]:
@@ -105,10 +97,3 @@ def is_steady(file: StyleFile) -> bool:
     """Whether the network of a style file learned to paint stable films by itself."""
     method = methods().get(file.record.method)
     return method is not None and method.steady(file)
-
-
-def files_of(controls: Controls) -> list[Path]:
-    """The files that the controls name: other networks."""
-    options = controls.options or {}
-    named = [controls.encoder, *(options[name] for name in ("decoder", "solver") if options.get(name))]
-    return [Path(name) for name in named if Path(name).is_file()]

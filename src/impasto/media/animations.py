@@ -1,4 +1,4 @@
-"""Animated GIF, WebP and PNG: short films in files of pictures."""
+"""Animated GIF, WebP, PNG and AVIF: short films in files of pictures. AVIF is read only."""
 
 import json
 import os
@@ -13,8 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImpastoError
-from impasto.files import atomic_file, check_folder
+from impasto.files import atomic_file, beside, check_folder
 from impasto.media.frames import FrameWriter
+from impasto.media.image_color import color_of
 from impasto.media.opening import MADE_BY, SOFTWARE, frames_of, opened
 from impasto.media.stills import MAX_PIXELS
 from impasto.media.videos import FilmError, FilmInfo, Frame
@@ -57,7 +58,9 @@ class AnimationReader:
             )
         if not 1 < count <= _MOST_FRAMES:
             raise FilmError(f"{self.path} holds {count} frames; an animation has 2 to {_MOST_FRAMES}")
-        self.loop: int | None = image.info.get("loop")
+        self._color, self._grey = color_of(image, self.path), image.mode in ("L", "LA")
+        self._stamped = image.format == "AVIF"  # its frames need not last whole milliseconds
+        self.loop: int | None = image.info.get("loop", 0 if image.format == "AVIF" else None)  # Pillow does not say it of AVIF
         self._first = int(bool(getattr(image, "default_image", False)))  # an image for programs that know no animations
         durations, alpha = [], False
         for number in range(count):
@@ -70,7 +73,7 @@ class AnimationReader:
                 break  # iterating says what is wrong
             durations.append(_duration(image))
         rate, base = 1 / sorted(durations)[len(durations) // 2], _TIME_BASE.get(image.format or "", Fraction(1, 1000))
-        self.info = FilmInfo((height, width), rate, base, count, float(sum(durations)), alpha=alpha)
+        self.info = FilmInfo((height, width), rate, base, count, float(sum(durations)), alpha=alpha, remarks=self._color.messages)
         self.remarks = self.info.remarks
 
     def _opened(self) -> Any:
@@ -83,13 +86,20 @@ class AnimationReader:
             with self._opened() as image:
                 for number in range(self.info.frames):
                     image.seek(self._first + number)
-                    pixels = np.array(image.convert("RGBA" if self.info.alpha else "RGB"))
+                    pixels = self._shown(np.array(image.convert("RGBA" if self.info.alpha else "RGB")))
+                    begin = Fraction(image.info["timestamp"], 1000) if self._stamped else begin
                     time, begin = round(begin / base), begin + _duration(image)
                     yield Frame(pixels, time, number, max(1, round(begin / base) - time))
         except ImpastoError:
             raise
         except Exception as error:  # decoders raise whatever they stumble over
             self.problem = f"{self.path} is damaged after frame {number} ({error or type(error).__name__}); what comes before it was kept"
+
+    def _shown(self, pixels: np.ndarray) -> np.ndarray:
+        """A frame in sRGB, its alpha as it is."""
+        if not self._color.is_srgb:
+            pixels[..., :3] = self._color.to_srgb(pixels[..., : 1 if self._grey else 3])
+        return pixels
 
 
 def _duration(image: Image.Image) -> Fraction:
@@ -117,7 +127,7 @@ class AnimationWriter:
     ):
         check_animation_output(output)
         self.output, self.info, self.loop, self.remarks = output, info, loop, remarks
-        self.folder = output.with_name(f".{output.name}.parts")
+        self.folder = beside(output, "parts")
         self.alpha = info.alpha
         if info.length > _MOST_FRAMES:
             raise FilmError(

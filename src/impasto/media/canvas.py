@@ -2,44 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
+from impasto.media.boxes import Box as Box
+from impasto.media.boxes import Size as Size
+
 _STEP = 512
 """Side, in pixels, of what is held of a picture that is resized as a whole."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of a picture, in pixels: rows from `top` to before `bottom`, columns from `left` to before `right`."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def size(self) -> Size:
-        """Height and width."""
-        return self.bottom - self.top, self.right - self.left
-
-    def grown(self, by: int, size: Size) -> "Box":
-        """With so many pixels more on every side, as far as a picture of this size goes."""
-        return Box(max(0, self.top - by), max(0, self.left - by), min(size[0], self.bottom + by), min(size[1], self.right + by))
-
-    def within(self, outer: "Box") -> "Box":
-        """The same place, counted from the corner of a rectangle that holds it."""
-        return Box(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
-
-    def of(self, pixels: Tensor) -> Tensor:
-        """This part of pictures (B, C, H, W)."""
-        return pixels[..., self.top : self.bottom, self.left : self.right]
 
 
 def tiles(size: Size, side: int) -> list[Box]:
@@ -64,7 +37,7 @@ class Canvas:
     """
 
     def __init__(self, path: Path, size: Size, *, channels: int = 3, deep: bool = False):
-        self.path, self.size, self.channels = path, size, channels
+        self.path, self.size, self.channels, self.deep = path, size, channels, deep
         self._dtype = np.dtype(np.float32 if deep else np.uint8)
         needed = math.prod(size) * channels * self._dtype.itemsize
         if not (path.is_file() and path.stat().st_size == needed):
@@ -78,19 +51,27 @@ class Canvas:
 
     def read(self, box: Box) -> Tensor:
         """A rectangle as (1, C, h, w), float32 in [0, 1]."""
+        pixels = torch.from_numpy(self.stored(box).astype(np.float32)).permute(2, 0, 1)[None]
+        return pixels if self.deep else pixels / 255
+
+    def stored(self, box: Box) -> np.ndarray:
+        """A rectangle (h, w, C) as it is stored: bytes, or floats of a deep one."""
         part = np.empty((*box.size, self.channels), self._dtype)
         with self.path.open("rb", buffering=0) as stream:
             for number, place in enumerate(self._rows(box)):
                 stream.seek(place)
                 if stream.readinto(part[number]) != part[number].nbytes:
                     raise OSError(f"{self.path} is not whole")
-        pixels = torch.from_numpy(part.astype(np.float32)).permute(2, 0, 1)[None]
-        return pixels if self._dtype == np.float32 else pixels / 255
+        return part
 
     def write(self, box: Box, pixels: Tensor) -> None:
         """Put (1, C, h, w) in [0, 1] there."""
         values = pixels[0].float().cpu().clamp(0, 1).permute(1, 2, 0)
-        part = np.ascontiguousarray((values if self._dtype == np.float32 else values.mul(255).round()).numpy(), self._dtype)
+        self.put(box, (values if self.deep else values.mul(255).round()).numpy())
+
+    def put(self, box: Box, values: np.ndarray) -> None:
+        """Put values (h, w, C) there as they are stored: bytes, or floats in [0, 1] of a deep one."""
+        part = np.ascontiguousarray(values, self._dtype)
         with self.path.open("rb+", buffering=0) as stream:
             for number, place in enumerate(self._rows(box)):
                 stream.seek(place)

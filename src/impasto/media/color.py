@@ -38,32 +38,38 @@ def luma(image: Tensor) -> Tensor:
     return (image * weights).sum(-3, keepdim=True)
 
 
-def luma_of(painted: Tensor, photo: Tensor) -> Recolor:
+def luma_of(painted: Tensor, photo: Tensor, alpha: Tensor | None = None) -> Recolor:
     """The photo's colours under the painted picture's luma; clipped to [0, 1].
 
-    Luma is first brought to the photo's mean and deviation, so that a dark painting does not darken the photo.
+    Luma is first brought to the photo's mean and deviation, so that a dark painting does not darken the photo. alpha: (..., 1, H, W),
+    where something can be seen; the rest is left out of mean and deviation.
     """
-    source, target = luma(painted), luma(photo)
-    axes = (-2, -1)
-    scale = target.std(axes, keepdim=True) / source.std(axes, keepdim=True).clamp_min(1e-4)
-    source_mean, target_mean = source.mean(axes, keepdim=True), target.mean(axes, keepdim=True)
+    source, target = luma(painted).flatten(-2), luma(photo).flatten(-2)
+    weights = _weights(source, alpha)
+    source_mean, target_mean = (weights * source).sum(-1, keepdim=True), (weights * target).sum(-1, keepdim=True)
+    spread, wanted = (
+        (weights * (values - mean).square()).sum(-1, keepdim=True).sqrt() for values, mean in ((source, source_mean), (target, target_mean))
+    )
+    scale = (wanted / spread.clamp_min(1e-4))[..., None]
 
     def recolored(painted: Tensor, photo: Tensor) -> Tensor:
-        matched = (luma(painted) - source_mean) * scale + target_mean
+        matched = (luma(painted) - source_mean[..., None]) * scale + target_mean[..., None]
         return (photo + (matched - luma(photo))).clamp(0, 1)
 
     return recolored
 
 
-def coral_of(painted: Tensor, photo: Tensor) -> Recolor:
+def coral_of(painted: Tensor, photo: Tensor, alpha: Tensor | None = None) -> Recolor:
     """The painted picture with the photo's mean colour and colour covariance; clipped to [0, 1].
 
     The linear map with least movement that matches the covariance, A = S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2, computed in
-    float64; colours the painting does not vary along are left as they are.
+    float64; colours the painting does not vary along are left as they are. alpha: (..., 1, H, W), where something can be seen; the rest is
+    left out of mean and covariance.
     """
     source, target = painted.double().flatten(-2), photo.double().flatten(-2)
-    own_mean, target_mean = source.mean(-1, keepdim=True), target.mean(-1, keepdim=True)
-    source_covariance, target_covariance = _covariance(source - own_mean), _covariance(target - target_mean)
+    weights = _weights(source, alpha)
+    own_mean, target_mean = (weights * source).sum(-1, keepdim=True), (weights * target).sum(-1, keepdim=True)
+    source_covariance, target_covariance = _covariance(source - own_mean, weights), _covariance(target - target_mean, weights)
     root, inverse = _power(source_covariance, 0.5), _power(source_covariance, -0.5)
     mapping = inverse @ _power(root @ target_covariance @ root, 0.5) @ inverse
 
@@ -74,8 +80,18 @@ def coral_of(painted: Tensor, photo: Tensor) -> Recolor:
     return recolored
 
 
-def _covariance(centred: Tensor) -> Tensor:
-    return centred @ centred.transpose(-2, -1) / centred.shape[-1]
+def _weights(values: Tensor, alpha: Tensor | None) -> Tensor:
+    """How much each place of values (..., C, N) counts, (..., 1, N), 1 in sum: as much as shows; all alike where nothing does."""
+    count = values.shape[-1]
+    if alpha is None:
+        return values.new_full((1, count), 1 / count)
+    seen = alpha.to(values).flatten(-2)
+    total = seen.sum(-1, keepdim=True)
+    return torch.where(total > 0, seen / total.clamp_min(1e-12), 1 / count)
+
+
+def _covariance(centred: Tensor, weights: Tensor) -> Tensor:
+    return (weights * centred) @ centred.transpose(-2, -1)
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:
@@ -84,10 +100,10 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
     return torch.matmul(vectors * values.clamp_min(1e-6).pow(exponent)[..., None, :], vectors.transpose(-2, -1))
 
 
-KEEP_COLOR: dict[str, Callable[[Tensor, Tensor], Recolor]] = {"luma": luma_of, "coral": coral_of}
-"""What `--keep-color` can be told: each is made of a painted picture and its photo, whole or small."""
+KEEP_COLOR: dict[str, Callable[[Tensor, Tensor, Tensor | None], Recolor]] = {"luma": luma_of, "coral": coral_of}
+"""What `--keep-color` can be told: each is made of a painted picture, its photo and the photo's alpha, whole or small."""
 
 
-def keep_color(kind: str, painted: Tensor, photo: Tensor) -> Tensor:
-    """A painted picture in the photo's colours, as one of `KEEP_COLOR` keeps them."""
-    return KEEP_COLOR[kind](painted, photo)(painted, photo)
+def keep_color(kind: str, painted: Tensor, photo: Tensor, alpha: Tensor | None = None) -> Tensor:
+    """A painted picture in the photo's colours, as one of `KEEP_COLOR` keeps them. alpha: of the photo, (..., 1, H, W)."""
+    return KEEP_COLOR[kind](painted, photo, alpha)(painted, photo)

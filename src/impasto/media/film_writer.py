@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-from impasto.files import atomic_file, check_folder, check_space
+from impasto.files import atomic_file, beside, check_folder, check_space
 from impasto.media.film_color import to_stored
 from impasto.media.film_joining import join
 from impasto.media.opening import MADE_BY
@@ -62,7 +62,7 @@ def slot_of(time: int, info: FilmInfo, piece: int = PIECE) -> int:
 
 def pieces_of(output: Path) -> Path:
     """The folder where the pieces of an unfinished film lie."""
-    return output.with_name(f".{output.name}.parts")
+    return beside(output, "parts")
 
 
 class FilmWriter:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from impasto.errors import InputError
 from impasto.files import in_order
-from impasto.media.opening import HEIF, READABLE, has_heif, is_film, made_here
+from impasto.media.opening import READABLE, is_film, lacking, made_here
 from impasto.media.videos import film_made_here
 
 
@@ -38,11 +38,11 @@ def contents(folder: Path, *, beside: Collection[Path] = ()) -> Contents:
             reasons["subfolder"] += 1
         elif not entry.is_file() or (suffix not in READABLE and not is_film(entry)):
             reasons[suffix or "without a suffix"] += 1
-        elif suffix in HEIF and not has_heif():
-            reasons[f"{suffix} (pip install 'impasto[heif]' reads them)"] += 1
+        elif extra := lacking(suffix):
+            reasons[f"{suffix} (pip install 'impasto[{extra}]' reads them)"] += 1
         elif entry.resolve() in beside_places:
             reasons["style or mask"] += 1
-        elif (made_here if suffix in READABLE else film_made_here)(entry):
+        elif (film_made_here if is_film(entry) else made_here)(entry):
             reasons["painted by Impasto"] += 1
         else:
             kept.append(entry)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from impasto.errors import InputError
-from impasto.files import check_folder, check_space
+from impasto.files import check_folder, check_space, fitting
 from impasto.media.images import Picture, list_pictures, read_picture, write_picture
-from impasto.media.stills import MAX_PIXELS
+from impasto.media.stills import MAX_PIXELS, image_source
 from impasto.media.videos import FilmError, FilmInfo, Frame, as_bytes
 
 RATE = Fraction(25)
@@ -37,8 +37,19 @@ class FrameFolder:
         self.files = list_pictures(self.path) if self.path.is_dir() else []
         if not self.files:
             raise FilmError(f"there are no frames in {path}: a folder of pictures was expected")
-        first = read_picture(self.files[0], max_pixels=max_pixels)
+        self._scene = self._any_scene()
+        first = read_picture(self.files[0], max_pixels=max_pixels, scene=self._scene)
         self.info = FilmInfo(first.size, rate, 1 / rate, len(self.files), float(len(self.files) / rate), alpha=first.alpha is not None)
+
+    def _any_scene(self) -> bool | None:
+        """Whether linear light passes white in any frame: all frames are tone mapped then, or none. None where there is no linear light."""
+        scene: bool | None = None
+        for file in self.files:
+            with image_source(file, max_pixels=self.max_pixels) as source:
+                if source.scene is not False:
+                    return source.scene
+                scene = False
+        return scene
 
     def __iter__(self) -> Iterator[Frame]:
         return self.span()
@@ -46,7 +57,7 @@ class FrameFolder:
     def span(self, begin: int | None = None, end: int | None = None) -> Iterator[Frame]:
         """The frames from number `begin` on and before number `end`, numbered from 0: their times are their numbers in the folder."""
         for number, file in list(enumerate(self.files))[slice(None if begin is None else max(0, begin), end)]:
-            picture = read_picture(file, max_pixels=self.max_pixels)
+            picture = read_picture(file, max_pixels=self.max_pixels, scene=self._scene)
             if picture.size != self.info.size:
                 wrong, right = (f"{width}x{height}" for height, width in (picture.size, self.info.size))
                 raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
@@ -115,7 +126,7 @@ class FrameWriter:
 
     def file(self, number: int) -> Path:
         """Where a frame lies."""
-        return self.output / f"{self.names[number]}.png"
+        return fitting(self.output / f"{self.names[number]}.png")
 
     def write(self, picture: np.ndarray, time: int, *, cut: bool = False, duration: int = 0) -> None:
         """Write the next frame, bytes (H, W, 3), or (H, W, 4) with alpha; its time is its number."""

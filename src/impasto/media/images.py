@@ -2,37 +2,30 @@
 
 import io
 import os
-import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from impasto.errors import ImpastoError, PictureError
+from impasto.errors import PictureError
 from impasto.files import in_order
 from impasto.media.color import laid_on
-from impasto.media.deep import as_channels
-from impasto.media.deep import decoded as values_of
-from impasto.media.opening import HEIF, READABLE, has_heif, opened, opened_bytes
+from impasto.media.image_metadata import ImageMetadata
+from impasto.media.image_writer import FORMATS, check_writable, encode, kind_of, write_still
+from impasto.media.opening import READABLE, lacking
 from impasto.media.stills import (
     MAX_PIXELS,
     Still,
-    check_size,
-    check_writable,
-    decoded,
-    exif_of,
-    holds_alpha,
-    is_deep,
-    reading,
+    image_source,
     resized,
-    to_srgb,
+    resized_whole,
     upright,
-    write_still,
 )
+from impasto.media.transparency import filled
 
 LONGEST_STYLE = 4
 """A style picture's longer side in shorter sides, at most: a strip of a picture needs no more memory than that."""
@@ -45,6 +38,7 @@ class Picture:
     pixels: (3, H, W), float32, sRGB in [0, 1]. alpha: (1, H, W) in [0, 1], or None if opaque.
     exif: the file's EXIF block with the orientation removed (it is applied to the pixels), or None.
     bits: 8 or 16, what each channel of the file holds. messages: what could not be read as the file states it.
+    metadata: its density, EXIF, IPTC and XMP, as they are stored.
     """
 
     pixels: Tensor
@@ -52,6 +46,7 @@ class Picture:
     exif: bytes | None = field(default=None, repr=False)
     bits: int = 8
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,33 +54,26 @@ class Picture:
         return self.pixels.shape[-2], self.pixels.shape[-1]
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read any still picture as sRGB: orientation applied, colour profile converted, alpha apart.
+def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, scene: bool | None = None) -> Picture:
+    """Read any still picture as sRGB: orientation applied, colours converted, alpha apart.
 
-    Takes 8 to 16 bit, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow knows, TIFF also as OpenCV knows it. A broken
-    EXIF block or colour profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger
-    than max_pixels (width times height).
+    Takes 1 to 32 bits, floats, HDR, grey, palette, CMYK and alpha in any format that Pillow or libvips know. A broken EXIF block or colour
+    profile is treated as absent. Raises PictureError for what is missing, not a picture, cut off, animated, or larger than max_pixels
+    (width times height). scene: see `impasto.media.stills.image_source`.
     """
-    path = Path(path)
-    try:
-        with reading(path, max_pixels) as image:
-            return _decode_sixteen(image, path) if is_deep(image) else _as_picture(decoded(image))
-    except UnidentifiedImageError:
-        return _decode_deep(path, max_pixels)
+    return _read(Path(path), None, max_pixels, scene)
 
 
-def picture_of(data: bytes, name: str) -> Picture:
+def picture_of(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """A picture's file in memory, read as `read_picture` reads one on the disk; `name` is for errors. Raises PictureError."""
-    try:
-        with reading(Path(name), MAX_PIXELS, opened_bytes(data, name)) as image:
-            if not is_deep(image):
-                return _as_picture(decoded(image))
-    except UnidentifiedImageError:
-        pass
-    with tempfile.TemporaryDirectory() as folder:  # what Pillow does not know, or knows by its file alone
-        path = Path(folder) / f"picture{Path(name).suffix}"
-        path.write_bytes(data)
-        return read_picture(path)
+    return _read(Path(name), data, max_pixels)
+
+
+def _read(path: Path, data: bytes | None, max_pixels: int, scene: bool | None = None) -> Picture:
+    with image_source(path, data=data, max_pixels=max_pixels, scene=scene) as source:
+        still = source.read()
+        alpha = None if still.alpha is None else _to_tensor(still.alpha)
+        return Picture(_to_tensor(still.pixels), alpha, still.exif, source.bits, still.messages, still.metadata)
 
 
 def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Tensor | None:
@@ -93,59 +81,19 @@ def read_indices(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
 
     None for colours, palettes, floats, and what was compressed with loss. Raises PictureError as `read_picture`.
     """
-    path = Path(path)
-    try:
-        with opened(path) as image:
-            check_size(path, image.size, max_pixels)
-            if image.format == "JPEG" or not image.mode.startswith(("L", "I", "1")):
-                return None
-            _, turned = exif_of(image)
-            values = np.array(image.getchannel(0) if image.mode == "LA" else image).astype(np.int64)
-            return torch.from_numpy(upright(values, turned))
-    except ImpastoError:
-        raise
-    except Exception as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
-
-
-def _as_picture(still: Still) -> Picture:
-    alpha = None if still.alpha is None else _to_tensor(still.alpha)
-    return Picture(_to_tensor(still.pixels), alpha, still.exif)
-
-
-def _decode_sixteen(image: Image.Image, path: Path) -> Picture:
-    """A picture of integers of 16 bits, or of floats."""
-    profile, plain = image.info.get("icc_profile"), image.mode.startswith(("I", "F"))
-    image.load()
-    kept, turned = exif_of(image)
-    if plain:
-        grey = image.info.get("transparency")
-        pixels, alpha = as_channels(upright(np.asarray(image), turned), transparent=grey if isinstance(grey, int) else None)
-        return Picture(pixels, alpha, kept)
-    pixels, alpha = as_channels(upright(values_of(path), turned))
-    if profile:
-        pixels = _to_tensor(np.array(to_srgb(Image.fromarray(_to_bytes(pixels)), profile)))
-    return Picture(pixels, alpha, kept)
-
-
-def _decode_deep(path: Path, max_pixels: int) -> Picture:
-    """What Pillow does not know: TIFF of three floats."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise PictureError(f"{path} is not a picture in any format that can be read")
-    try:
-        values = values_of(path)
-        check_size(path, (values.shape[1], values.shape[0]), max_pixels)
-        return Picture(*as_channels(values))
-    except ImpastoError:
-        raise
-    except Exception as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+    with image_source(Path(path), max_pixels=max_pixels) as source:
+        samples = source.decoder.samples
+        if source.lossy or samples.colors != 1 or samples.white == 1:
+            return None
+        values = np.concatenate([strip[..., 0] for strip in source.decoder.strips()]).astype(np.int64)
+        return torch.from_numpy(np.ascontiguousarray(upright(values, source.orientation)) // (255 if source.two_valued else 1))
 
 
 def _to_tensor(values: np.ndarray) -> Tensor:
     if values.ndim == 2:
         values = values[:, :, None]
-    return torch.from_numpy(values).permute(2, 0, 1).float().div_(255)
+    pixels = torch.from_numpy(values).permute(2, 0, 1)
+    return pixels.float().div_(255) if values.dtype == np.uint8 else pixels.contiguous()
 
 
 def _to_bytes(pixels: Tensor) -> np.ndarray:
@@ -155,24 +103,48 @@ def _to_bytes(pixels: Tensor) -> np.ndarray:
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> Path:
-    """Write a picture in the format of its suffix; the file appears whole or not at all.
+    """Write a picture as `write_result` does; returns the path."""
+    write_result(picture, path, exif=exif, background=background)
+    return Path(path)
 
-    exif=True keeps the EXIF block of the file it was read from. JPEG and BMP hold no alpha: there the picture is laid
-    on the background, a colour's name or "#rrggbb". Raises PictureError if the file cannot be written.
+
+def write_result(picture: Picture, path: str | os.PathLike[str], *, exif: bool = False, background: str = "white") -> tuple[str, ...]:
+    """Write a picture in the format of its suffix; the file appears whole or not at all. One of 16 bits stays one in PNG and TIFF.
+
+    exif=True keeps EXIF, IPTC and XMP of the file it was read from; its density is kept always. JPEG and BMP hold no alpha: there the
+    picture is laid on the background, a colour's name or "#rrggbb". Returns messages on what is left out. Raises PictureError if the file
+    cannot be written.
     """
     path = Path(path)
-    check_writable(path)
-    pixels, alpha = picture.pixels, picture.alpha
-    if alpha is not None and not holds_alpha(path):
-        pixels, alpha = laid_on(background, pixels, alpha), None
-    return write_still(Still(_to_bytes(pixels), None if alpha is None else _to_bytes(alpha), picture.exif), path, exif=exif)
+    check_writable(path, size=picture.size)
+    return write_still(_as_still(picture, kind_of(path), background), path, exif=exif)
 
 
-def encoded(pixels: Tensor, kind: str = "JPEG") -> bytes:
-    """A picture (3, H, W) in [0, 1] as a file in memory, to be shown. kind: "JPEG" or "PNG"."""
+def encoded(picture: Picture, kind: str = "PNG", *, exif: bool = False, background: str = "white") -> bytes:
+    """A picture as a file in memory: what `write_picture` writes. kind: "PNG", "JPEG", "WEBP", "TIFF" or "BMP"."""
+    return encode(_as_still(picture, kind, background), kind, exif=exif)
+
+
+def shown(pixels: Tensor, kind: str = "JPEG") -> bytes:
+    """Pixels (3, H, W) in [0, 1] as a small file in memory, to be looked at. kind: "JPEG" or "PNG"."""
     file = io.BytesIO()
     Image.fromarray(_to_bytes(pixels)).save(file, format=kind, **({"quality": 88} if kind == "JPEG" else {}))
     return file.getvalue()
+
+
+def _as_still(picture: Picture, kind: str, background: str) -> Still:
+    """A picture as arrays: on the background where the format holds no alpha; floats where it has 16 bits."""
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and not FORMATS[kind].alpha:
+        pixels, alpha = laid_on(background, pixels, alpha), None
+    stored = _to_floats if picture.bits > 8 else _to_bytes
+    return Still(stored(pixels), None if alpha is None else stored(alpha), picture.exif, metadata=picture.metadata)
+
+
+def _to_floats(pixels: Tensor) -> np.ndarray:
+    """(C, H, W) as float32, (H, W, C), or (H, W) of one channel."""
+    values = pixels.detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
+    return values[:, :, 0] if values.shape[2] == 1 else values
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
@@ -180,15 +152,32 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise PictureError(f"{folder} is not a folder")
-    known = READABLE if has_heif() else READABLE - HEIF
+    known = {suffix for suffix in READABLE if not lacking(suffix)}
     return sorted((p for p in folder.iterdir() if p.suffix.lower() in known and p.is_file() and not p.name.startswith(".")), key=in_order)
 
 
-def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter, 8 bits per channel."""
+def resize(pixels: Tensor, size: tuple[int, int], *, bits: int = 8) -> Tensor:
+    """Resize (C, H, W) in [0, 1], C being 1 or 3, to (height, width): Pillow's Lanczos filter. bits: 8, or 16 to round nothing."""
     if tuple(pixels.shape[-2:]) == tuple(size):
         return pixels
-    return _to_tensor(resized(_to_bytes(pixels), size))
+    return _to_tensor(resized(_to_bytes(pixels) if bits == 8 else pixels.float().cpu().permute(1, 2, 0).numpy(), size))
+
+
+def fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+    """A picture at a size (height, width), as it is painted: colours that alpha hides are made of those that can be seen."""
+    if picture.alpha is None:
+        return replace(picture, pixels=resize(picture.pixels, size, bits=picture.bits))
+    colors, alpha = picture.pixels.permute(1, 2, 0).numpy(), picture.alpha[0].numpy()
+    made, opaque = resized_whole(colors, alpha, size)
+    assert opaque is not None
+    if picture.bits == 8:  # as what is read at this size
+        made, opaque = (np.rint(values * 255).astype(np.uint8) for values in (made, opaque))
+    return replace(picture, pixels=_to_tensor(filled(made, opaque)), alpha=_to_tensor(opaque))
+
+
+def filled_pixels(picture: Picture) -> Tensor:
+    """The pixels of a picture, (3, H, W); colours that alpha hides are made of those that can be seen."""
+    return fitted(picture, picture.size).pixels
 
 
 def rescale(image: Tensor, size: tuple[int, int]) -> Tensor:

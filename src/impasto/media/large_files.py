@@ -1,174 +1,158 @@
-"""Picture files from and to canvases: by strips with libvips where the extra `large` is installed, in one piece with Pillow elsewhere."""
+"""Picture files from and to canvases, by strips where the format allows it."""
 
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import UnidentifiedImageError
-from torch import Tensor
 
 from impasto.errors import PictureError
 from impasto.files import atomic_file
-from impasto.media.canvas import Canvas, Size, tiles
+from impasto.media.canvas import Box, Canvas, Size, tiles
 from impasto.media.color import laid_on
-from impasto.media.images import read_picture
-from impasto.media.opening import MADE_BY
-from impasto.media.stills import WRITERS, Still, check_writable, decoded, exif_of, holds_alpha, is_deep, reading, resized, write_still
+from impasto.media.decoding import vips
+from impasto.media.image_metadata import ImageMetadata, fitted
+from impasto.media.image_writer import FORMATS, check_writable, finished, kind_of, strip_options, write_still
+from impasto.media.stills import ImageSource, Still, Strip, image_source, resized_strips
+from impasto.media.transparency import fill
 
-_STREAMED = {"JPEG", "PNG", "TIFF", "WEBP"}
-"""Formats that libvips reads and writes here."""
 _STRIP = 256
-"""Rows of a result that are read at a time while it is encoded."""
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"Q": 95, "subsample_mode": "off"},
-    "PNG": {"compression": 6},
-    "TIFF": {"compression": "deflate", "predictor": "horizontal", "bigtiff": True},
-    "WEBP": {"Q": 95},
-}
+"""Rows that are read at a time of a file of pixels."""
 
 
 @dataclass(frozen=True)
 class Header:
     """What is known of a picture file before it is decoded. size: height and width, upright. streamed: whether it is read by strips.
-    plain: whether it has eight bits.
+    bits: 8, or 16 where a channel holds more. metadata, messages: as in `impasto.media.images.Picture`.
     """
 
     size: Size
     streamed: bool
-    plain: bool
-    exif: bytes | None = field(default=None, repr=False)
+    bits: int
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+    messages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: ImageSource) -> "Header":
+        """That of a file that is open."""
+        return cls(source.size, source.decoder.streamed, source.bits, source.metadata, source.messages)
 
 
 @dataclass(frozen=True)
 class LargePicture:
-    """A picture in files: its pixels, its alpha if it has one, and the EXIF block of the file that it was read from."""
+    """A picture in files: its pixels, its alpha if it has one, and the metadata of the file that it was read from.
+
+    bits: 8 or 16, what each channel of that file holds; of 16 bits the canvases hold floats.
+    """
 
     pixels: Canvas
     alpha: Canvas | None = None
-    exif: bytes | None = field(default=None, repr=False)
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+    bits: int = 8
 
     @classmethod
-    def there(cls, folder: Path, size: Size, *, alpha: bool, exif: bytes | None) -> "LargePicture":
+    def there(cls, folder: Path, size: Size, *, alpha: bool, header: Header) -> "LargePicture":
         """In files of a folder, which are made if they are not there."""
-        opaque = Canvas(folder / "alpha.raw", size, channels=1) if alpha else None
-        return cls(Canvas(folder / "photo.raw", size), opaque, exif)
+        deep = header.bits > 8
+        opaque = Canvas(folder / "alpha.raw", size, channels=1, deep=deep) if alpha else None
+        return cls(Canvas(folder / "photo.raw", size, deep=deep), opaque, header.metadata, header.bits)
+
+    def take(self, boxes: Iterable[tuple[Box, np.ndarray, np.ndarray | None]]) -> None:
+        """Put what is read into the files."""
+        for box, colors, alpha in boxes:
+            self.pixels.put(box, colors)
+            if self.alpha is not None and alpha is not None:
+                self.alpha.put(box, alpha[:, :, None])
+
+    def fill(self) -> None:
+        """Make the colours that alpha hides of those that can be seen."""
+        pixels, alpha = self.pixels, self.alpha
+        if alpha is not None:
+            fill(pixels.size, lambda box: (pixels.stored(box), alpha.stored(box)[:, :, 0]), pixels.put)
+
+    def strips(self) -> Iterator[Strip]:
+        """Rows of what is in the files."""
+        for top in range(0, self.pixels.size[0], _STRIP):
+            box = Box(top, 0, min(top + _STRIP, self.pixels.size[0]), self.pixels.size[1])
+            yield self.pixels.stored(box), None if self.alpha is None else self.alpha.stored(box)[:, :, 0]
 
 
-def vips() -> Any:
-    """libvips, or None where it is not installed."""
-    try:
-        import pyvips
-    except (ImportError, OSError):
-        return None
-    pyvips.cache_set_max(0)
-    return pyvips
+def read_header(path: Path, *, max_pixels: int) -> Header:
+    """The header of a picture file. Raises PictureError."""
+    with image_source(path, max_pixels=max_pixels) as source:
+        return Header.of(source)
 
 
-def read_header(path: Path, *, max_pixels: int) -> Header | None:
-    """The header of a picture file; None for what Pillow does not know. Raises PictureError."""
-    try:
-        with reading(path, max_pixels) as image:
-            exif, turned = exif_of(image)
-            width, height = image.size
-            size = (width, height) if turned in (5, 6, 7, 8) else (height, width)
-            known = image.mode in ("L", "LA", "RGB", "RGBA", "P", "PA", "CMYK", "I;16")
-            return Header(size, vips() is not None and known and image.format in _STREAMED, not is_deep(image), exif)
-    except UnidentifiedImageError:
-        return None
-
-
-def read_large(path: Path, folder: Path, size: Size, header: Header, *, max_pixels: int) -> LargePicture:
+def read_large(path: Path, folder: Path, size: Size, *, max_pixels: int) -> LargePicture:
     """Read a picture at a size (height, width) into files of a folder. Raises PictureError."""
-    if not header.streamed:
-        return _in_one_piece(path, folder, size, max_pixels)
-    pyvips = vips()
-    try:
-        found = LargePicture.there(folder, size, alpha=bool(_upright(pyvips, path).hasalpha()), exif=header.exif)
-        _stored(_fitted(_upright(pyvips, path).extract_band(0, n=3), size), found.pixels)
-        if found.alpha is not None:
-            _stored(_fitted(_upright(pyvips, path).extract_band(3), size), found.alpha)
-    except pyvips.Error as error:
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({_reason(error)})") from None
+    with image_source(path, max_pixels=max_pixels) as source:
+        header = Header.of(source)
+        found = LargePicture.there(folder, size, alpha=source.alpha, header=header)
+        if size == source.size or source.orientation < 5:
+            found.take(source.boxes(size))
+            return found
+        # Resizing rounds rows before columns: rows have to be those of the upright picture, as they are where it is resized whole.
+        turned = LargePicture.there(folder / "turned", source.size, alpha=source.alpha, header=header)
+        turned.take(source.boxes(source.size))
+        top = 0
+        for colors, alpha in resized_strips(turned.strips(), source.size, size):
+            found.take([(Box(top, 0, top + len(colors), size[1]), colors, alpha)])
+            top += len(colors)
+        shutil.rmtree(folder / "turned")
     return found
 
 
-def write_large(picture: LargePicture, path: Path, *, exif: bool, background: str) -> None:
-    """Write a picture from its files in the format of the suffix; the file appears whole or not at all. Raises PictureError."""
-    check_writable(path)
+def write_large(picture: LargePicture, path: Path, *, exif: bool, background: str) -> tuple[str, ...]:
+    """Write a picture from its files in the format of the suffix; the file appears whole or not at all.
+
+    Everything else as of `impasto.media.images.write_result`. Raises PictureError.
+    """
+    kind, size = kind_of(path), picture.pixels.size
+    check_writable(path, size=size)
+    holds = FORMATS[kind]
     pixels, alpha = picture.pixels, picture.alpha
-    if alpha is not None and not holds_alpha(path):
-        for box in tiles(pixels.size, 1024):
-            pixels.write(box, laid_on(background, pixels.read(box)[0], alpha.read(box)[0])[None])
-        alpha = None
-    pyvips, kind = vips(), WRITERS[path.suffix.lower()]
-    if pyvips is None or kind not in _STREAMED:
+    if alpha is not None and not holds.alpha:
+        laid = Canvas(pixels.path.with_name("laid.raw"), size, deep=pixels.deep)
+        for box in tiles(size, 1024):
+            laid.write(box, laid_on(background, pixels.read(box)[0], alpha.read(box)[0])[None])
+        pixels, alpha = laid, None
+    if holds.strips is None:
         opaque = None if alpha is None else alpha.values()[:, :, 0]
-        write_still(Still(pixels.values(), opaque, picture.exif), path, exif=exif)
-        return
-    image = _by_strips(pyvips, pixels).copy(interpretation="srgb")
+        return write_still(Still(pixels.values(), opaque, metadata=picture.metadata), path, exif=exif)
+    pyvips, bits = vips(), 16 if picture.bits > 8 and holds.deep else 8
+    image = _by_strips(pyvips, pixels, bits)
     if alpha is not None:
-        image = image.bandjoin(_by_strips(pyvips, alpha))
+        image = image.bandjoin(_by_strips(pyvips, alpha, bits))
+    image = image.copy(interpretation="srgb" if bits == 8 else "rgb16")
+    blocks, messages = fitted(picture.metadata, kind, size, keep=exif)
     try:
         with atomic_file(path) as part:
-            image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Software", f"{MADE_BY} (ASCII)")
-            if exif and picture.exif:
-                image.set_type(pyvips.GValue.blob_type, "exif-data", picture.exif)
-            getattr(image, f"{kind.lower()}save")(str(part), **_OPTIONS[kind])
+            bare = part.with_suffix(".bare")
+            try:
+                getattr(image, f"{kind.lower()}save")(str(bare), **strip_options(kind, size, bits))
+                with bare.open("rb") as encoded:
+                    return messages + finished(encoded, part, kind, blocks)
+            finally:
+                bare.unlink(missing_ok=True)
     except (pyvips.Error, OSError) as error:
         raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or _reason(error)}") from None
 
 
-def _by_strips(pyvips: Any, canvas: Canvas) -> Any:
-    """The bytes of a canvas as an image; in one piece all of the file would be mapped, and count as memory."""
-    (height, width), row = canvas.size, canvas.size[1] * canvas.channels
+def _by_strips(pyvips: Any, canvas: Canvas, bits: int) -> Any:
+    """A canvas as an image of 8 or 16 bits; in one piece all of the file would be mapped, and count as memory."""
+    (height, width), row = canvas.size, canvas.size[1] * canvas.channels * (4 if canvas.deep else 1)
+    kind = "float" if canvas.deep else "uchar"
     tops = range(0, height, _STRIP)
-    strips = [pyvips.Image.rawload(str(canvas.path), width, min(_STRIP, height - top), canvas.channels, offset=top * row) for top in tops]
-    return pyvips.Image.arrayjoin(strips, across=1).crop(0, 0, width, height)
+    strips = [
+        pyvips.Image.rawload(str(canvas.path), width, min(_STRIP, height - top), canvas.channels, offset=top * row, format=kind)
+        for top in tops
+    ]
+    image = pyvips.Image.arrayjoin(strips, across=1).crop(0, 0, width, height)
+    return (image * (2**bits - 1)).rint().cast("uchar" if bits == 8 else "ushort") if canvas.deep else image
 
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(getattr(error, "detail", "") or error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-def _upright(pyvips: Any, path: Path) -> Any:
-    """A file as it is read from top to bottom: upright, sRGB of eight bits, with its alpha if it has one."""
-    image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated").autorot()
-    if image.get_typeof("icc-profile-data"):
-        try:
-            image = image.icc_transform("srgb", embedded=True)
-        except pyvips.Error:  # a broken profile is treated as absent
-            image = image.colourspace("srgb")
-    else:
-        image = image.colourspace("srgb")
-    return image.cast("uchar") if image.format != "uchar" else image
-
-
-def _fitted(image: Any, size: Size) -> Any:
-    height, width = size
-    return image if (image.height, image.width) == size else image.thumbnail_image(width, height=height, size="force")
-
-
-def _stored(image: Any, canvas: Canvas) -> None:
-    image.rawsave(str(canvas.path))
-    if canvas.path.stat().st_size != canvas.size[0] * canvas.size[1] * canvas.channels:
-        raise PictureError(f"{canvas.path} could not be written whole")
-
-
-def _in_one_piece(path: Path, folder: Path, size: Size, max_pixels: int) -> LargePicture:
-    with reading(path, max_pixels) as image:
-        still = None if is_deep(image) else decoded(image)
-    if still is None:
-        picture = read_picture(path, max_pixels=max_pixels)
-        still = Still(_bytes(picture.pixels), None if picture.alpha is None else _bytes(picture.alpha)[:, :, 0], picture.exif)
-    found = LargePicture.there(folder, size, alpha=still.alpha is not None, exif=still.exif)
-    found.pixels.values("r+")[:] = resized(still.pixels, size)
-    if found.alpha is not None and still.alpha is not None:
-        found.alpha.values("r+")[:, :, 0] = resized(still.alpha, size)
-    return found
-
-
-def _bytes(pixels: Tensor) -> np.ndarray:
-    """(C, H, W) in [0, 1] as (H, W, C)."""
-    return pixels.mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -11,7 +12,11 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from impasto.errors import PictureError
+from impasto.errors import ImpastoError, PictureError
+from impasto.media.camera_raw import RAW, RawFile, has_libraw, may_be_raw
+from impasto.media.psd import PsdFile
+from impasto.media.scene_linear import SceneImage
+from impasto.media.tiff import STARTS, OtherTiff
 from impasto.media.video_probe import is_text, kind_of_video
 
 MADE_BY = "Impasto"
@@ -23,7 +28,7 @@ HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".mpo", *HEIF}
+     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF, *RAW}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
@@ -39,8 +44,8 @@ _SOUNDS = frozenset({".m4a", ".m4b", ".mka", ".wma", ".weba", ".ra"})
 """Suffixes of files that hold sound alone, in containers of videos."""
 
 _USUAL = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
-_NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC"})
-"""Formats that Pillow hands to other programs, or cannot decode at all."""
+_NO_PICTURES = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FPX", "MIC", "PSD"})
+"""Formats that Pillow hands to other programs, cannot decode at all, or knows less of than we do."""
 
 
 @lru_cache(maxsize=1)
@@ -54,14 +59,25 @@ def has_heif() -> bool:
     return True
 
 
+def lacking(suffix: str) -> str:
+    """The extra that reads files of a suffix and is not installed here; "" if none is needed."""
+    if suffix in HEIF and not has_heif():
+        return "heif"
+    return "raw" if suffix in RAW and not has_libraw() else ""
+
+
 def _openers() -> Iterator[tuple[str, Any, Any]]:
-    """Pillow's formats: the usual ones, and then, which takes a while to load, all others."""
+    """Camera raw files, which are TIFF for others; Pillow's formats: the usual ones, and then, which takes a while to load, all others."""
+    yield "RAW", RawFile, may_be_raw
     Image.preinit()
     usual = [name for name in Image.ID if name in _USUAL]
     yield from ((name, *Image.OPEN[name]) for name in usual)
     Image.init()
     has_heif()
     yield from ((name, *Image.OPEN[name]) for name in Image.ID if name not in _NO_PICTURES and name not in usual)
+    yield "PSD", PsdFile, lambda start: start.startswith(b"8BPS")
+    yield "HDR", SceneImage, lambda start: start.startswith((b"#?", b"v/1\x01"))
+    yield "TIFF", OtherTiff, lambda start: start.startswith(STARTS)
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
@@ -124,6 +140,8 @@ def _recognised(stream: BinaryIO, path: Path) -> Iterator[Image.Image]:
             image = factory(stream, str(path))
         except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError, AttributeError, ArithmeticError):
             continue
+        except ImpastoError:
+            raise
         except Exception as error:
             raise PictureError(f"{path} is a damaged {name} ({type(error).__name__}: {error})") from None
         with image:
@@ -134,6 +152,30 @@ def _recognised(stream: BinaryIO, path: Path) -> Iterator[Image.Image]:
     raise UnidentifiedImageError(str(path))
 
 
+def check_chunks(image: Image.Image, path: Path) -> None:
+    """The chunks of a PNG lie within the file, and its EXIF block is known, also where it stands behind the pixels. Raises PictureError."""
+    if image.format != "PNG":
+        return
+    stream: BinaryIO = image.fp  # type: ignore[attr-defined]
+    place, at, length = stream.tell(), 8, stream.seek(0, os.SEEK_END)
+    try:
+        while at + 8 <= length:
+            stream.seek(at)
+            size, kind = struct.unpack(">I4s", stream.read(8))
+            at += size + 12
+            if kind == b"IEND":
+                if "Raw profile type exif" not in image.info:
+                    image.info.setdefault("exif", b"")  # without it, Pillow decodes the pixels to look for one behind them
+                return
+            if at > length:
+                raise PictureError(f"{path} is damaged or cut off: it ends in the middle of a picture")
+            if kind == b"eXIf" and "exif" not in image.info:
+                image.info["exif"] = b"Exif\0\0" + stream.read(size)
+        raise PictureError(f"{path} is damaged or cut off: it has no end")
+    finally:
+        stream.seek(place)
+
+
 def frames_of(image: Image.Image) -> int:
     """How many frames an animation has; 1 for a still picture, and for a photo with a second one inside (MPO)."""
     if image.format not in ("GIF", "WEBP", "PNG", "AVIF"):
@@ -142,8 +184,8 @@ def frames_of(image: Image.Image) -> int:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a file is an animated GIF, WebP or PNG. False for what cannot be opened: whoever reads it says why."""
-    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng"):
+    """Whether a file is an animated GIF, WebP, PNG or AVIF. False for what cannot be opened: whoever reads it says why."""
+    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng", ".avif", ".avifs"):
         return False
     try:
         with opened(path) as image:

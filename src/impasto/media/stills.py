@@ -1,120 +1,279 @@
-"""Still pictures of eight bits in and out, as arrays; free of heavy imports: a draft is read, painted and written without PyTorch."""
+"""Still images read as arrays; free of heavy imports: a draft is read, painted and written without PyTorch.
 
-import io
-import os
+Every way of reading goes through `ImageSource.boxes`: whole, by tiles, from memory, in the studio and as a style.
+"""
+
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import ImpastoError, PictureError
-from impasto.files import atomic_file, check_folder
-from impasto.media.opening import MADE_BY, ORIENTATION, SOFTWARE, frames_of, opened
+from impasto.media.boxes import Box, Size
+from impasto.media.decoding import Decoder, decoder_of
+from impasto.media.image_color import ImageColor, color_of
+from impasto.media.image_metadata import ImageMetadata, read_metadata
+from impasto.media.opening import ORIENTATION, check_chunks, opened, opened_bytes
+from impasto.media.several import at_main_image
+from impasto.media.transparency import as_floats, straight
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller raises the limit: 100 megapixels, 1.2 GB as a tensor."""
 
-WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-_SAVE_OPTIONS: dict[str, dict[str, object]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
+_LOSSY = frozenset({"JPEG", "MPO"})
+"""Formats whose values are never those that were stored."""
+_SCENES = frozenset({"EXR", "HDR"})
+"""Formats of light that is not bounded by white."""
+_ROWS = 64
+"""Rows that an image is resized by at the least, where there are as many."""
 
 
 @dataclass(frozen=True)
 class Still:
-    """An image of eight bits: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque.
+    """An image as arrays: pixels (H, W, 3), sRGB; alpha (H, W), or None if opaque. Bytes; of 16 bits float32 in [0, 1].
 
-    exif, messages: as in `impasto.media.images.Picture`.
+    exif, messages, metadata: as in `impasto.media.images.Picture`.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     exif: bytes | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image file whose header was read, as long as it is open. Its pixels come in boxes, in the order in which they are stored.
+
+    scene: whether its floats, which are linear light, are tone mapped; None where they are not. lossy, two_valued: whether values are
+    never those that were stored, or bits.
+    """
+
+    path: Path
+    orientation: int
+    decoder: Decoder
+    color: ImageColor
+    messages: tuple[str, ...] = ()
+    exif: bytes | None = field(default=None, repr=False)
+    metadata: ImageMetadata | None = field(default=None, repr=False)
+    scene: bool | None = None
+    lossy: bool = False
+    two_valued: bool = False
+
+    @property
+    def size(self) -> Size:
+        """Height and width, upright."""
+        height, width = self.decoder.size
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+    @property
+    def bits(self) -> int:
+        """8 or 16: what each channel holds."""
+        return 16 if self.decoder.samples.deep else 8
+
+    @property
+    def alpha(self) -> bool:
+        """Whether it has alpha."""
+        return self.decoder.samples.alpha is not None
+
+    def boxes(self, size: Size) -> Iterator[tuple[Box, np.ndarray, np.ndarray | None]]:
+        """The image at a size: parts of it, upright, as colours (h, w, 3), sRGB, and alpha (h, w). Bytes, or float32 of 16 bits."""
+        stored = (size[1], size[0]) if self.orientation >= 5 else size
+        top = 0
+        for colors, alpha in resized_strips(self._strips(), self.decoder.size, stored):
+            box = _turned_box(Box(top, 0, top + len(colors), stored[1]), stored, self.orientation)
+            yield box, upright(colors, self.orientation), None if alpha is None else upright(alpha, self.orientation)
+            top += len(colors)
+
+    def _strips(self) -> Iterator["Strip"]:
+        as_it_is = self.color.is_srgb and self.decoder.samples.colors == 3
+        height, width = self.decoder.size
+        left = height
+        for stored in self.decoder.strips():
+            left -= len(stored)
+            if left < 0 or stored.shape[1] != width:
+                raise ValueError(f"it has other sides than {width}x{height}, which its header says")
+            colors, alpha = self.decoder.samples.straight(stored)
+            shown = colors if as_it_is else self.color.to_srgb(colors)
+            yield (shown.clip(0, 1) if shown.dtype != np.uint8 else shown), alpha
+        if left:
+            raise ValueError(f"{left} rows are missing")
+
+    def read(self) -> "Still":
+        """All of it at its own size. Raises whatever decoders do."""
+        kind = np.uint8 if self.bits == 8 else np.float32
+        pixels = np.empty((*self.size, 3), kind)
+        opaque = np.empty(self.size, kind) if self.alpha else None
+        for box, colors, alpha in self.boxes(self.size):
+            pixels[box.rows, box.columns] = colors
+            if opaque is not None:
+                opaque[box.rows, box.columns] = alpha
+        return Still(pixels, opaque, self.exif, self.messages, self.metadata)
 
 
 @contextmanager
 def reading(path: Path, max_pixels: int, source: AbstractContextManager[Image.Image] | None = None) -> Iterator[Image.Image]:
     """A still picture as Pillow opens it, its header checked. source: where it is opened, if not at its path.
 
-    Raises PictureError, and UnidentifiedImageError for what Pillow does not know.
+    Raises PictureError, and UnidentifiedImageError for what is not known.
     """
     try:
         with source or opened(path) as image:
             check_size(path, image.size, max_pixels)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                what = "frames" if frames_of(image) > 1 else "pages"
-                raise PictureError(f"{path} holds {frames} {what}, and one picture was expected")
             yield image
     except (ImpastoError, UnidentifiedImageError):
         raise
     except MemoryError:
         raise PictureError(f"{path} needs more memory than there is") from None
     except Exception as error:  # decoders raise whatever they stumble over
-        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({error or type(error).__name__})") from None
+        raise PictureError(f"{path} is damaged or cut off and cannot be decoded ({_reason(error)})") from None
+
+
+@contextmanager
+def image_source(
+    path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS, scene: bool | None = None
+) -> Iterator[ImageSource]:
+    """A still image as it is read everywhere, its header checked. data: what is in the file, if it is in memory; `path` names it.
+
+    scene: whether linear floats are tone mapped; by default where the file holds light above white, which takes a pass over it.
+    Raises PictureError for what is missing, not an image, damaged, animated or larger than max_pixels.
+    """
+    try:
+        with reading(path, max_pixels, None if data is None else opened_bytes(data, str(path))) as image:
+            others = at_main_image(image, path)
+            check_size(path, image.size, max_pixels)
+            check_chunks(image, path)
+            metadata = read_metadata(image)
+            if image.format == "PNG":  # Pillow would decode all of it to look for what lies behind the pixels
+                image.info.setdefault("exif", metadata.exif or b"")
+            color, (exif, turned) = color_of(image, path), exif_of(image)
+            decoder = decoder_of(image, path if data is None else data)
+            messages = (*others, *color.messages)
+            if color.is_linear and decoder.samples.white == 1:
+                if scene is None:
+                    scene = image.format in _SCENES or decoder.above_white()
+                if scene:
+                    color = color.of_scene()
+                    messages += (f"{path} is linear light and is brought to the range of ordinary screens",)
+            else:
+                scene = None
+            orientation = turned if isinstance(turned, int) and 1 <= turned <= 8 and not decoder.upright else 1
+            lossy, two_valued = image.format in _LOSSY, image.mode == "1"
+            metadata = metadata.upright(decoder.size, orientation)
+            yield ImageSource(path, orientation, decoder, color, messages, exif, metadata, scene, lossy, two_valued)
+    except UnidentifiedImageError:
+        raise PictureError(f"{path} is not a picture in any format that can be read") from None
+
+
+def _reason(error: Exception) -> str:
+    """What a decoder says, in a line: libvips puts the last word last."""
+    lines = [line.strip() for line in str(getattr(error, "detail", "") or error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def read_still(path: Path, *, max_pixels: int = MAX_PIXELS) -> Still | None:
-    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits, or one that Pillow does
-    not know. Raises PictureError.
-    """
-    try:
-        with reading(path, max_pixels) as image:
-            return None if is_deep(image) else decoded(image)
-    except UnidentifiedImageError:
-        return None
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether a picture that was opened, and is not decoded yet, has more than eight bits."""
-    tiles = (tile[3] if isinstance(tile[3], tuple) else (tile[3],) for tile in getattr(image, "tile", ()))
-    sixteen = any(";16" in str(part) for parts in tiles for part in parts)
-    return image.mode.startswith(("I", "F")) or (sixteen and image.mode in ("RGB", "RGBA", "LA") and image.format in ("PNG", "TIFF"))
-
-
-def decoded(image: Image.Image) -> Still:
-    """A picture of eight bits that was opened: orientation applied, colour profile converted, alpha apart."""
-    profile = image.info.get("icc_profile")
-    image.load()
-    kept, turned = exif_of(image)
-    alpha = None
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or image.info.get("transparency") is not None:
-        image = image.convert("RGBA")
-        alpha = upright(np.array(image.getchannel("A")), turned)
-        image = image.convert("RGB")
-    return Still(upright(np.array(to_srgb(image, profile)), turned), alpha, kept)
+    """Read a picture as sRGB of eight bits, as `impasto.media.images.read_picture` does; None for one of more bits. Raises PictureError."""
+    with image_source(path, max_pixels=max_pixels) as source:
+        return source.read() if source.bits == 8 else None
 
 
 def exif_of(image: Image.Image) -> tuple[bytes | None, object]:
     """The EXIF block without its orientation, or None, and the orientation."""
     exif = read_exif(image)
     turned = 1 if exif is None else exif.pop(ORIENTATION, 1)
-    return None if exif is None else _exif_bytes(exif), turned
+    turned = getattr(image, "tag_v2", {}).get(ORIENTATION, turned)
+    return None if exif is None else exif_bytes(exif), turned
 
 
 def upright(values: np.ndarray, orientation: object) -> np.ndarray:
-    """Values (H, W) or (H, W, C) turned and mirrored as EXIF says, 1 to 8."""
+    """Values (H, W) or (H, W, C) turned and mirrored as EXIF says, 1 to 8: a view of them."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         values = values[:, ::-1]
     if orientation in (3, 4, 7, 8):
         values = values[::-1]
-    return np.ascontiguousarray(values)
+    return values
 
 
-def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bytes (H, W) or (H, W, 3) brought to (height, width) by Pillow's Lanczos filter."""
-    if values.shape[:2] == tuple(size):
+def _turned_box(box: Box, size: Size, orientation: int) -> Box:
+    """Where a box of an image of this size, height and width, lies once the image is upright."""
+    top, left, bottom, right = box.top, box.left, box.bottom, box.right
+    height, width = size
+    if orientation >= 5:
+        top, left, bottom, right, height, width = left, top, right, bottom, width, height
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return Box(top, left, bottom, right)
+
+
+Strip = tuple[np.ndarray, np.ndarray | None]
+"""Some rows of an image: colours (h, W, 3) and alpha (h, W)."""
+
+
+def resized_strips(strips: Iterator[Strip], before: Size, after: Size) -> Iterator[Strip]:
+    """Strips of an image of one size as strips of another: what `resized` makes of the whole."""
+    if before == after:
+        yield from strips
+        return
+    scale, done, first = before[0] / after[0], 0, 0
+    reach = math.ceil(3 * max(1.0, scale)) + 1  # Lanczos looks at three pixels of the coarser image on either side
+    colors, alpha = np.empty((0, before[1], 3)), None
+    for more, opaque in strips:
+        colors = more if not len(colors) else np.concatenate([colors, more])
+        alpha = opaque if alpha is None or opaque is None else np.concatenate([alpha, opaque])
+        bottom = first + len(colors)
+        ready = after[0] if bottom == before[0] else int((bottom - reach) / scale)
+        if ready - done < min(_ROWS, after[0] - done):
+            continue
+        box = (0.0, done * scale - first, float(before[1]), ready * scale - first)
+        yield resized_whole(colors, alpha, (ready - done, after[1]), box)
+        done = ready
+        past = max(0, int(done * scale) - reach - first)
+        colors, alpha, first = colors[past:], None if alpha is None else alpha[past:], first + past
+
+
+def resized_whole(colors: np.ndarray, alpha: np.ndarray | None, size: Size, box: tuple[float, float, float, float] | None = None) -> Strip:
+    """Colours (H, W, 3) and alpha (H, W) as `resized` makes them, with colours weighted by alpha: hidden ones make no fringes.
+
+    Where nothing can be seen afterwards, colours are black; `impasto.media.transparency.filled` makes others of them.
+    """
+    if alpha is None or (box is None and alpha.shape == tuple(size)):
+        return resized(colors, size, box), alpha
+    # What a filter overshoots by, it does in colours and alpha alike: neither is clipped before they are divided.
+    opaque = _lanczos(as_floats(alpha), size, box)
+    planes = [_lanczos(as_floats(colors[..., number]) * as_floats(alpha), size, box) for number in range(3)]
+    made, opaque = straight(np.stack(planes, -1), opaque), opaque.clip(0, 1)
+    if colors.dtype != np.uint8:
+        return made, opaque
+    return np.rint(made * 255).astype(np.uint8), np.rint(opaque * 255).astype(np.uint8)
+
+
+def resized(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
+    """Bytes or floats in [0, 1], (H, W) or (H, W, 3), brought to (height, width) by Pillow's Lanczos filter.
+
+    box: what of them fills that size, as left, top, right and bottom; all by default.
+    """
+    if box is None and values.shape[:2] == tuple(size):
         return values
-    return np.array(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    if values.dtype == np.uint8:
+        return _lanczos(values, size, box)
+    if values.ndim == 2:
+        return _lanczos(values, size, box).clip(0, 1)
+    return np.stack([_lanczos(values[..., number], size, box) for number in range(values.shape[2])], -1).clip(0, 1)
+
+
+def _lanczos(values: np.ndarray, size: Size, box: tuple[float, float, float, float] | None) -> np.ndarray:
+    """Bytes (H, W) or (H, W, 3), or floats (H, W) of any range, by Pillow's filter."""
+    values = np.ascontiguousarray(values, np.uint8 if values.dtype == np.uint8 else np.float32)
+    return np.array(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.LANCZOS, box))
 
 
 def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
@@ -139,77 +298,12 @@ def read_exif(image: Image.Image) -> Image.Exif | None:
     return exif or None
 
 
-def _exif_bytes(exif: Image.Exif) -> bytes | None:
+def exif_bytes(exif: Image.Exif) -> bytes | None:
+    """An EXIF block as it is stored, or None if it cannot be."""
     try:
         return exif.tobytes()
     except Exception:
         return None
-
-
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert through the embedded profile if it fits the pixels; a broken profile is treated as absent."""
-    if profile and image.mode in ("RGB", "L", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass
-    return image.convert("RGB")
-
-
-def check_writable(path: str | os.PathLike[str], *, inputs: tuple[str | os.PathLike[str], ...] = ()) -> None:
-    """Say before any long work whether a picture could be written here: raises InputError if not.
-
-    The suffix has to be one that can be written, the folder has to exist or to be makeable, and the file must not be
-    one of the inputs.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise PictureError(f"cannot write {path}: the name has to end in {', '.join(WRITERS)}")
-    if path.exists() and any(Path(source).exists() and path.samefile(source) for source in inputs):
-        raise PictureError(f"{path} is the input itself and is not overwritten; choose another output")
-    if path.is_dir():
-        raise PictureError(f"cannot write {path}: it is a folder")
-    check_folder(path)
-
-
-def write_still(still: Still, path: Path, *, exif: bool = False) -> Path:
-    """Write a picture of eight bits in the format of its suffix, one that can hold its alpha; the file appears whole or not at all.
-
-    exif: keep the EXIF block of the file that it was read from. Raises PictureError if the file cannot be written.
-    """
-    check_writable(path)
-    kind = WRITERS[path.suffix.lower()]
-    values = still.pixels if still.alpha is None else np.dstack([still.pixels, still.alpha])
-    try:
-        with atomic_file(path) as temporary:
-            options = dict(_SAVE_OPTIONS.get(kind, {})) | _marked(kind, still.exif if exif else None)
-            Image.fromarray(values).save(temporary, format=kind, **options)
-    except Exception as error:  # encoders have limits of their own: sides, metadata
-        raise PictureError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    return path
-
-
-def holds_alpha(path: Path) -> bool:
-    """Whether the format of a suffix can hold transparency."""
-    return WRITERS[path.suffix.lower()] not in ("JPEG", "BMP")
-
-
-def _marked(kind: str, exif: bytes | None = None) -> dict[str, object]:
-    """What Pillow is told so that the file says who made it, and keeps an EXIF block."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    if kind == "BMP":
-        return {}
-    if kind == "PNG":
-        software = PngInfo()
-        software.add_text("Software", MADE_BY)
-        return {"pnginfo": software} | ({"exif": exif} if exif else {})
-    block[SOFTWARE] = MADE_BY
-    return {"exif": _exif_bytes(block) or b""}
 
 
 def fit_within(size: tuple[int, int], long_side: int) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class ToScreen:
         """Values (H, W, 3), uint16 from 0 to white, as bytes (H, W, 3)."""
         light = self._light[coded]
         if self._hlg:  # the light of a screen of 1000 nits: `hlg_shown`
-            brightness = cv2.pow(cv2.transform(light, self._luminance), 0.2)
+            brightness = np.maximum(cv2.transform(light, self._luminance), 0).reshape(light.shape[:2]) ** np.float32(0.2)
             light *= (brightness * (1000 / REFERENCE_WHITE))[..., None]
         light = cv2.transform(light, self._matrix)
         if self._tone_mapped:

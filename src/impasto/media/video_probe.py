@@ -33,7 +33,7 @@ _OF_TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\f\r\x1b")
 
 
 def kind_of_video(path: Path) -> str:
-    """FFmpeg's name of the video container that a file begins as; "" for everything else, also for what cannot be opened."""
+    """The format of a video's container, by FFmpeg's name, that a file begins as; "" for all else, also what cannot be opened."""
     start = _start(path)
     for kind, (at, magic) in _STARTS.items():
         if start[at : at + len(magic)] == magic and (kind != "avi" or start.startswith(b"RIFF")):

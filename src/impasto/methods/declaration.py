@@ -113,6 +113,7 @@ class Method:
     finish: whether what it paints is finished; of methods that optimise the picture themselves it is not.
     whole: options with which it is not.
     films: "network" if its networks can learn to be stable without optical flow, "flow" if it uses optical flow by itself, else "frames".
+    one_pass: whether a draft of a style file is one pass of its network and nothing else, which needs no PyTorch.
     steady: whether the network of a style file learned to paint stable films by itself.
     steadied: options with which its networks paint films that are stable without optical flow.
     without_flow: options that switch its own optical flow off.
@@ -136,6 +137,7 @@ class Method:
     finish: bool = True
     whole: frozenset[str] = frozenset()
     films: Literal["network", "flow", "frames"] = "frames"
+    one_pass: bool = False
     steady: "Callable[[StyleFile], bool]" = lambda file: False
     steadied: Mapping[str, Any] = field(default_factory=dict)
     without_flow: Mapping[str, Any] = field(default_factory=dict)

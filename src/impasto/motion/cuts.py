@@ -58,8 +58,9 @@ class Cuts:
         self._before: _Look | None = None
 
     def __call__(self, frame: np.ndarray) -> bool:
-        """Whether a shot begins with a frame, bytes (H, W, 3 or 4)."""
+        """Whether a shot begins with a frame, bytes (H, W, 3 or 4); colours that alpha hides are not looked at."""
         step = max(1, -(-max(frame.shape[:2]) // _SMALL))
-        look = _look(torch.from_numpy(frame[::step, ::step, :3].copy()).permute(2, 0, 1).float().div_(255))
+        small = torch.from_numpy(frame[::step, ::step].copy()).permute(2, 0, 1).float().div_(255)
+        look = _look(small[:3] * small[3:] if len(small) == 4 else small)
         before, self._before = self._before, look
         return before is not None and _is_cut(before, look)

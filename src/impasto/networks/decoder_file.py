@@ -5,6 +5,7 @@ from pathlib import Path
 
 from impasto.errors import UnavailableError, WeightsError
 from impasto.files import remembered
+from impasto.gradients import with_gradients
 from impasto.networks.decoder import Decoder
 from impasto.networks.layers import LAYERS
 from impasto.perception.encoder import Encoder
@@ -66,6 +67,7 @@ def load_decoder(encoder: Encoder, name: str | None = None) -> Decoder:
 
 
 @remembered(4)
+@with_gradients
 def _load(path: Path) -> tuple[Decoder, list[float]]:
     return read_decoder(path)
 

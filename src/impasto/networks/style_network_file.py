@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from impasto.errors import StyleError, WeightsError
 from impasto.files import remembered
+from impasto.gradients import with_gradients
 from impasto.networks.shape import NETWORK, PATCHES, SCALE, WIDEST, shape_of, unpacked
 from impasto.networks.style_network import StyleNetwork
 from impasto.storage.registry import locate
@@ -22,8 +23,6 @@ from impasto.storage.tensors import checksum, read_tensors
 from impasto.storage.weights_file import misfit
 
 Network = TypeVar("Network", bound=nn.Module)
-
-METHODS = ("metastyle", "johnson", "distillation")
 
 
 def pack(network: nn.Module) -> dict[str, Tensor]:
@@ -47,7 +46,7 @@ def unpack(stored: dict[str, Tensor], build: Callable[[], Network], origin: str)
     wrong = misfit(build, {name: tuple(value.shape) for name, value in stored.items() if not name.endswith(SCALE)})
     if wrong:
         raise StyleError(f"{origin} does not hold the weights of the network that it names ({wrong})")
-    arrays = {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in stored.items()}
+    arrays = {name: value.numpy() for name, value in stored.items()}
     weights = {name: torch.from_numpy(value) for name, value in unpacked(arrays, origin).items()}
     network = build()
     network.load_state_dict(weights)
@@ -71,7 +70,7 @@ def from_style_file(style: StyleFile, start: StyleNetwork | None = None) -> Styl
     Raises StyleError if the file is for another network, or for affine parameters of a network that is not at hand.
     """
     record, origin = style.record, f"the style {style.record.name!r}"
-    if record.method not in METHODS or record.network != NETWORK:
+    if record.network != NETWORK:
         raise StyleError(f"{origin} is for {record.method!r} with the network {record.network!r}, not for the network {NETWORK!r}")
     shape = shape_of(record)
 
@@ -118,6 +117,7 @@ def load_network(name: str) -> StyleNetwork:
 
 
 @remembered(2)
+@with_gradients
 def _load(path: Path) -> StyleNetwork:
     return read_network(path)
 

@@ -55,7 +55,7 @@ class NetworkStylizer:
         check_strength(strength)
         self.grain = grain and network.grain > 0
         self.network, self.place, self.strength = settle(network, place).requires_grad_(False), place, strength
-        self.first = FIRST / stroke
+        self.stroke, self.first = stroke, FIRST / stroke
         self._grains: dict[tuple[int, int], Tensor] = {}
         self.affine = None if affine is None else affine.to(place.device, place.dtype)
         self._paint = engine or (lambda seen: self.network(seen, self.affine))
@@ -96,9 +96,13 @@ class NetworkStylizer:
 
     def sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
         """Height and width of what is painted, from coarse to fine."""
-        sizes = pyramid(size, 16, least=COARSEST)
-        small = [number for number, one in enumerate(sizes) if max(one) <= self.first]
-        return sizes[small[-1] if small else 0 :]
+        return _sizes(size, self.first)
+
+    def remark(self, size: tuple[int, int]) -> str:
+        """That a stroke changes nothing at a size, which is painted in the same passes as with the usual one."""
+        if self.stroke == 1 or self.strength == 0 or self.sizes(size) != _sizes(size, FIRST):
+            return ""
+        return f"--stroke {self.stroke:g} changes nothing in a draft of {size[1]}x{size[0]} pixels; --quality fine follows it at any size"
 
     def _painted(self, photo: Tensor) -> Tensor:
         photo = photo.contiguous(memory_format=torch.channels_last)
@@ -111,6 +115,13 @@ class NetworkStylizer:
         if size not in self._grains:
             self._grains[size] = self.network.grain * torch.from_numpy(grain.painted(size, smooth=self.network.smooth)).to(photo)
         return self._grains[size]
+
+
+def _sizes(size: Size, first: float) -> list[Size]:
+    """Sizes from coarse to fine; the coarsest is the largest whose longer side is at most `first`, if there is one."""
+    sizes = pyramid(size, 16, least=COARSEST)
+    small = [number for number, one in enumerate(sizes) if max(one) <= first]
+    return sizes[small[-1] if small else 0 :]
 
 
 class TiledLevel:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from impasto.errors import InputError, unknown
 from impasto.files import remembered
+from impasto.gradients import with_gradients
 from impasto.perception.encoder import Encoder
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.presets import PRESETS, LossSettings
@@ -57,5 +58,6 @@ def measured_style(pictures: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 @remembered(4)
+@with_gradients
 def _load(path: Path, place: Place, pool: str) -> Encoder:
     return settle(read_encoder(path, pool=pool), place)

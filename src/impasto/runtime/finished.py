@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from impasto.events import Interrupted, Listener, silence
+from impasto.gradients import with_gradients
 from impasto.media.images import finer_detail, rescale, stroke_side
 from impasto.perception.loss import PerceptualLoss
 from impasto.perception.optimisation import PixelOptimisation
@@ -73,6 +74,7 @@ class Finished:
     shares: bool = False
     listener: Listener = silence
 
+    @with_gradients
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint photos (B, 3, H, W) in [0, 1]. Raises Interrupted, with the picture so far, when the user stops it."""
         if self.strength == 0:

@@ -276,8 +276,8 @@ def _with_detail(photo: Canvas, small: Canvas, work: Work, plan: Plan, progress:
 
 
 def _finished(photo: Canvas, canvas: Canvas, work: Work, plan: Plan, strength: float, keep: KeepFor | None, progress: Progress) -> Canvas:
-    """As bytes: mixed with the photo, in its colours if they are kept."""
-    there, keeps = Canvas(work.folder / "painted.raw", photo.size), None
+    """Mixed with the photo, in its colours if they are kept: as bytes, or as floats where the photo is."""
+    there, keeps = Canvas(work.folder / "painted.raw", photo.size, deep=photo.deep), None
     if keep is not None:
         size = next(size for size in reversed(pyramid(photo.size, 16, least=1)) if max(size) <= SMALL or min(size) <= 64)
         small = photo.whole(size)

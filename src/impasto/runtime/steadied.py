@@ -13,7 +13,7 @@ from impasto.motion.cuts import is_cut
 from impasto.motion.flow import DenseInverseSearch, Flow
 from impasto.motion.occlusion import trusted_warp
 from impasto.runtime.device import Place
-from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.stylizer import Stylizer, remark_on
 
 SHARE = 0.6
 """How much of the frame before is kept: more is steadier, and softer."""
@@ -31,6 +31,10 @@ class Steadied:
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint pictures, each for itself."""
         return self.stylizer(image, masks=masks)
+
+    def remark(self, size: tuple[int, int]) -> str:
+        """What the stylizer has to say."""
+        return remark_on(self.stylizer, size)
 
     def stream(
         self, frames: Iterable[Tensor], *, masks: Tensor | None = None, first: tuple[Tensor, Tensor] | None = None
@@ -57,3 +61,7 @@ class EachFrame:
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint."""
         return self._stylizer(image, masks=masks)
+
+    def remark(self, size: tuple[int, int]) -> str:
+        """What the stylizer has to say."""
+        return remark_on(self._stylizer, size)

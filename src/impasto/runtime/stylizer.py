@@ -45,3 +45,17 @@ def memory_of(stylizer: Stylizer) -> int | None:
     """How many frames it takes until what a stylizer paints does not depend any more on where a shot began; None if it always does."""
     found: int | None = getattr(stylizer, "memory", 0)
     return found
+
+
+@runtime_checkable
+class Remarking(Stylizer, Protocol):
+    """A stylizer that has something to say of some sizes."""
+
+    def remark(self, size: tuple[int, int]) -> str:
+        """What there is to say of a height and width, "" if nothing."""
+        ...
+
+
+def remark_on(stylizer: Stylizer, size: tuple[int, int]) -> str:
+    """What a stylizer has to say of a height and width that it paints, "" if nothing."""
+    return stylizer.remark(size) if isinstance(stylizer, Remarking) else ""

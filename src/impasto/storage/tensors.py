@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 _KEY = "impasto"
+_FLOATS = ("float16", "float32", "float64")
 _BUILD = ("network", "width")
 """What a style of format 1 says among all else of how its network is built."""
 
@@ -97,9 +98,9 @@ def read_tensors(
     arrays: bool = False,
 ) -> tuple[dict[str, Any], Block]:
     """All tensors of a file, on the CPU, and what it says of itself; of this kind, of any for None; or without a block, which is
-    for the caller to judge.
+    for the caller to judge. Numbers in bfloat16 and float8 come as float32, which holds them exactly.
 
-    arrays: give NumPy's arrays instead, without PyTorch.
+    arrays: give NumPy's arrays instead, without PyTorch; files with numbers that NumPy does not know are refused.
     expected: what errors say should have been there. error: their class. Raises it for anything that is no whole safetensors file, for one
     of another kind or of a later version, and for one that does not match its checksum.
     """
@@ -114,6 +115,8 @@ def read_tensors(
             written = dict(stored.metadata() or {})
     except (SafetensorError, OSError, ValueError, RuntimeError) as problem:
         raise error(f"{path} is not a whole safetensors file: {expected} ({problem})") from None
+    except (TypeError, AttributeError, KeyError) as problem:  # how the library meets a type that NumPy or this PyTorch does not have
+        raise error(f"{path} holds numbers of a type that cannot be read here ({problem}); {expected}") from None
     try:
         block = _block(written)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -124,7 +127,18 @@ def read_tensors(
         raise error(f"{path} holds weights of kind {block.kind}; {expected}")
     if block.checksum and block.checksum != checksum(tensors):
         raise error(f"{path} does not match its checksum: it was changed or damaged after it was written")
-    return tensors, block
+    if arrays:
+        return tensors, block
+    try:
+        return {name: _widened(value) for name, value in tensors.items()}, block
+    except (RuntimeError, NotImplementedError):
+        raise error(f"{path} holds numbers of a type that cannot be read here; {expected}") from None
+
+
+def _widened(tensor: "Tensor") -> "Tensor":
+    """In float32 where NumPy does not know the type: bfloat16, and floats of eight bits or less."""
+    known = tensor.dtype.is_complex or not tensor.dtype.is_floating_point or str(tensor.dtype).removeprefix("torch.") in _FLOATS
+    return tensor if known else tensor.float()
 
 
 def _block(written: Mapping[str, str]) -> Block:

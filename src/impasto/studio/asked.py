@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from impasto.errors import InputError, option, unknown
 from impasto.job.request import RegionRequest, Request
+from impasto.job.resolve import QUALITY, STABILIZE
+from impasto.media.color import KEEP_COLOR
 from impasto.methods.table import methods
 from impasto.names import is_plain_name
-from impasto.settings import Controls, choices_of, typed
+from impasto.settings import AUTO, Controls, choices_of, typed
 from impasto.storage.library import Library
 from impasto.storage.registry import bundled
 from impasto.studio.folders import Folders
@@ -27,6 +29,10 @@ SHARED = (
     "method", "quality", "size", "stroke", "style_size", "strength", "keep_color", "background", "keep_metadata", "stabilize", "seed"
 )  # fmt: skip
 """The controls that can be asked for: those that name no file and no part of this machine."""
+
+
+CHOICES: Mapping[str, Sequence[str]] = {"quality": QUALITY, "stabilize": STABILIZE, "keep_color": (*KEEP_COLOR,)}
+"""The controls that are one of some names."""
 
 
 class Message(BaseModel):
@@ -63,6 +69,9 @@ class PaintAsked(Controlled):
     """A picture to paint.
 
     photo, masks, style_masks: pictures on the shelf, as for the command line. regions: how many are found. format: of the result.
+    selection: a grey image of the photo's shape; white is painted, black stays the photo, grey is between. It is a picture on the shelf, or
+    a PNG in the request itself: `data:image/png;base64,...`.
+    preview: a draft is painted from the studio's own copy of the photo, of 1024 px and 8 bits, which is faster.
     """
 
     photo: str
@@ -70,6 +79,8 @@ class PaintAsked(Controlled):
     masks: list[str] = Field(default_factory=list, max_length=8)
     style_masks: list[str] = Field(default_factory=list, max_length=8)
     regions: int | None = Field(default=None, ge=2, le=12)
+    selection: str | None = Field(default=None, max_length=900_000)
+    preview: bool = False
     format: Literal["png", "jpg", "tif", "webp"] = "png"
 
 
@@ -131,6 +142,10 @@ class Place:
 def controls_of(asked: Controlled, *, max_megapixels: int, size: int | None = None, quality: str | None = None) -> Controls:
     """The controls that were asked for. size, quality: instead of what was asked for. Raises InputError."""
     options = {name: _value(name, value) for name, value in asked.options.items()}
+    for name, choices in {"method": (AUTO, *methods()), **CHOICES}.items():
+        value = getattr(asked, name)
+        if value is not None and value not in choices:
+            raise InputError(unknown(name.replace("_", " "), value, choices))
     shared = {name: getattr(asked, name) for name in SHARED}
     if size is not None:
         shared["size"] = size
@@ -142,9 +157,10 @@ def controls_of(asked: Controlled, *, max_megapixels: int, size: int | None = No
 def photo_request(asked: PaintAsked, place: Place, output: Path, controls: Controls, *, draft: bool = False) -> Request:
     """A picture that was asked for, as a request of files. draft: from the small copy of the photo. Raises InputError."""
     photo = place.shelf.view(asked.photo) if draft else _picture(asked.photo, place)
+    selection = None if asked.selection is None else _picture(asked.selection, place)
     masks, style_masks = ([_picture(key, place) for key in keys] for keys in (asked.masks, asked.style_masks))
     regions = RegionRequest(masks, style_masks, asked.regions)
-    return Request([photo], _files(asked.styles, place), output, _weights(asked.styles), regions, controls=controls)
+    return Request([photo], _files(asked.styles, place), output, _weights(asked.styles), regions, selection=selection, controls=controls)
 
 
 def _picture(key: str, place: Place) -> Path:
@@ -172,6 +188,8 @@ def film_of(asked: FilmAsked, place: Place) -> Path:
 
 def command(asked: PaintAsked | FilmAsked, place: Place, *, max_megapixels: int) -> str:
     """The command line that paints the same, with the names that files have for the user. Raises InputError."""
+    if isinstance(asked, PaintAsked) and asked.selection is not None:
+        raise InputError("selections are for the studio and its API: the command line has none")
     source = place.shelf.find(asked.photo).name if isinstance(asked, PaintAsked) else film_of(asked, place).name
     words = ["impasto", "stylize", source]
     several = _weights(asked.styles) is not None

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from impasto.errors import InputError
+from impasto.files import fitting
 from impasto.media.film_writer import film_suffix, pieces_of
 from impasto.names import as_plain_name
 from impasto.settings import Controls
@@ -25,7 +26,7 @@ from impasto.studio.folders import Folders
 from impasto.studio.guard import LOCAL
 from impasto.studio.jobs import Job, Jobs, Work
 from impasto.studio.settings import StudioSettings
-from impasto.studio.shelf import Shelf
+from impasto.studio.shelf import VIEW_FILE, Shelf
 
 DRAFT_SIDE = 512
 """Longer side of drafts in pixels, where nothing smaller is asked for."""
@@ -69,9 +70,14 @@ class Studio:
 
     def sentence(self, text: str) -> str:
         """A sentence without the folders of this machine: files are called as their users call them."""
+        text = re.sub(f"{re.escape(str(self.folder))}/pictures/([^/]+)/([^/]+)/{re.escape(VIEW_FILE)}", self._sent_name, text)
         for folder in (self.settings.home, *self.folders.roots):
             text = re.sub(re.escape(str(folder)) + r"/(?:[^/\s:;,'\"]+/)*", "", text)
         return re.sub(r"; raise the limit \(--max-megapixels \d+\) if there is memory for it", "", text)
+
+    def _sent_name(self, found: re.Match[str]) -> str:
+        """What the picture was called that a small copy on a shelf was made from."""
+        return self.shelf(found[1]).find(found[2]).name
 
     async def live(self) -> None:
         """Begin to work; forget what is old, now and every hour."""
@@ -213,7 +219,7 @@ def _closed(job: Job, made: works.Made) -> Job:
 def _new(path: Path) -> Path:
     """A name that no file has, and that nobody paints to: NAME-2 if there is NAME already."""
     names = chain([path], (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2)))
-    return next(name for name in names if not name.exists() and not pieces_of(name).exists())
+    return next(name for name in map(fitting, names) if not name.exists() and not pieces_of(name).exists())
 
 
 def _tidied(job: Job) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from impasto.errors import InputError
+from impasto.errors import ImpastoError, InputError
 from impasto.events import Event, Listener
 from impasto.job.perform import build, carry_out, prepare
 from impasto.job.request import Request
@@ -40,30 +40,38 @@ class Drafts:
         self._thread = ThreadPoolExecutor(1, "impasto drafts")
         self._stylizers: OrderedDict[str, Stylizer] = OrderedDict()
 
-    def paint(self, ask: Callable[[Path], Request], suffix: str) -> bytes:
-        """The picture's file that a request gives. ask: the request for an output. Raises ImpastoError, BusyError or TooSlow."""
+    def paint(self, ask: Callable[[Path], Request], name: str) -> bytes:
+        """The picture's file that a request gives. ask: the request for an output. name: what the file is called in errors.
+
+        Raises ImpastoError, BusyError or TooSlowError.
+        """
         with self._turn():
-            return self._thread.submit(self._paint, ask, suffix).result()
+            return self._thread.submit(self._paint, ask, name).result()
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()
 
-    def _paint(self, ask: Callable[[Path], Request], suffix: str) -> bytes:
+    def _paint(self, ask: Callable[[Path], Request], name: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
-            request = ask(Path(folder) / f"draft{suffix}")
-            prepared = prepare(request)
-            decision = prepared.decided[False]
-            if not (decision.method.finish or decision.method.own_size):
-                raise InputError(f"{decision.method.name} optimises the picture itself: it has no drafts, ask for the picture")
-            summary = carry_out(prepared, self._limit(), build=self._kept)
-            if summary.interrupted or not summary.outcomes:
-                raise TooSlowError(f"a draft takes longer than {self._seconds:g} seconds here: ask for the picture, or for a smaller one")
-            (outcome,) = summary.outcomes
-            if outcome.error is not None:
-                raise outcome.error
-            assert outcome.output is not None
-            return outcome.output.read_bytes()
+            try:
+                return self._painted(ask(Path(folder) / name)).read_bytes()
+            except ImpastoError as error:
+                raise type(error)(str(error).replace(f"{folder}/", "")) from error
+
+    def _painted(self, request: Request) -> Path:
+        prepared = prepare(request)
+        decision = prepared.decided[False]
+        if not (decision.method.finish or decision.method.own_size):
+            raise InputError(f"{decision.method.name} optimises the picture itself: it has no drafts, ask for the picture")
+        summary = carry_out(prepared, self._limit(), build=self._kept)
+        if summary.interrupted or not summary.outcomes:
+            raise TooSlowError(f"a draft takes longer than {self._seconds:g} seconds here: ask for the picture, or for a smaller one")
+        (outcome,) = summary.outcomes
+        if outcome.error is not None:
+            raise outcome.error
+        assert outcome.output is not None
+        return outcome.output
 
     def _limit(self) -> Listener:
         """A listener that stops what takes too long."""

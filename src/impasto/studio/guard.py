@@ -44,8 +44,8 @@ _OPEN = ("/api/health", "/login")
 _FAILED_SECONDS = 1.0
 """How long a wrong token waits for its answer, so that guessing takes for ever."""
 _LOGIN = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Impasto</title><link rel="stylesheet" href="/static/studio.css"><main class="login"><h1>Impasto</h1><p>{said}</p>
-<form method="post" action="/login"><label>Token <input name="token" type="password" autocomplete="current-password" required></label>
+<title>Impasto</title><link rel="stylesheet" href="{root}/static/studio.css"><main class="login"><h1>Impasto</h1><p>{said}</p>
+<form method="post" action="{root}/login"><label>Token <input name="token" type="password" autocomplete="current-password" required></label>
 <button class="primary">Come in</button></form></main></html>"""
 
 
@@ -73,28 +73,32 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in reversed(scope["headers"])}
+        scope, path = _rooted(scope, self._settings.root_path)
         begun = False
 
         async def answer(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message = {**message, "headers": [*_headers(scope["path"], message["headers"]), *message["headers"]]}
+                message = {**message, "headers": [*_headers(path, message["headers"]), *message["headers"]]}
             await send(message)
 
         try:
             self._check_host(headers)
             self._check_origin(scope, headers)
-            if scope["path"] == "/login" and scope["method"] == "POST" and self._settings.tokens:
-                await self._log_in(headers, self._limited(scope, headers, receive), answer)
+            if not path:
+                await self._to_root(scope, answer)
                 return
-            owner, cookie = self._owner(scope, headers)
+            if path == "/login" and scope["method"] == "POST" and self._settings.tokens:
+                await self._log_in(scope, self._limited(path, headers, receive), answer)
+                return
+            owner, cookie = self._owner(path, headers)
             if owner is None:
-                await self._ask(scope, headers, answer)
+                await self._ask(scope, path, headers, answer)
                 return
             scope.setdefault("state", {})["owner"] = owner
             scope["state"]["cookie"] = cookie
-            await self._app(scope, self._limited(scope, headers, receive), answer)
+            await self._app(scope, self._limited(path, headers, receive), answer)
         except RefusedError as refused:
             if begun:
                 raise
@@ -112,16 +116,19 @@ class Guard:
             raise RefusedError(400, f"the studio is not called {given[:80]!r}; --name adds a name that it is reached by")
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Whatever changes something comes from a page of this studio, or from a program."""
+        """Whatever changes something comes from a page of this studio, or from a program.
+
+        A proxy may call this machine by another name than its pages have; that of its pages is then one of those that the studio was told.
+        """
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if origin is not None and urlsplit(origin).netloc.lower() not in {headers.get("host", "").lower(), *self._settings.places}:
             raise RefusedError(403, "this came from a page of somebody else")
         if site not in ("same-origin", "none"):
             raise RefusedError(403, "this came from a page of somebody else")
 
-    def _owner(self, scope: Scope, headers: dict[str, str]) -> tuple[str | None, str | None]:
+    def _owner(self, path: str, headers: dict[str, str]) -> tuple[str | None, str | None]:
         """Whose request it is, None if that is not known; and the session that the browser has to be given, if any."""
         if not self._settings.tokens:
             return LOCAL, None
@@ -132,7 +139,7 @@ class Guard:
         session = self._session(headers.get("cookie", ""))
         if session is not None:
             return _digest(f"session {session}"), None
-        if scope["path"] in _OPEN or (scope["path"].startswith("/static/") and scope["path"].endswith(".css")):
+        if path in _OPEN or (path.startswith("/static/") and path.endswith(".css")):
             return "", None
         return None, None
 
@@ -154,41 +161,48 @@ class Guard:
         said = f"{session} {sorted(self._settings.tokens)}"
         return hmac.new(self._secret, said.encode(), hashlib.sha256).hexdigest()
 
-    async def _ask(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
+    async def _to_root(self, scope: Scope, send: Send) -> None:
+        """The path without its last stroke: what the page needs lies behind it."""
+        query = scope.get("query_string", b"")
+        where = f"{scope['root_path']}/".encode() + (b"?" + query if query else b"")
+        await _reply(send, 307, "", headers=[(b"location", where)])
+
+    async def _ask(self, scope: Scope, path: str, headers: dict[str, str], send: Send) -> None:
         """No token: the address of the studio takes one, and everything else is refused."""
-        given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0] if scope["path"] == "/" else ""
+        given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0] if path == "/" else ""
         if scope["method"] == "GET" and given:
-            await self._admit(given, send)
+            await self._admit(scope, given, send)
             return
         if "authorization" in headers:
             await asyncio.sleep(_FAILED_SECONDS)
-        if scope["path"] == "/" and "authorization" not in headers:
-            await _reply(send, 401, _LOGIN.format(said="Whoever runs this studio has the token."), "text/html")
+        if path == "/" and "authorization" not in headers:
+            await _reply(send, 401, _login(scope, "Whoever runs this studio has the token."), "text/html")
             return
         await _reply(send, 401, _sentence("this studio needs a token"), headers=[(b"www-authenticate", b"Bearer")])
 
-    async def _log_in(self, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         while True:
             message = await receive()
             body += message.get("body", b"")
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
-        await self._admit(parse_qs(body[:4096].decode("latin-1")).get("token", [""])[0], send)
+        await self._admit(scope, parse_qs(body[:4096].decode("latin-1")).get("token", [""])[0], send)
 
-    async def _admit(self, given: str, send: Send) -> None:
+    async def _admit(self, scope: Scope, given: str, send: Send) -> None:
         """Begin a session if the token is one, and take it out of the address."""
         if self._token(given) is None:
             await asyncio.sleep(_FAILED_SECONDS)
-            await _reply(send, 401, _LOGIN.format(said=html.escape("That is not the token of this studio.")), "text/html")
+            await _reply(send, 401, _login(scope, "That is not the token of this studio."), "text/html")
             return
         session = secrets.token_urlsafe(24)
-        cookie = f"{COOKIE}={session}.{self._signed(session)}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
-        await _reply(send, 303, "", headers=[(b"location", b"/"), (b"set-cookie", cookie.encode())])
+        root = f"{scope['root_path']}/"
+        cookie = f"{COOKIE}={session}.{self._signed(session)}; Path={root}; HttpOnly; SameSite=Strict; Max-Age=2592000"
+        await _reply(send, 303, "", headers=[(b"location", root.encode()), (b"set-cookie", cookie.encode())])
 
-    def _limited(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Receive:
+    def _limited(self, path: str, headers: dict[str, str], receive: Receive) -> Receive:
         """The body, refused if it is too large or comes too slowly."""
-        limit = self._uploads.get(scope["path"], self._settings.max_body)
+        limit = self._uploads.get(path, self._settings.max_body)
         too_large = RefusedError(413, f"that is more than the {limit / 1e6:g} MB that are taken here")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
@@ -212,6 +226,21 @@ class Guard:
             return message
 
         return next_part
+
+
+def _rooted(scope: Scope, root: str) -> tuple[Scope, str]:
+    """The scope with the path before it that pages are reached by, and the path without it: "" of that path alone.
+
+    A proxy takes it away or leaves it, and a server that knows of it puts it there: once, twice or not at all, it is the same request.
+    """
+    root, path = (scope.get("root_path") or root).rstrip("/"), scope["path"]
+    while root and (path == root or path.startswith(f"{root}/")):
+        path = path[len(root) :]
+    return {**scope, "root_path": root, "path": root + path}, path
+
+
+def _login(scope: Scope, said: str) -> str:
+    return _LOGIN.format(root=html.escape(scope["root_path"]), said=html.escape(said))
 
 
 def _headers(path: str, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

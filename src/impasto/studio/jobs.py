@@ -302,7 +302,8 @@ class Jobs:
 
         try:
             work, arguments = make(job, self.folder(key))
-            made = self._painters[lane].do(work, arguments, on_step, stop)
+            cancelled = lambda: lane == LONG and job.kind == "photo" and self._wanted.get(key) == "cancelled"  # noqa: E731
+            made = self._painters[lane].do(work, arguments, on_step, stop, cancelled)
             known = replace(self._jobs[key], seconds=before + time.monotonic() - began, left=None, ended=time.time())
             return replace(close(known, made), state="done")
         except StoppedError:

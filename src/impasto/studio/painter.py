@@ -30,6 +30,8 @@ PREVIEW_SIDE = 640
 """Longer side of previews in pixels."""
 _PATIENCE = 15.0
 """Seconds that work may take to stop by itself."""
+_HURRY = 0.7
+"""The same, of work that has nothing to keep."""
 _LONGEST_SLEEP, _LEAST_AWAKE = 6.0, 4.0
 """Seconds that the process sleeps at a stretch at the most, and works afterwards at the least."""
 
@@ -83,8 +85,17 @@ class Painter:
         self._process = self._connection = None
         self._suspended = False
 
-    def do(self, work: Callable[..., Any], arguments: tuple[Any, ...], on_step: Callable[[Step], None], stop: threading.Event) -> Any:
-        """What `work(*arguments, listener)` gives. Raises StoppedError, ImpastoError for what it raises, and for a process that died."""
+    def do(
+        self,
+        work: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        on_step: Callable[[Step], None],
+        stop: threading.Event,
+        in_hurry: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """What `work(*arguments, listener)` gives. in_hurry: whether work that is stopped has nothing to keep, so that its process is ended
+        soon. Raises StoppedError, ImpastoError for what it raises, and for a process that died.
+        """
         self.start()
         assert self._connection is not None
         self._stop.clear()
@@ -105,7 +116,10 @@ class Painter:
                 if stop.is_set() and asked is None:
                     asked = time.monotonic()
                     self._stop.set()
-                if asked is not None and time.monotonic() - asked > _PATIENCE and not self._suspended:
+                if asked is None:
+                    continue
+                hurry = in_hurry()
+                if time.monotonic() - asked > (_HURRY if hurry else _PATIENCE) and (hurry or not self._suspended):
                     self.close()
                     raise StoppedError
         except (EOFError, OSError, BrokenPipeError):
@@ -192,8 +206,8 @@ class _Listener:
 
 def _encoded(picture: "Tensor") -> bytes:
     """A picture (3, H, W) as a small JPEG file."""
-    from impasto.media.images import encoded, resize
+    from impasto.media.images import resize, shown
     from impasto.media.stills import fit_within
 
     size = fit_within((picture.shape[-2], picture.shape[-1]), min(PREVIEW_SIDE, max(picture.shape[-2:])))
-    return encoded(resize(picture.detach().float().cpu(), size))
+    return shown(resize(picture.detach().float().cpu(), size))

@@ -1,5 +1,6 @@
 """The routes of the studio's API."""
 
+import base64
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,10 +17,12 @@ from starlette.exceptions import HTTPException
 from impasto import __version__
 from impasto.errors import InputError
 from impasto.files import fingerprint
-from impasto.job.export_web import PAGE, check_engine, describe, export_model
+from impasto.job.export_web import PAGE, describe, export_model
 from impasto.job.styles import find_style
+from impasto.job.web_engine import FILES, check_engine
 from impasto.media.opening import is_film
 from impasto.names import as_plain_name
+from impasto.settings import PHOTO_SIDE
 from impasto.studio import asked, gallery
 from impasto.studio.core import DRAFT_SIDE, Studio
 from impasto.studio.jobs import LONG, SOON, BusyError, Job
@@ -131,13 +134,19 @@ def add_painting(app: FastAPI, studio: Studio) -> None:
 
     @app.post("/api/stylize", response_class=Response, responses={200: {"content": {"image/png": {}}}, 202: {"model": dict[str, Any]}})
     def stylize(request: Request, body: asked.PaintAsked) -> Response:
-        """Paint a picture: a draft of at most 512 px comes at once, as a file; everything else is a job."""
+        """Paint a picture: a draft of at most 1024 px comes at once, as a file; everything else is a job.
+
+        `size`: the longer side; 0 is the photo's own. A draft without a size has 512 px.
+        """
         owner, place = owner_of(request), studio.place(owner_of(request))
-        if body.quality != "draft" or (body.size or SOON_SIDE) > SOON_SIDE:
-            return JSONResponse(_queued_photo(studio, owner, body).shown, 202)
-        controls = asked.controls_of(body, max_megapixels=limit, size=min(body.size or DRAFT_SIDE, SOON_SIDE))
+        body = _with_selection(place, body)
+        controls = asked.controls_of(body, max_megapixels=limit, size=DRAFT_SIDE if body.size is None else body.size)
+        if body.quality != "draft" or _side(place.shelf.find(body.photo), controls.size) > SOON_SIDE:
+            job = _queued_photo(studio, owner, body)
+            return JSONResponse(job.shown, 202, {"location": f"{request.scope.get('root_path', '')}/api/jobs/{job.id}"})
+        name = f"{Path(place.shelf.find(body.photo).name).stem}-draft.{body.format}"
         with studio.jobs.quiet():
-            painted = studio.drafts.paint(lambda output: asked.photo_request(body, place, output, controls, draft=True), f".{body.format}")
+            painted = studio.drafts.paint(lambda output: asked.photo_request(body, place, output, controls, draft=body.preview), name)
         kinds = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff", "webp": "image/webp"}
         return Response(painted, media_type=kinds[body.format])
 
@@ -152,14 +161,34 @@ def add_painting(app: FastAPI, studio: Studio) -> None:
         return studio.jobs.add(owner_of(request), "regions", "regions", body.model_dump(), lane=SOON).shown
 
 
+def _with_selection(place: asked.Place, body: asked.PaintAsked) -> asked.PaintAsked:
+    """The request, a selection that came inside of it put on the shelf. Raises InputError for what is no PNG."""
+    kind, marked, data = (body.selection or "").partition(";base64,")
+    if not marked:
+        return body
+    try:
+        if kind != "data:image/png":
+            raise ValueError
+        sent = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise InputError("a selection is a picture that was sent, or data:image/png;base64, and a PNG file in base64") from None
+    return body.model_copy(update={"selection": place.shelf.put(sent, "selection.png").id})
+
+
+def _side(kept: Kept, size: int | None) -> int:
+    """The longer side that a picture is painted at, in pixels."""
+    own = max(kept.width, kept.height)
+    return own if size == 0 else min(own, PHOTO_SIDE if size is None else size)
+
+
 def _queued_photo(studio: Studio, owner: str, body: asked.PaintAsked) -> Job:
     """A picture as a job, after everything that can be known to be wrong was looked at."""
     place = studio.place(owner)
+    body = _with_selection(place, body)
     kept = place.shelf.find(body.photo)
     controls = asked.controls_of(body, max_megapixels=studio.settings.max_megapixels)
     asked.photo_request(body, place, Path(f"result.{body.format}"), controls)
-    longest = max(kept.width, kept.height) if body.size == 0 else min(max(kept.width, kept.height), body.size or 2048)
-    lane = SOON if longest <= SOON_SIDE and body.quality != "best" else LONG
+    lane = SOON if _side(kept, body.size) <= SOON_SIDE and body.quality != "best" else LONG
     return studio.jobs.add(owner, "photo", kept.name, body.model_dump(), lane=lane)
 
 
@@ -249,8 +278,8 @@ def add_live(app: FastAPI, studio: Studio) -> None:
     """The page that paints in the browser, with the small networks that there are; each is exported when it is chosen first."""
 
     @app.get("/live", include_in_schema=False)
-    def to_page() -> RedirectResponse:
-        return RedirectResponse("/live/")
+    def to_page(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/live/")
 
     @app.get("/live/styles.json", include_in_schema=False)
     def live_styles(request: Request) -> list[dict[str, str]]:
@@ -270,6 +299,12 @@ def add_live(app: FastAPI, studio: Studio) -> None:
     @app.get("/live/pictures/{name}.jpg", include_in_schema=False)
     def live_picture(request: Request, name: str) -> FileResponse:
         return _style_picture(studio, owner_of(request), name)
+
+    @app.get("/live/vendor/{name}", include_in_schema=False)
+    def live_engine(name: str) -> FileResponse:
+        if name not in FILES:
+            raise HTTPException(404)
+        return FileResponse(check_engine() / name)
 
     app.mount("/live", StaticFiles(directory=PAGE, html=True), name="live")
 

@@ -20,7 +20,7 @@ def address(settings: StudioSettings) -> str:
     """Where the studio is found by a browser on this machine, with the token if one is needed."""
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
     token = f"?token={quote(settings.tokens[0])}" if settings.tokens else ""
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/{token}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}/{token}"
 
 
 def serve(settings: StudioSettings, *, browser: bool, on_ready: Callable[[str], None]) -> None:

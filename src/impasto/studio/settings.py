@@ -1,5 +1,6 @@
 """How a studio is run: where it listens, who may come in, what it may see, and its limits."""
 
+import re
 import secrets
 import socket
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from impasto.errors import InputError
 from impasto.storage.library import home
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OWN_PATHS = ("/api/", "/live/", "/static/", "/login/")
+"""What the studio's own paths begin with."""
 LEAST_TOKEN = 16
 """Characters of a token at the least."""
 
@@ -23,7 +26,8 @@ class StudioSettings:
     host, port: where it listens. Any other address than this machine's own needs a token.
     folders: what films are picked from, and where their results go.
     tokens: whoever has one of them may come in; nobody has to have one if there is none.
-    names: further names that this machine is called by, such as that of a proxy.
+    names: further names that this machine is called by, such as that of a proxy; with its port, if it is none of the usual ones.
+    root_path: the path before all others that a proxy serves the studio under, such as "/paint"; whether it takes it away or not.
     home: where pictures, jobs and learned styles are kept.
     max_upload, max_film: bytes of a picture and of a film that are uploaded, at the most.
     max_megapixels: larger pictures are refused.
@@ -42,6 +46,7 @@ class StudioSettings:
     folders: Sequence[Path] = (Path(),)
     tokens: Sequence[str] = ()
     names: Sequence[str] = ()
+    root_path: str = ""
     home: Path = field(default_factory=home)
     max_upload: int = 100_000_000
     max_film: int = 500_000_000
@@ -63,13 +68,22 @@ class StudioSettings:
         for token in self.tokens:
             if len(token) < LEAST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
                 raise InputError(f"a token has at least {LEAST_TOKEN} letters, numbers or signs, without spaces")
+        if self.root_path and not re.fullmatch(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])+", self.root_path):
+            raise InputError(f"a path to serve under begins with / and ends without, as /paint, not {self.root_path!r}")
+        if f"{self.root_path}/".startswith(OWN_PATHS):
+            raise InputError(f"{self.root_path} is a path of the studio's own: choose another one")
         if self.host not in LOOPBACK and not self.tokens:
             raise InputError(f"{self.host} can be reached by others, so the studio needs a token there")
 
     @property
+    def places(self) -> frozenset[str]:
+        """The names as the addresses of pages hold them, with their ports."""
+        return frozenset(name.lower() for name in self.names)
+
+    @property
     def hosts(self) -> frozenset[str]:
         """The names that requests may call this machine by: any other is a page's of somebody else, which leads here by a false name."""
-        found = {*LOOPBACK, *(name.lower() for name in self.names)}
+        found = {*LOOPBACK, *(name.rpartition(":")[0] if re.search(r":\d+$", name) else name for name in self.places)}
         if self.host not in LOOPBACK:
             found |= {self.host, socket.gethostname().lower(), socket.getfqdn().lower()}
             found |= {address.address.partition("%")[0] for addresses in psutil.net_if_addrs().values() for address in addresses}

@@ -1,25 +1,28 @@
 """Pictures and small films that were dropped into the studio: kept on the disk for their owner, for some days."""
 
+import contextlib
 import json
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
 from impasto.errors import ImpastoError, InputError, PictureError
-from impasto.media.images import Picture, read_picture, resize, write_picture
+from impasto.media.images import Picture, fitted, read_picture, write_picture
 from impasto.media.opening import is_film
 from impasto.media.stills import fit_within
 from impasto.names import as_plain_name
 
 VIEW = 1024
 """Longer side, in pixels, of what is shown of a picture, and of what drafts are painted from."""
+VIEW_FILE = ".view.png"
+"""The file of it, beside the one that was sent."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -44,23 +47,25 @@ class Shelf:
     async def take(self, name: str, parts: AsyncIterator[bytes]) -> Kept:
         """Write what is sent, and keep it if it is a picture, or a film by its name. Raises PictureError, or what `parts` raises."""
         name = as_plain_name(name.replace("\\", "/").rpartition("/")[2] or "picture")
-        place = self.folder / f".{secrets.token_hex(16)}"
-        place.mkdir(parents=True)
-        try:
+        with self._place() as place:
             with (place / name).open("wb") as file:
                 async for part in parts:
                     file.write(part)
             return await run_in_threadpool(self._keep, place, name)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
 
-    def add(self, picture: Picture, name: str) -> Kept:
-        """Keep a picture that was made here."""
+    def put(self, data: bytes, name: str) -> Kept:
+        """Keep a picture's file that is in memory. Raises PictureError."""
+        with self._place() as place:
+            (place / name).write_bytes(data)
+            return self._keep(place, name)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Path]:
+        """A folder for something that is not kept yet."""
         place = self.folder / f".{secrets.token_hex(16)}"
         place.mkdir(parents=True)
         try:
-            write_picture(picture, place / name)
-            return self._keep(place, name)
+            yield place
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -76,8 +81,8 @@ class Shelf:
             except ImpastoError as error:
                 raise PictureError(str(error).replace(f"{place}/", "")) from None
             size = fit_within(picture.size, min(VIEW, max(picture.size)))
-            alpha = None if picture.alpha is None else resize(picture.alpha, size)
-            write_picture(Picture(resize(picture.pixels, size), alpha), place / ".view.png")
+            small = fitted(picture, size)
+            write_picture(Picture(small.pixels, small.alpha), place / VIEW_FILE)
             kept = Kept(found, name, picture.size[1], picture.size[0])
         (place / ".record.json").write_text(json.dumps(asdict(kept)), encoding="utf-8")
         with self._lock:
@@ -106,7 +111,7 @@ class Shelf:
         kept = self.find(key)
         if kept.film:
             raise InputError(f"{kept.name} is a film, and a picture was expected")
-        return self.folder / key / ".view.png"
+        return self.folder / key / VIEW_FILE
 
     def remove(self, key: str) -> None:
         """Remove a picture. Raises InputError."""

@@ -1,9 +1,11 @@
 """What the painter's process does: one function for each kind of job, all of them calls of the library."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from impasto import api
+from impasto.errors import ImpastoError
 from impasto.events import Listener
 from impasto.interrupts import between_steps
 from impasto.job.perform import perform
@@ -34,7 +36,7 @@ def warm(listener: Listener) -> None:
 def paint(request: Request, listener: Listener) -> Made:
     """Paint the one photo or film of a request. Raises ImpastoError, and KeyboardInterrupt when it was stopped."""
     with between_steps(listener) as noticed:
-        summary = perform(request, noticed)
+        summary = perform(request, noticed, recorded=False)  # every job has a place of its own
     if summary.interrupted:
         raise KeyboardInterrupt
     (outcome,) = summary.outcomes
@@ -46,13 +48,14 @@ def paint(request: Request, listener: Listener) -> Made:
 
 def learn(painting: Path, target: Path, name: str, licence: str, source: str, controls: Controls, listener: Listener) -> Made:
     """Learn a painting, and put a small picture of it beside the style file."""
-    from impasto.media.images import Picture, read_picture, resize, write_picture
+    from impasto.media.images import Picture, fitted, read_picture, write_picture
     from impasto.media.stills import fit_within
 
     with between_steps(listener) as noticed:
         written = api.adapt(painting, target, name=name, licence=licence, source=source, controls=controls, listener=noticed)
     picture = read_picture(painting)
-    write_picture(Picture(resize(picture.pixels, fit_within(picture.size, min(320, max(picture.size))))), written.with_suffix(".jpg"))
+    small = fitted(picture, fit_within(picture.size, min(320, max(picture.size))))
+    write_picture(Picture(small.pixels, small.alpha), written.with_suffix(".jpg"))
     return Made(written)
 
 
@@ -79,12 +82,15 @@ def preview_film(request: Request, folder: Path, listener: Listener) -> list[Pat
     assert not isinstance(film, AnimationReader)  # it is chosen by its ending
     info = film.info
     length = info.length / (info.rate * info.time_base) if info.length else 0
-    frames = folder / "frames"
+    frames, request_name = folder / "frames", Path(request.inputs[0]).name
     for number in range(PREVIEWS):
         begin = info.start + round(length * (2 * number + 1) / (2 * PREVIEWS))
         frame = next(iter(film.span(begin)), None)
         if frame is not None:
             write_picture(Picture(frame.pixels), frames / f"frame-{number}.png")
     painted = replace(request, inputs=[frames], output=folder / "painted", frames=True)
-    paint(painted, listener)
+    try:
+        paint(painted, listener)
+    except ImpastoError as error:  # the frames are files of ours: the film is the user's
+        raise type(error)(re.sub(rf"{re.escape(str(frames))}/frame-\d\.png", request_name, str(error))) from error
     return [path for source in sorted(frames.glob("*.png")) for path in (source, folder / "painted" / source.name)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.files import in_order, names_and_sizes
-from impasto.media.images import list_pictures, read_picture, resize
+from impasto.media.images import filled_pixels, list_pictures, read_picture, resize
 from impasto.media.opening import is_film
 from impasto.media.stills import fit_within
 from impasto.media.videos import FilmReader
@@ -216,7 +216,7 @@ def _films_at(source: Path) -> list[Path]:
 def _frames_of(source: Path, keep: int, most: int, memory: int) -> Tensor | None:
     """The first frames of a film or a folder of frames, (T, 3, H, W) of bytes, as many as go into the memory; None for fewer than two."""
     if source.is_dir():
-        pictures: Iterable[Tensor] = (read_picture(picture).pixels for picture in list_pictures(source)[:most])
+        pictures: Iterable[Tensor] = (filled_pixels(read_picture(picture)) for picture in list_pictures(source)[:most])
     else:
         pictures = (frame.pixels for frame in FilmReader(source))
     frames: list[Tensor] = []

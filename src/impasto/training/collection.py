@@ -20,7 +20,7 @@ from torch import Tensor
 
 from impasto.errors import InputError, PictureError
 from impasto.files import atomic_file, names_and_sizes, stamp
-from impasto.media.images import list_pictures, picture_of
+from impasto.media.images import filled_pixels, list_pictures, picture_of
 from impasto.media.opening import READABLE
 from impasto.storage.registry import cache_folder
 from impasto.training.data import PictureFolder, Pictures, as_kept
@@ -258,6 +258,6 @@ class StreamedPictures(Pictures):
         shard = int(np.searchsorted(self._ends, index, side="right"))
         within = index - int(self._ends[shard]) + len(self.shards[shard])
         try:
-            return as_kept(picture_of(*self.shards[shard].read(within)).pixels, self.keep)
+            return as_kept(filled_pixels(picture_of(*self.shards[shard].read(within))), self.keep)
         except (PictureError, OSError):
             return None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto.errors import InputError, PictureError
 from impasto.files import names_and_sizes
-from impasto.media.images import list_pictures, read_picture, resize
+from impasto.media.images import filled_pixels, list_pictures, read_picture, resize
 from impasto.media.stills import fit_within
 
 
@@ -152,7 +152,7 @@ class PictureFolder(Pictures):
         raise InputError(f"none of the {len(self)} pictures, such as {self.files[self.indices[0]]}, can be read")
 
     def _read(self, which: int) -> Tensor:
-        return as_kept(read_picture(self.files[which]).pixels, self.keep)
+        return as_kept(filled_pixels(read_picture(self.files[which])), self.keep)
 
     def _kept(self, which: int, pixels: Tensor) -> Tensor:
         """Remember a picture; parts of a folder share what is remembered."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.events import Listener, silence
+from impasto.gradients import with_gradients
 from impasto.networks.style_network import StyleNetwork, blobs, paint
 from impasto.perception.autocorrelation import TextureTerm
 from impasto.perception.loss import PerceptualLoss, StyleTarget
@@ -109,6 +110,7 @@ class _Memory:
             texture.mean = mean
 
 
+@with_gradients
 def fit_network(
     network: StyleNetwork,
     loss: PerceptualLoss,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from impasto.errors import InputError
 from impasto.events import Event, Listener, silence
+from impasto.gradients import with_gradients
 from impasto.interrupts import between_steps
 from impasto.storage.tensors import checksum
 from impasto.training.checkpoint import CHECKPOINT_SECONDS, load_checkpoint, save_checkpoint
@@ -47,6 +48,7 @@ def own_generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed + 7919 * rank())
 
 
+@with_gradients
 def train(
     settings: TrainingSettings,
     gradient: Callable[[int], Mapping[str, float | Tensor]],
@@ -157,7 +159,7 @@ def train(
                     save()
                 if wish == 2:
                     stops.take()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Exception):
             if whole and (processes == 1 or stops.asked):
                 save()
             stops.done()

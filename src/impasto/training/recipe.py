@@ -155,6 +155,7 @@ def train_to_file(
     Under torchrun every process calls this; the first one writes, and None comes back from the others.
     Raises ImpastoError for what cannot be used, before anything is trained.
     """
+    from impasto.gradients import with_gradients
     from impasto.runtime.device import choose_place
     from impasto.training.processes import joined, rank
 
@@ -171,7 +172,7 @@ def train_to_file(
     _check_output(target, materials.files)
     with joined(device) as device_here:
         work = Work(target, choose_place(device_here, precision), time.monotonic(), listener)
-        run: Callable[[Materials, Any, Work], Writer] = resolve_name(recipe.run)
+        run: Callable[[Materials, Any, Work], Writer] = with_gradients(resolve_name(recipe.run))
         write = run(materials, settings, work)
         if rank() > 0:
             return None

@@ -3,13 +3,13 @@
 const $ = (id) => document.getElementById(id);
 const canvas = $("picture"), shown = canvas.getContext("2d");
 const video = $("video");
-const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 const small = new OffscreenCanvas(16, 16), taken = small.getContext("2d", { willReadFrequently: true });
 
 let styles = [];
 let chosen = null;
 let still = null; // the picture that is painted, if it is not a film
 let camera = null;
+let worker = null; // what paints; begun again when it could not load what it runs on
 let painting = false, ready = false, again = false, turn = 0;
 let opened = 0, first = 0; // what is open by number, and the first turn that paints it
 let recorder = null;
@@ -24,18 +24,19 @@ function say(text) {
 
 const source = () => still || (video.readyState >= 2 && !video.hidden ? video : null);
 
-/** The source at the chosen size, as bytes; sides are whole multiples of four. */
+/** The source at the chosen size, as bytes; sides of films are whole multiples of four, as recordings need them. */
 function frame(from) {
-  const width = from.videoWidth || from.width, height = from.videoHeight || from.height;
+  const width = from.videoWidth || from.width, height = from.videoHeight || from.height, step = from.videoWidth ? 4 : 1;
   const scale = Math.min(1, Number($("size").value) / Math.max(width, height));
-  small.width = Math.max(16, Math.round((width * scale) / 4) * 4);
-  small.height = Math.max(16, Math.round((height * scale) / 4) * 4);
+  small.width = Math.max(16, Math.round((width * scale) / step) * step);
+  small.height = Math.max(16, Math.round((height * scale) / step) * step);
   taken.drawImage(from, 0, 0, small.width, small.height);
   return taken.getImageData(0, 0, small.width, small.height);
 }
 
 function paint() {
   const from = source();
+  if (!worker && chosen) begin();
   if (!ready || !chosen || !from) return;
   if (painting) { again = true; return; }
   painting = true;
@@ -45,21 +46,40 @@ function paint() {
   worker.postMessage({ model: chosen.model, strength: Number($("strength").value), width: image.width, height: image.height, bytes: image.data, turn }, [image.data.buffer]);
 }
 
-worker.onmessage = ({ data }) => {
+function begin() {
+  worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  worker.onmessage = answered;
+  worker.onerror = (event) => lost(event.message || "the server did not give them");
+  worker.postMessage({ load: new URLSearchParams(location.search).get("engine") || "" });
+}
+
+/** The worker could not load what it runs on: the next paint begins another one. */
+function lost(why) {
+  worker?.terminate();
+  worker = null;
+  ready = painting = false;
+  say(`The networks could not be loaded: ${why}. Choose a style to try again.`);
+}
+
+function answered({ data }) {
+  if (data.unloaded) { lost(data.error); return; }
   if (data.loaded) {
     ready = true;
     const { provider, threads } = data.loaded;
     $("engine").textContent = provider === "webgpu" ? "on the graphics processor (WebGPU)" : `on the processor (WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"})`;
     document.body.dataset.engine = provider;
+    hold(provider);
+    say("");
     paint();
     return;
   }
   painting = false;
   if (data.turn < first) { paint(); return; } // of what was open before
-  if (data.error) { say(`It could not be painted: ${data.error}`); return; }
+  if (data.error) { say(`It could not be painted: ${data.error}. Choose the style to try again.`); return; }
   say("");
   if (canvas.width !== data.width || canvas.height !== data.height) { canvas.width = data.width; canvas.height = data.height; }
   shown.putImageData(new ImageData(data.bytes, data.width, data.height), 0, 0);
+  canvas.classList.toggle("clear", data.clear);
   $("start").hidden = true;
   for (const id of ["save", "record", "pause"]) $(id).disabled = id === "pause" && Boolean(still);
   const now = performance.now();
@@ -68,8 +88,7 @@ worker.onmessage = ({ data }) => {
   $("rate").textContent = still ? "" : `${(times.length / Math.max(0.5, (now - times[0]) / 1000 || 2)).toFixed(1)} frames a second`;
   document.body.dataset.painted = data.turn;
   if (!still && !video.paused) next(); else if (again) paint();
-};
-worker.onerror = (event) => say(`The networks could not be loaded: ${event.message || "the server did not give them"}`);
+}
 
 /** The next frame of a film or a camera, when there is one. */
 function next() {
@@ -190,9 +209,38 @@ function show() {
   }));
 }
 
+// Offline: a service worker holds the page, what it runs on, and all styles. A studio serves the page without a version: it holds nothing.
+
+const version = document.documentElement.dataset.version;
+const workers = version ? navigator.serviceWorker : null;
+if (workers) {
+  workers.addEventListener("message", ({ data }) => {
+    if (data.version !== version) return;
+    const done = data.held === data.of;
+    $("held").textContent = done ? `All ${data.of} files are held: the page works offline.` : `${data.held} of ${data.of} files are held for use offline.`;
+    if (data.missing && data.held + data.missing === data.of) $("held").textContent += " The others are fetched when the network is back.";
+    document.body.dataset.held = done ? data.version : "";
+  });
+  workers.register(new URL("./sw.js", import.meta.url)).then((found) => found.update()).catch(() => {});
+  workers.addEventListener("controllerchange", () => hold(document.body.dataset.engine));
+} else if (version) {
+  $("held").textContent = "This browser holds nothing for use offline: that needs https, or localhost.";
+}
+
+/** Ask for everything to be held that this browser runs on. */
+function hold(provider) {
+  if (workers && provider) workers.ready.then((found) => found.active.postMessage({ hold: provider, version }));
+}
+
+addEventListener("online", () => { hold(document.body.dataset.engine); paint(); });
+
 try {
-  styles = await (await fetch(new URL("./styles.json", import.meta.url))).json();
+  const answer = await fetch(new URL("./styles.json", import.meta.url));
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  styles = await answer.json();
   show();
   choose(styles[0]);
-  worker.postMessage({ load: new URLSearchParams(location.search).get("engine") || "" });
-} catch { say("The styles could not be loaded; the page has to come from a server, such as: python -m http.server."); }
+} catch (error) {
+  const told = error instanceof SyntaxError || error instanceof TypeError ? "the page has to come from a server, such as: python -m http.server" : error.message;
+  say(`The styles could not be loaded: ${told}.`);
+}

@@ -110,6 +110,7 @@ METHOD = Method(
     build,
     style="file",
     films="network",
+    one_pass=True,
     steady=is_student,
     trainings=(TEACHER_TRAINING, STUDENT_TRAINING),
     bytes_a_pixel=850,

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto.errors import InputError
-from impasto.media.images import read_picture, style_at
+from impasto.files import fitting
+from impasto.media.images import style_at
+from impasto.media.style_images import read_style_image
 from impasto.methods.distillation.method import TEACHER
 from impasto.methods.distillation.networks import SightedNetwork, TeacherNetwork, VideoNetwork, student_network, take_over
 from impasto.methods.distillation.student_training import train_student
@@ -57,7 +59,7 @@ class _Lesson:
     @property
     def measured(self) -> dict[str, Tensor]:
         """The statistics of the painting that style files keep."""
-        return measured_style([read_picture(self.painting).pixels[None]])
+        return measured_style([read_style_image(self.painting)[None]])
 
     @property
     def contents(self) -> str:
@@ -73,7 +75,7 @@ def _lesson(materials: Materials, settings: TeacherTraining | StudentTraining, p
     if not materials.film and photos is None:
         raise InputError("there is nothing to learn motion from: give films, or photos that can be moved")
     loss = load_loss(materials.encoder, settings.loss, place)
-    style = loss.style_target([style_at(read_picture(materials.painting).pixels[None].to(place.device), settings.style_size)])
+    style = loss.style_target([style_at(read_style_image(materials.painting)[None].to(place.device), settings.style_size)])
     return _Lesson(materials.painting, loss, style, photos, Films(materials.film) if materials.film else None)
 
 
@@ -94,7 +96,7 @@ def _vanilla(name: str, lesson: _Lesson, steps: int, encoder: str, work: Work) -
         checksum(lesson.style.statistics), name, steps, asdict(VANILLA), lesson.photos.digest, checksum(lesson.loss.encoder.state_dict()),
     ]  # fmt: skip
     digest = hashlib.sha256(repr(made_of).encode()).hexdigest()[:8]
-    path = work.output.with_suffix(f".vanilla-{digest}.safetensors")
+    path = fitting(work.output.with_suffix(f".vanilla-{digest}.safetensors"))
     if rank() == 0 and not path.is_file():
         network = student_network(name)
         if name == METASTYLE:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError, InputError
 from impasto.events import Event, Interrupted, Listener, silence
+from impasto.gradients import with_gradients
 from impasto.media.images import rescale, stroke_side, style_at
 from impasto.methods.doodle.settings import DoodleSettings
 from impasto.perception.encoder import Encoder
@@ -41,6 +42,7 @@ class NeuralDoodle:
     settings: DoodleSettings = field(default_factory=DoodleSettings)
     listener: Listener = silence
 
+    @with_gradients
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint a photo (1, 3, H, W) in [0, 1]; masks (1, K, H, W) if a style mask was given. Same size out."""
         if (masks is None) != (self.style_mask is None):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from impasto.errors import InputError
 from impasto.events import Interrupted, Listener, silence
+from impasto.gradients import with_gradients
 from impasto.media.images import rescale, stroke_side, style_at
 from impasto.methods.gatys.settings import GatysSettings
 from impasto.perception.loss import PerceptualLoss, StyleTarget
@@ -37,6 +38,7 @@ class Gatys:
     listener: Listener = silence
     _targets: dict[int, StyleTarget] = field(default_factory=dict, init=False, repr=False)
 
+    @with_gradients
     def __call__(self, image: Tensor, *, masks: Tensor | None = None) -> Tensor:
         """Paint photos (B, 3, H, W) in [0, 1]; masks (1, K, H, W) if style masks were given. Same size out."""
         if (masks is None) != (self.style_masks is None):

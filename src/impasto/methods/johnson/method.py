@@ -48,6 +48,7 @@ METHOD = Method(
     build,
     style="file",
     films="network",
+    one_pass=True,
     trainings=(TRAINING,),
     bytes_a_pixel=850,
 )

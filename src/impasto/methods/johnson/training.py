@@ -13,7 +13,8 @@ from torch import Tensor
 
 from impasto import __version__
 from impasto.events import Listener, silence
-from impasto.media.images import read_picture, style_at
+from impasto.media.images import style_at
+from impasto.media.style_images import read_style_image
 from impasto.methods.johnson.training_settings import JohnsonTraining
 from impasto.networks.style_network import StyleNetwork
 from impasto.networks.style_network_file import fingerprint, load_network, to_style_file
@@ -72,7 +73,7 @@ def run(materials: Materials, settings: JohnsonTraining, work: Work) -> Writer:
     name, contents, picture = (
         materials.painting.stem,
         pictures_of(materials.content, settings.seed),
-        read_picture(materials.painting).pixels[None],
+        read_style_image(materials.painting)[None],
     )
     start = None if materials.start in (None, "random") else load_network(materials.start)
     loss = load_loss(materials.encoder, settings.loss, work.place)

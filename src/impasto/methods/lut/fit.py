@@ -30,7 +30,7 @@ def identity(size: int) -> Tensor:
 
 
 def fitted(photo: Tensor, painted: Tensor, size: int = 33) -> Tensor:
-    """The table (N, N, N, 3) for a photo and its result, (3, H, W) in [0, 1] each."""
+    """The table (N, N, N, 3) for a photo and its result, (3, H, W) or (3, N) in [0, 1] each."""
     source, target = (pixels.reshape(3, -1).T.double().clamp(0, 1) for pixels in (photo, painted))
     places, shares = _interpolation(source, size)
     couplings, count = _couplings(places, shares, size), len(source)

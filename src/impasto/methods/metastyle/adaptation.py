@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from impasto.events import Listener, silence
+from impasto.gradients import with_gradients
 from impasto.media.images import style_at
 from impasto.methods.metastyle.settings import Adaptation
 from impasto.networks.style_network import StyleNetwork
@@ -41,6 +42,7 @@ def _made(count: int, size: int, seed: int, kinds: tuple[Kind, ...]) -> Pictures
     return made_pictures(count, size, torch.Generator().manual_seed(seed), kinds=kinds)
 
 
+@with_gradients
 def adapt(
     start: StyleNetwork,
     loss: PerceptualLoss,

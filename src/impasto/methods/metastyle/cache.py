@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from impasto.errors import StyleError, WeightsError
 from impasto.events import Listener, silence
 from impasto.files import stamp
+from impasto.gradients import with_gradients
 from impasto.methods.metastyle.adaptation import adapt
 from impasto.methods.metastyle.settings import FOR_FILMS, Adaptation
 from impasto.networks.style_network import StyleNetwork
@@ -25,7 +27,15 @@ from impasto.training.checkpoint import load_checkpoint
 from impasto.training.collection import pictures_of
 from impasto.training.fitting import TemporalTerm
 
+if TYPE_CHECKING:
+    from impasto.training.collection import StreamedPictures
+    from impasto.training.data import Pictures
 
+MADE_OF = "made_of"
+"""Setting in a style's record: see `made_of`."""
+
+
+@with_gradients
 def learned(
     name: str,
     paintings: list[Tensor],
@@ -48,27 +58,19 @@ def learned(
     resumed the next time.
     """
     contents = None if photos is None else pictures_of(photos, settings.training.seed)
+    asked = _asked(paintings, settings, encoder, place, contents)
     if settings.live and guide is None:
         large = replace(settings, live=False, training=replace(FOR_FILMS.training, seed=settings.training.seed))
         first = learned(name, paintings, large, encoder=encoder, place=place, photos=photos, temporal=temporal, listener=listener)
         guide = network_of(first)
     start = start or (load_network(LIVE_START) if settings.live else bundled_start())
     written = asdict(settings)
-    identity = written | {"training": {key: value for key, value in written["training"].items() if key != "preview_every"}}
-    made_of = {
-        "paintings": [_digest(painting) for painting in paintings],
-        "settings": identity,
-        "encoder": _identity(encoder),
-        "precision": str(place.dtype),
-        "photos": None if contents is None else contents.digest,
-        "start": fingerprint(start),
-        "guide": None if guide is None else fingerprint(guide),
-    }
-    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+    key = _key(asked | {"start": fingerprint(start), "guide": None if guide is None else fingerprint(guide)})
     path = cache_folder() / "adapted" / f"{key}.safetensors"
     if path.is_file():
         try:
             known = read_style(path)
+            known = replace(known, record=replace(known.record, settings=known.record.settings | {MADE_OF: _key(asked)}))
             return known if known.seen_by(Controls.encoder) else replace(known, statistics=measured_style(paintings))
         except StyleError:
             path.unlink()
@@ -99,6 +101,7 @@ def learned(
         licence=licence,
         source=source,
         settings={
+            MADE_OF: _key(asked),
             "adaptation": written,
             "curve": curve.thinned(),
             "contents": "made" if contents is None else contents.described("photos"),
@@ -110,6 +113,30 @@ def learned(
     write_style(path, style)
     checkpoint.unlink(missing_ok=True)
     return style
+
+
+def made_of(paintings: list[Tensor], settings: Adaptation, *, encoder: str, place: Place, photos: list[Path] | None = None) -> str:
+    """What tells what is learned from something else: the record of its style file has the same under `MADE_OF`."""
+    contents = None if photos is None else pictures_of(photos, settings.training.seed)
+    return _key(_asked(paintings, settings, encoder, place, contents))
+
+
+def _asked(
+    paintings: list[Tensor], settings: Adaptation, encoder: str, place: Place, contents: "Pictures | StreamedPictures | None"
+) -> dict[str, Any]:
+    """Everything that a style is learned from, but for the bundled networks that it begins with."""
+    written = asdict(settings)
+    return {
+        "paintings": [_digest(painting) for painting in paintings],
+        "settings": written | {"training": {key: value for key, value in written["training"].items() if key != "preview_every"}},
+        "encoder": _identity(encoder),
+        "precision": str(place.dtype),
+        "photos": None if contents is None else contents.digest,
+    }
+
+
+def _key(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _usable(checkpoint: Path) -> bool:

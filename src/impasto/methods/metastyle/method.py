@@ -86,6 +86,7 @@ METHOD = Method(
     default_for=frozenset({"films", "names"}),
     style_size="448",
     films="network",
+    one_pass=True,
     steady=learned_films,
     steadied={"film": True},
     trainings=(TRAINING,),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from impasto.errors import WeightsError
 from impasto.files import remembered
+from impasto.gradients import with_gradients
 from impasto.methods.solver.network import SolverNetwork
 from impasto.storage.registry import locate
 from impasto.storage.weights_file import check_bounds, filled, read_weights, write_weights
@@ -34,5 +35,6 @@ def load_solver(name: str) -> SolverNetwork:
 
 
 @remembered(2)
+@with_gradients
 def _load(path: Path) -> SolverNetwork:
     return read_solver(path)

@@ -1,5 +1,8 @@
 // Calls of the studio's HTTP API, and what every part of the page needs: elements, errors as sentences, events of jobs.
 
+/** Where the API is: beside this page, whatever path a proxy serves both under. */
+export const API = new URL("../api/", import.meta.url).href;
+
 export class Failure extends Error {}
 
 /** An element with properties and children; text is always text, never markup. */
@@ -20,7 +23,7 @@ export const $ = (id) => document.getElementById(id);
 export async function call(path, { method = "GET", json, body, signal } = {}) {
   let answer;
   try {
-    answer = await fetch(`/api/${path}`, {
+    answer = await fetch(`${API}${path}`, {
       method, signal, credentials: "same-origin",
       body: json === undefined ? body : JSON.stringify(json),
       headers: json === undefined ? {} : { "content-type": "application/json" },
@@ -92,7 +95,7 @@ export function finished(key, onChange = () => {}) {
 }
 
 export function listen() {
-  const events = new EventSource("/api/events");
+  const events = new EventSource(`${API}events`);
   events.addEventListener("job", (event) => noteJob(JSON.parse(event.data)));
   events.addEventListener("removed", (event) => {
     const { id } = JSON.parse(event.data);

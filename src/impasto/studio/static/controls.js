@@ -1,6 +1,6 @@
 // What can be turned: what all methods share, and under "more" the settings of the chosen method, made from what it declares.
 
-import { get, h } from "/static/api.js";
+import { get, h } from "./api.js";
 
 const SHARED = [
   { name: "strength", label: "Strength", kind: "number", low: 0, high: 1, step: 0.05, default: 1, help: "0 is the photo, 1 the full style." },

@@ -1,8 +1,8 @@
 // Films: picked from an opened folder, or sent; three frames first, then a job.
 
-import { $, copy, finished, get, h, noteJob, post, send, trying } from "/static/api.js";
-import { Controls } from "/static/controls.js";
-import { Gallery } from "/static/gallery.js";
+import { $, API, copy, finished, get, h, noteJob, post, send, trying } from "./api.js";
+import { Controls } from "./controls.js";
+import { Gallery } from "./gallery.js";
 
 const error = $("film-error");
 let film = null; // {folder, path} or {film}, as the API takes it, and its name
@@ -56,7 +56,7 @@ $("film-preview").addEventListener("click", () => trying(error, async () => {
     noteJob(job);
     const done = await finished(job.id);
     $("film-frames").replaceChildren(...done.files.map((_, number) => number).filter((number) => number % 2).map((number) =>
-      h("img", { src: `/api/jobs/${done.id}/files/${number}`, alt: `Frame ${(number + 1) / 2} as it will be painted` })));
+      h("img", { src: `${API}jobs/${done.id}/files/${number}`, alt: `Frame ${(number + 1) / 2} as it will be painted` })));
   } catch (failure) { $("film-frames").replaceChildren(); throw failure; }
 }));
 $("film-paint").addEventListener("click", () => trying(error, async () => noteJob(await post("jobs/film", asked()))));

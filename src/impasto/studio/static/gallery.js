@@ -1,6 +1,6 @@
 // The styles to choose from: one, or several with weights.
 
-import { call, dropped, get, h, send, trying } from "/static/api.js";
+import { API, call, dropped, get, h, send, trying } from "./api.js";
 
 let known = null;
 /** All styles; `fresh` asks again. */
@@ -74,8 +74,8 @@ export class Gallery {
     this.tiles.replaceChildren(
       h("button", { className: "tile", title: "Add a painting of yours", onclick: () => this.file.click() },
         h("span", { className: "plus", "aria-hidden": "true" }, "+"), h("span", {}, "Your painting")),
-      ...this.own.map((kept) => tile(`picture:${kept.id}`, kept.name, `/api/pictures/${kept.id}`)),
-      ...list.map((style) => tile(style.name, style.title, `/api/styles/${encodeURIComponent(style.name)}/picture`, style.live)),
+      ...this.own.map((kept) => tile(`picture:${kept.id}`, kept.name, `${API}pictures/${kept.id}`)),
+      ...list.map((style) => tile(style.name, style.title, `${API}styles/${encodeURIComponent(style.name)}/picture`, style.live)),
     );
     if (focused) [...this.tiles.children].find((child) => child.title === focused)?.focus();
     this.weights.replaceChildren(...(this.chosen.size < 2 ? [] : [...this.chosen].map(([style, weight]) => {

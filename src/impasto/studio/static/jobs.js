@@ -1,6 +1,6 @@
 // Jobs, as cards: what they do, how far they are, and what can be done with them.
 
-import { $, call, download, ended, h, knownJobs, noteJob, onJob, say, seconds } from "/static/api.js";
+import { $, API, call, download, ended, h, knownJobs, noteJob, onJob, say, seconds } from "./api.js";
 
 const KINDS = { photo: "Picture", film: "Film", learn: "Learning" };
 const STATES = { queued: "waits for its turn", running: "at work", paused: "paused", done: "finished", failed: "failed", cancelled: "cancelled" };
@@ -39,7 +39,7 @@ class Card {
     if (job.total) this.progress.value = job.step / job.total; else this.progress.removeAttribute("value");
     say(this.error, job.error);
     this.note.textContent = [job.state === "done" && job.kind === "film" ? `It is ${job.files[0]}${job.sent ? "" : ", beside the film"}.` : "", job.note].filter(Boolean).join(" ");
-    const picture = job.state === "done" && job.kind === "photo" && !/tif$/.test(job.files[0]) ? `/api/jobs/${job.id}/files/0` : job.previews ? `/api/jobs/${job.id}/preview?${job.previews}` : "";
+    const picture = job.state === "done" && job.kind === "photo" && !/tif$/.test(job.files[0]) ? `${API}jobs/${job.id}/files/0` : job.previews ? `${API}jobs/${job.id}/preview?${job.previews}` : "";
     if (picture && this.picture.getAttribute("src") !== picture) this.picture.src = picture;
     this.picture.hidden = !picture;
     this.root.classList.toggle("bare", !picture);
@@ -57,7 +57,7 @@ class Card {
       job.state === "running" && job.kind !== "photo" ? act("Pause", "/pause") : null,
       ["paused", "failed", "cancelled"].includes(job.state) ? act("Resume", "/resume") : null,
       ended(job) ? null : act("Cancel", "/cancel"),
-      job.state === "done" && job.kind !== "learn" ? h("button", { "aria-label": `Download: ${name}`, onclick: () => download(`/api/jobs/${job.id}/files/0?download=true`) }, "Download") : null,
+      job.state === "done" && job.kind !== "learn" ? h("button", { "aria-label": `Download: ${name}`, onclick: () => download(`${API}jobs/${job.id}/files/0?download=true`) }, "Download") : null,
       ended(job) || job.state === "paused" ? act("Remove", "", "DELETE") : null,
     ].filter(Boolean));
   }

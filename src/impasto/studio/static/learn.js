@@ -1,7 +1,7 @@
 // Learning a painting, and the library of what was learned.
 
-import { $, call, dropped, h, noteJob, post, send, trying } from "/static/api.js";
-import { removeStyle, styles } from "/static/gallery.js";
+import { $, API, call, dropped, h, noteJob, post, send, trying } from "./api.js";
+import { removeStyle, styles } from "./gallery.js";
 
 const error = $("learn-error");
 let painting = null;
@@ -11,7 +11,7 @@ async function take(file) {
   if (!file) return;
   await trying(error, async () => {
     painting = await send("pictures", file);
-    $("learn-view").src = `/api/pictures/${painting.id}`;
+    $("learn-view").src = `${API}pictures/${painting.id}`;
     $("learn-view").hidden = false;
     if (!$("learn-name").value) $("learn-name").value = painting.name.replace(/\.[^.]+$/, "");
   });
@@ -36,7 +36,7 @@ export async function showLibrary(fresh = false) {
   const own = (await styles(fresh)).filter((style) => style.own);
   const again = () => showLibrary(true).then(changed);
   $("library").replaceChildren(...own.map((style) => {
-    const address = `/api/styles/${encodeURIComponent(style.name)}`;
+    const address = `${API}styles/${encodeURIComponent(style.name)}`;
     const name = h("input", { value: style.name, maxLength: 100, "aria-label": `New name of ${style.name}` });
     const renaming = h("form", { className: "row", hidden: true, onsubmit: (event) => {
       event.preventDefault();

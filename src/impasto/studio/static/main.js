@@ -1,11 +1,11 @@
 // The page: its tabs, dark and light, and whether the studio is there.
 
-import { $, listen, onBack, onJob } from "/static/api.js";
-import * as film from "/static/film.js";
-import { styles } from "/static/gallery.js";
-import { countJobs, showJobs } from "/static/jobs.js";
-import * as learn from "/static/learn.js";
-import * as photo from "/static/photo.js";
+import { $, listen, onBack, onJob } from "./api.js";
+import * as film from "./film.js";
+import { styles } from "./gallery.js";
+import { countJobs, showJobs } from "./jobs.js";
+import * as learn from "./learn.js";
+import * as photo from "./photo.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
 

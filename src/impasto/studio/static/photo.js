@@ -1,9 +1,9 @@
 // The photo: a draft after every change, the fine picture after it, before and after, places, results.
 
-import { $, call, copy, download, dropped, finished, get, h, noteJob, post, say, seconds, send, trying } from "/static/api.js";
-import { Brush, COLORS } from "/static/brush.js";
-import { Controls } from "/static/controls.js";
-import { Gallery } from "/static/gallery.js";
+import { $, API, call, copy, download, dropped, finished, get, h, noteJob, post, say, seconds, send, trying } from "./api.js";
+import { Brush, COLORS } from "./brush.js";
+import { Controls } from "./controls.js";
+import { Gallery } from "./gallery.js";
 
 const DRAFT = 512;
 const FINE = 512;
@@ -46,7 +46,7 @@ function setPhoto(kept) {
   masks = {};
   document.querySelector("input[name=mask][value=none]").checked = true;
   showMaskTools();
-  $("before").src = `/api/pictures/${kept.id}`;
+  $("before").src = `${API}pictures/${kept.id}`;
   $("before").alt = `The photo ${kept.name}`;
   photoBrush.fit(kept.width, kept.height);
   $("view").style.setProperty("--ratio", kept.width / kept.height);
@@ -110,11 +110,11 @@ async function paint(mine) {
       if (mine !== turn) return;
       if (now.total) progress.value = now.step / now.total;
       status.textContent = now.state === "queued" ? "The fine picture waits for its turn…" : `The fine picture: ${now.step} of ${now.total || "?"}${now.left ? `, ${seconds(now.left)} left` : ""}`;
-      if (now.previews) show(`/api/jobs/${now.id}/preview?${now.previews}`);
+      if (now.previews) show(`${API}jobs/${now.id}/preview?${now.previews}`);
     });
     if (mine !== turn) return;
     result = done;
-    show(`/api/jobs/${done.id}/files/0`);
+    show(`${API}jobs/${done.id}/files/0`);
     status.textContent = `Finished, ${done.size[1]}x${done.size[0]} px, ${seconds(done.seconds)}.${done.note ? ` ${done.note}` : ""}`;
     document.body.dataset.finished = String(mine);
   });
@@ -125,7 +125,7 @@ async function paint(mine) {
 async function draft(signal) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await call("stylize", { method: "POST", json: asked({ quality: "draft", size: DRAFT, format: "jpg" }), signal });
+      return await call("stylize", { method: "POST", json: asked({ quality: "draft", size: DRAFT, format: "jpg", preview: true }), signal });
     } catch (failure) {
       if (failure.status !== 503 || attempt > 4 || !failure.message.includes("busy")) throw failure;
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -156,12 +156,12 @@ $("photo-new").addEventListener("click", another);
 $("photo-download").addEventListener("click", () => trying(error, async () => {
   if (!gallery.value.length) throw new Error("choose a style first");
   const format = $("photo-format").value;
-  if (result && format === "png") { download(`/api/jobs/${result.id}/files/0?download=true`); return; }
+  if (result && format === "png") { download(`${API}jobs/${result.id}/files/0?download=true`); return; }
   status.textContent = "Painting the file…";
   const quality = result ? {} : { quality: "draft" };
   const job = await post("jobs/photo", asked({ size: FINE, format, ...quality }));
   const done = await finished(job.id);
-  download(`/api/jobs/${done.id}/files/0?download=true`);
+  download(`${API}jobs/${done.id}/files/0?download=true`);
   status.textContent = "The file is on its way to your downloads.";
 }));
 $("photo-large").addEventListener("click", () => trying(error, async () => {
@@ -243,7 +243,7 @@ function styleBrushes() {
   box.replaceChildren();
   if (mode() !== "regions") return;
   for (const { style } of gallery.value) {
-    const address = style.startsWith("picture:") ? `/api/pictures/${style.slice(8)}` : `/api/styles/${encodeURIComponent(style)}/painting`;
+    const address = style.startsWith("picture:") ? `${API}pictures/${style.slice(8)}` : `${API}styles/${encodeURIComponent(style)}/painting`;
     const canvas = h("canvas", { "aria-label": `Places that are marked on ${gallery.title(style)}` });
     const picture = h("img", { src: address, alt: gallery.title(style) });
     const brush = new Brush(canvas, { size: brushSize, color: brushColor });
@@ -281,7 +281,7 @@ $("region-find").addEventListener("click", () => trying(error, async () => {
     const done = await finished(job.id);
     await Promise.all(others.map((brush) => brush.ready));
     if (asking[0] !== photo || asking[1] !== others) { tell.textContent = ""; return; } // another photo or style was chosen meanwhile
-    await Promise.all([photoBrush, ...others].map((brush, number) => brush.load(`/api/jobs/${done.id}/files/${number}`)));
+    await Promise.all([photoBrush, ...others].map((brush, number) => brush.load(`${API}jobs/${done.id}/files/${number}`)));
     tell.textContent = "Regions are found: the same colour meets the same colour. Correct them with the brush, then paint.";
   } catch (failure) {
     tell.textContent = "";
