@@ -1,5 +1,7 @@
 """Which stream of a file is painted, how it changes on the way, and what becomes of the others."""
 
+import os
+from fractions import Fraction
 from itertools import pairwise
 
 import av
@@ -9,8 +11,7 @@ from av.codec.context import ThreadType
 from PIL import Image
 
 from impasto.media.film_writer import FilmWriter
-from impasto.media.videos import FilmError, FilmReader, with_bars
-from tests.films import make_film
+from impasto.media.videos import FilmError, FilmInfo, FilmReader, with_bars
 from tests.media.recordings import H264, assert_in_time, copied, ffmpeg, needs_ffmpeg, pictures, probed, sound
 
 pytestmark = needs_ffmpeg
@@ -172,15 +173,41 @@ def test_chapters_are_not_said_to_be_lost_where_they_are_kept(tmp_path):
     assert probed(tmp_path / "out.mp4", "chapter_tags=title")["chapters"] == [{"tags": {"title": "One"}}]
 
 
-def test_the_pixels_are_the_same_on_machines_of_any_number_of_cores(tmp_path, monkeypatch):
-    """x264 decides otherwise with other numbers of threads, and FFmpeg takes as many as there are cores unless it is told."""
-    source = FilmReader(make_film(tmp_path / "in.mp4", count=10, size=(240, 320), sound=False))
+def encoded(path, frames):
+    """The decoded frames of a video that is written of these."""
+    info = FilmInfo(frames[0].shape[:2], Fraction(25), Fraction(1, 25), len(frames), 0.0)
+    writer = FilmWriter(path, None, info, info.size, "key")
+    for number, frame in enumerate(frames):
+        writer.write(frame, number)
+    writer.finish()
+    return [frame.bytes for frame in FilmReader(path)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_the_pixels_are_the_same_on_machines_of_any_number_of_cores(tmp_path, suffix):
+    """Encoders decide otherwise with other numbers of threads, and FFmpeg takes as many as there are cores unless it is told."""
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("one core alone")
+    wide = np.kron(np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8), np.ones((7, 7, 1), np.uint8))
+    frames = [np.ascontiguousarray(wide[3 * number : 3 * number + 360, 5 * number : 5 * number + 640]) for number in range(6)]
+    many = encoded(tmp_path / f"many{suffix}", frames)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        one = encoded(tmp_path / f"one{suffix}", frames)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert all(np.array_equal(*pair) for pair in zip(many, one, strict=True))
+
+
+def test_encoders_have_threads_of_frames_in_a_fixed_number(tmp_path):
+    info = FilmInfo((240, 320), Fraction(25), Fraction(1, 25), 1, 0.0)
     for suffix in (".mp4", ".webm"):
-        writer = FilmWriter(tmp_path / f"out{suffix}", None, source.info, source.info.size, "key")
-        writer.write(next(iter(source)).bytes, 0)
+        writer = FilmWriter(tmp_path / f"out{suffix}", None, info, info.size, "key")
+        writer.write(np.zeros((240, 320, 3), np.uint8), 0)
         context = writer._stream.codec_context
-        assert context.thread_count == 4
-        assert context.thread_type == ThreadType.FRAME, "threads of frames, not of slices"
+        assert (context.thread_count, context.thread_type) == (4, ThreadType.FRAME)
         writer.finish()
 
 
