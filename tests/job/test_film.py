@@ -6,6 +6,7 @@ import time
 import av
 import pytest
 import torch
+from PIL import Image
 
 from impasto.errors import InputError
 from impasto.job.engine import run
@@ -275,3 +276,21 @@ def test_frames_of_several_sizes_are_refused_with_the_name_of_the_first_other_on
     assert "no frames in" in str(outcome.error)
     with pytest.raises(InputError, match="2 folders of frames"):
         plan([folder, tmp_path / "empty"], tmp_path / "out.mp4", "wave", frames=True)
+
+
+def test_frames_of_another_size_are_refused_before_any_work(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, size in enumerate([(64, 48), (64, 48), (48, 64)]):
+        Image.new("RGB", size, (90, 60, 30)).save(folder / f"{number}.png")
+    calls = []
+
+    def noted(image, *, masks=None):
+        calls.append(image)
+        return image
+
+    jobs = plan([folder], tmp_path / "out", "x", frames=True).jobs
+    (outcome,) = run(noted, jobs, Controls(size=0), CPU).failed
+    assert "2.png has 48x64 pixels and the frames before it 64x48" in str(outcome.error)
+    assert not calls
+    assert not (tmp_path / "out").exists()

@@ -107,3 +107,11 @@ def test_what_cannot_be_is_said(tmp_path):
     source.write_bytes(data[: len(data) * 2 // 3])
     summary = run(negative, plan([source], tmp_path / "out.gif", "x").jobs, Controls(size=0), CPU)
     assert summary.failed or summary.painted[0].remark or AnimationReader(tmp_path / "out.gif").info.frames < 5
+
+
+def test_the_exif_block_of_an_animated_webp_is_one(tmp_path):
+    source = animation(tmp_path / "in.gif")
+    run(negative, plan([source], tmp_path / "out.webp", "x").jobs, Controls(size=0), CPU)
+    data = (tmp_path / "out.webp").read_bytes()
+    at = data.index(b"EXIF")
+    assert data[at + 8 : at + 12] in (b"MM\0*", b"II*\0"), "no prefix of JPEG before it"

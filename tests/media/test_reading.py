@@ -650,3 +650,12 @@ def test_what_is_cut_off_is_refused_in_every_way(tmp_path, kind):
         ):
             with pytest.raises(PictureError, match=r"a\.\w+ is (damaged|not a picture)"):
                 read()
+
+
+def test_a_palette_of_greys_is_read(tmp_path):
+    """libvips gives one channel for it."""
+    values = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    greys = (255 - np.arange(256)) * 257
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=np.stack([greys] * 3).astype(np.uint16))
+    picture = read_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels.mul(255).round().byte().permute(1, 2, 0).numpy(), np.repeat(255 - values[..., None], 3, 2))

@@ -1,16 +1,19 @@
 """Films in and out: nothing is lost on the way, and what cannot be read says so."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from impasto.media.film_writer import FilmWriter, check_film_output
 from impasto.media.opening import is_film
-from impasto.media.videos import FilmError, FilmReader, even
+from impasto.media.videos import FilmError, FilmReader, _turned, even
 from tests.films import make_film
 
 
@@ -150,3 +153,35 @@ def test_odd_sizes_become_even_and_suffixes_tell_films():
 def test_ffmpegs_messages_never_wait_for_python():
     """A decoder's thread that reports an error to Python needs its lock, which the thread that closes the film holds meanwhile."""
     assert av.logging.get_level() is None
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turn_is_known_where_other_data_of_a_frame_have_no_name(tmp_path, degrees):
+    with av.open(str(make_film(tmp_path / "in.mp4", count=1, sound=False, turned=degrees))) as film:
+        frame = next(film.decode(video=0))
+
+        class Unnamed:
+            def __getitem__(self, kind):
+                raise ValueError("31 is not a valid Type")
+
+        plain = SimpleNamespace(side_data=Unnamed(), rotation=frame.rotation)
+        np.testing.assert_array_equal(_turned(plain), _turned(frame))
+
+
+def test_frames_that_carry_exif_are_read(tmp_path):
+    """Cameras write MJPEG whose frames have an EXIF block, a kind of data that PyAV has no name for."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    file = io.BytesIO()
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(file, format="JPEG", exif=exif)
+    path = tmp_path / "camera.avi"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("mjpeg", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(3):
+            packet = av.Packet(file.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 5)
+            film.mux(packet)
+    frames = list(FilmReader(path))
+    assert len(frames) == 3
+    assert abs(frames[0].bytes.astype(int) - 90).max() <= 2

@@ -267,4 +267,4 @@ def _options(kind: str, alpha: bool) -> dict[str, Any]:
     exif = Image.Exif()
     exif[SOFTWARE] = MADE_BY
     whole = {"kmin": 0, "kmax": 1} if alpha else {}  # libwebp loses transparency behind an opaque frame otherwise
-    return {"quality": 90, "exif": exif.tobytes()} | whole
+    return {"quality": 90, "exif": exif.tobytes().removeprefix(b"Exif\0\0")} | whole

@@ -171,6 +171,8 @@ def _by_vips(
     if samples is None:
         colors = 4 if header.interpretation == "cmyk" else 3 if bands >= 3 else 1
         samples = Samples(colors, white_of(kind), bands - 1 if bands > colors else None)
+    elif bands < samples.colors == 3:  # a palette of greys
+        samples = replace(samples, colors=1, alpha=None if samples.alpha is None else 1)
 
     def strips() -> Iterator[np.ndarray]:
         region = vips().Region.new(_opened_by_vips(file, loader, options, patch))

@@ -27,7 +27,8 @@ _BYTES_PER_PIXEL = 0.5
 class FrameFolder:
     """A folder of frames, read like a film. Raises FilmError if it holds no pictures.
 
-    A frame of another size than the first, or one that cannot be read, raises a PictureError or FilmError when it is reached.
+    So does a frame of another size than the first, or whose header cannot be read; one that is damaged behind it raises a PictureError when
+    it is reached.
     """
 
     remarks: tuple[str, ...] = ()
@@ -37,19 +38,25 @@ class FrameFolder:
         self.files = list_pictures(self.path) if self.path.is_dir() else []
         if not self.files:
             raise FilmError(f"there are no frames in {path}: a folder of pictures was expected")
-        self._scene = self._any_scene()
-        first = read_picture(self.files[0], max_pixels=max_pixels, scene=self._scene)
-        self.info = FilmInfo(first.size, rate, 1 / rate, len(self.files), float(len(self.files) / rate), alpha=first.alpha is not None)
+        headers = [self._header(file) for file in self.files]
+        size, scenes = headers[0][0], [scene for _, _, scene in headers if scene is not None]
+        for file, (other, _, _) in zip(self.files, headers, strict=True):
+            self._check_size(file, other, size)
+        # Where linear light passes white in any frame, all frames are tone mapped; otherwise none is.
+        self._scene = any(scenes) if scenes else None
+        alpha = any(alpha for _, alpha, _ in headers)
+        self.info = FilmInfo(size, rate, 1 / rate, len(self.files), float(len(self.files) / rate), alpha=alpha)
 
-    def _any_scene(self) -> bool | None:
-        """Whether linear light passes white in any frame: all frames are tone mapped then, or none. None where there is no linear light."""
-        scene: bool | None = None
-        for file in self.files:
-            with image_source(file, max_pixels=self.max_pixels) as source:
-                if source.scene is not False:
-                    return source.scene
-                scene = False
-        return scene
+    def _header(self, file: Path) -> tuple[tuple[int, int], bool, bool | None]:
+        """Height and width of a frame, whether it has alpha, and whether its linear light passes white."""
+        with image_source(file, max_pixels=self.max_pixels) as source:
+            return source.size, source.alpha, source.scene
+
+    def _check_size(self, file: Path, size: tuple[int, int], first: tuple[int, int]) -> None:
+        """Raises FilmError for a frame of another size than the first."""
+        if size != first:
+            wrong, right = (f"{width}x{height}" for height, width in (size, first))
+            raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
 
     def __iter__(self) -> Iterator[Frame]:
         return self.span()
@@ -58,9 +65,7 @@ class FrameFolder:
         """The frames from number `begin` on and before number `end`, numbered from 0: their times are their numbers in the folder."""
         for number, file in list(enumerate(self.files))[slice(None if begin is None else max(0, begin), end)]:
             picture = read_picture(file, max_pixels=self.max_pixels, scene=self._scene)
-            if picture.size != self.info.size:
-                wrong, right = (f"{width}x{height}" for height, width in (picture.size, self.info.size))
-                raise FilmError(f"{file} has {wrong} pixels and the frames before it {right}; the frames of a film are of one size")
+            self._check_size(file, picture.size, self.info.size)
             yield Frame(as_bytes(_with_alpha(picture, self.info.alpha)), number, number - max(0, begin or 0))
 
 

@@ -100,6 +100,8 @@ def plan_tracks(source: Path, suffix: str, *, metadata: bool = False) -> Tracks:
     except (av.FFmpegError, ValueError, OSError):
         return Tracks()
     remarks = list(changed)
+    if lost and lost.pop("timecode", 0):
+        remarks.append("the timecode is left out; --keep-metadata keeps it")
     if lost:
         parts = ", ".join(f"{number} of {what}" for what, number in lost.items())
         more = "" if kind == "matroska" or all(what.startswith(("data", "timecode")) for what in lost) else "; .mkv holds more"

@@ -170,9 +170,10 @@ class FilmReader:
         if stretch != 1:
             shape = f"{stretch.numerator}:{stretch.denominator}"
             remarks.append(f"{self.path} has pixels that are not square ({shape}) and is brought to square ones")
-        if any(data.type == Type.SPHERICAL for data in first.side_data):
+        beside = _side_data(first)
+        if Type.SPHERICAL in beside:
             remarks.append(f"{self.path} is a 360-degree video; the result does not say so: players show it flat until this is set again")
-        if any(data.type in (Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER) for data in first.side_data) and not color.hdr:
+        if beside & {Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER} and not color.hdr:
             remarks.append(f"{self.path} is in Dolby Vision without a base that other players show: its colours will be wrong")
         self.remarks = tuple(remarks)
         self.info = FilmInfo(
@@ -311,6 +312,14 @@ def with_bars(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return around
 
 
+def _side_data(frame: Any) -> set[Type]:
+    """Kinds of data beside a frame; none where PyAV has no name for one of them, such as EXIF, and then gives none."""
+    try:
+        return {data.type for data in frame.side_data}
+    except ValueError:
+        return set()
+
+
 def _main_stream(path: str | os.PathLike[str], container: Any) -> Any:
     """The video stream that players show: the default one, not a cover. Raises FilmError."""
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -403,6 +412,8 @@ def _turned(frame: Any) -> np.ndarray:
         data = np.frombuffer(bytes(frame.side_data[Type.DISPLAYMATRIX]), np.int32)
     except (KeyError, TypeError):
         return np.eye(2, dtype=int)
+    except ValueError:  # PyAV gives no data at all where it has no name for one of them
+        return np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), round(frame.rotation / 90) % 4)
     (a, b, c, d) = (float(data[index]) for index in (0, 1, 3, 4))
     across = abs(a) + abs(d) >= abs(b) + abs(c)
     a, b, c, d = (-1 if value < 0 else 1 for value in (a, b, c, d))
