@@ -27,8 +27,8 @@ SOFTWARE, ORIENTATION = 0x0131, 0x0112
 HEIF = frozenset({".heic", ".heif", ".hif"})
 
 READABLE = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".tga", ".avif",
-     ".avifs", ".mpo", ".psd", ".hdr", ".exr", *HEIF, *RAW}
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
+     ".pfm", ".jp2", ".j2k", ".tga", ".qoi", ".avif", ".avifs", ".mpo", ".psd", ".psb", ".hdr", ".exr", *HEIF, *RAW}
 )  # fmt: skip
 """Suffixes that a folder is searched for; a file named by itself may have any."""
 
