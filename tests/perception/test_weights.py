@@ -45,7 +45,10 @@ def test_foreign_truncated_and_missing_files(tmp_path, encoder):
     with pytest.raises(WeightsError, match="not a whole safetensors file"):
         read_encoder(cut)
     save_file({"linear.weight": torch.rand(2, 2)}, cut)
-    with pytest.raises(WeightsError, match=r"holds linear\.weight; conv1_1"):
+    with pytest.raises(WeightsError, match=r"holds 'linear\.weight'; conv1_1"):
+        read_encoder(cut)
+    save_file({"linear\n.weight": torch.rand(2, 2)}, cut)
+    with pytest.raises(WeightsError, match=r"holds 'linear\\n\.weight'; conv1_1"):
         read_encoder(cut)
 
 

@@ -22,7 +22,7 @@ def encoder_from_tensors(tensors: dict[str, Tensor], *, pool: str = "max", origi
     foreign = [name for name in tensors if not _NAME.fullmatch(name)]
     if foreign or "conv1_1.weight" not in tensors:
         raise WeightsError(
-            f"{origin} holds {foreign[0] if foreign else 'no conv1_1.weight'}; conv1_1 .. conv5_4 of a VGG encoder were expected"
+            f"{origin} holds {repr(foreign[0]) if foreign else 'no conv1_1.weight'}; conv1_1 .. conv5_4 of a VGG encoder were expected"
         )
     depths: dict[int, int] = {}
     for name in tensors:
